@@ -1,0 +1,73 @@
+"""What counts as an image here, and the conversions every part of the package shares.
+
+An image is ``(H, W)`` grey, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA; uint8, uint16 or float.
+Floats run from 0 to 1; floats that reach above 1 are taken to run from 0 to 255.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_medrefine.errors import MedRefineError
+
+Image = npt.NDArray[np.generic]
+
+
+def check_image(image: object, what: str = "image") -> Image:
+    """Return `image` as an array, or say in one sentence why it is none.
+
+    Parameters
+    ----------
+    image : array-like
+        ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``; uint8, uint16 or float, all values finite.
+    what : str
+        How the message names the image, e.g. ``"field"``.
+
+    Raises
+    ------
+    MedRefineError
+        On another shape or dtype, an empty image, NaN or infinity.
+    """
+    array = np.asarray(image)
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise MedRefineError(
+            f"The {what} has shape {array.shape}; it must be (H, W) grey, (H, W, 3) RGB "
+            "or (H, W, 4) RGBA."
+        )
+    if array.size == 0:
+        raise MedRefineError(f"The {what} is empty (shape {array.shape}).")
+    if array.dtype not in (np.uint8, np.uint16) and array.dtype.kind != "f":
+        raise MedRefineError(f"The {what} is {array.dtype}; it must be uint8, uint16 or float.")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise MedRefineError(f"The {what} contains NaN or infinite values.")
+    return array
+
+
+def white_level(image: Image) -> float:
+    """Return the value that stands for full white: 255, 65535, or 1 (255) for floats."""
+    if image.dtype.kind != "f":
+        return float(np.iinfo(image.dtype).max)
+    return 255.0 if float(image.max()) > 1.0 else 1.0
+
+
+def to_unit(image: Image) -> npt.NDArray[np.float32]:
+    """Return `image` as float32 with white at 1; a copy, never the array given."""
+    return np.asarray(image, np.float32) / np.float32(white_level(image))
+
+
+def from_unit(unit: npt.NDArray[np.floating], like: Image) -> Image:
+    """Return `unit` (white at 1) in the dtype and range of `like`, rounded and clipped."""
+    level = white_level(like)
+    if like.dtype.kind == "f":
+        return np.asarray(unit * level, like.dtype)
+    return np.clip(np.rint(unit * level), 0, level).astype(like.dtype)
+
+
+def sha256_of(image: Image) -> str:
+    """Return the SHA-256 of the pixels (shape and dtype included), as hexadecimal text."""
+    digest = hashlib.sha256(f"{image.shape}{image.dtype.str}".encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
