@@ -1,7 +1,7 @@
 """What counts as an image here, and the conversions every part of the package shares.
 
 An image is ``(H, W)`` grey, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA; uint8, uint16 or float.
-Floats run from 0 to 1; floats that reach above 1 are taken to run from 0 to 255.
+White is what a camera calls white: see `white_level`.
 """
 
 from __future__ import annotations
@@ -47,10 +47,17 @@ def check_image(image: object, what: str = "image") -> Image:
 
 
 def white_level(image: Image) -> float:
-    """Return the value that stands for full white: 255, 65535, or 1 (255) for floats."""
-    if image.dtype.kind != "f":
-        return float(np.iinfo(image.dtype).max)
-    return 255.0 if float(image.max()) > 1.0 else 1.0
+    """Return the value that stands for full white.
+
+    uint8: 255. uint16: 65535, or 4095 where nothing is brighter (a 12-bit camera). Floats: 1 where
+    nothing exceeds 2 (some overshoot is usual after filtering), else 255, 4095 or 65535.
+    """
+    if image.dtype == np.uint8:
+        return 255.0
+    brightest = float(image.max())
+    levels = (4095.0,) if image.dtype == np.uint16 else (1.0, 255.0, 4095.0)
+    overshoot = 1.0 if image.dtype == np.uint16 else 2.0
+    return next((level for level in levels if brightest <= level * overshoot), 65535.0)
 
 
 def to_unit(image: Image) -> npt.NDArray[np.float32]:
