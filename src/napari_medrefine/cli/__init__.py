@@ -1,1 +1,60 @@
+"""The `medrefine` command: every job of the plugin, without a screen."""
 
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from napari_medrefine import __version__
+from napari_medrefine.cli import demo, evaluate, magnify, prepare, register, train
+from napari_medrefine.errors import MedRefineError
+
+DESCRIPTION = """\
+Put every microscope photo where it belongs on the slide, and see what lies between the photos.
+For research, not for diagnosis."""
+
+EXIT_CODES = """\
+exit status:
+  0    done
+  1    the input cannot be used; one sentence says why
+  2    the command line itself is wrong
+  3    register: at least one photo was refused (its place is not on that overview)
+  130  stopped with Ctrl-C; nothing half-written is left behind"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command."""
+    parser = argparse.ArgumentParser(
+        prog="medrefine",
+        description=DESCRIPTION,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"medrefine {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (demo, register, magnify, prepare, train, evaluate):
+        command.add_to(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: the process's own) and return the exit status."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except MedRefineError as error:
+        print(f"medrefine: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"medrefine: {_sentence(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("medrefine: stopped", file=sys.stderr)
+        return 130
+    return status
+
+
+def _sentence(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"

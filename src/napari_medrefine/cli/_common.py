@@ -1,0 +1,61 @@
+"""What the commands share: progress in the terminal, output that is never overwritten unasked."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.progress import Step, finish
+
+T = TypeVar("T")
+Commands = Any  # argparse keeps the type of add_subparsers() private
+
+
+def add_command(
+    commands: Commands, name: str, summary: str, examples: str
+) -> argparse.ArgumentParser:
+    """Add the sub-command `name` with its one-line `summary` and `examples` for its help."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Add ``--overwrite``."""
+    parser.add_argument("--overwrite", action="store_true", help="replace what is already there")
+
+
+def run_with_progress(job: Generator[Step, None, T], label: str) -> T:
+    """Run `job` with a progress bar on standard error (none where that is not a terminal)."""
+    with tqdm(desc=label, disable=None, leave=False, file=sys.stderr) as bar:
+
+        def show(step: Step) -> None:
+            bar.total = step.total
+            bar.set_postfix_str(step.text, refresh=False)
+            bar.update(step.done - bar.n)
+
+        return finish(job, show)
+
+
+def check_free(path: Path, *, overwrite: bool) -> Path:
+    """Return `path` if it may be written.
+
+    Raises
+    ------
+    MedRefineError
+        If something is there already and `overwrite` is false.
+    """
+    if path.exists() and not overwrite:
+        raise MedRefineError(f"{path} is already there; say --overwrite to replace it.")
+    return path
