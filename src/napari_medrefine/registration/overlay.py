@@ -1,0 +1,151 @@
+"""A registered field seen on the overview's own pixels: for pictures, differences and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.images import check_image, to_unit
+from napari_medrefine.registration.placement import Placement
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """The part of an overview that a field covers.
+
+    Attributes
+    ----------
+    image : ndarray
+        ``(h, w)`` or ``(h, w, 3)`` float32 from 0 to 1: the field at the overview's pixel size.
+    mask : ndarray
+        ``(h, w)`` bool: where the field lies.
+    first : tuple of int
+        Row and column of the overview at which the part begins.
+    """
+
+    image: FloatArray
+    mask: npt.NDArray[np.bool_]
+    first: tuple[int, int]
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Slices that cut the same part out of the overview."""
+        (row, col), (height, width) = self.first, self.mask.shape
+        return slice(row, row + height), slice(col, col + width)
+
+
+def lay_over(placement: Placement, field: npt.ArrayLike) -> Overlay:
+    """Resample `field` onto the overview pixels it covers.
+
+    The field is first reduced by block means to about the overview's pixel size, so that fine
+    texture does not alias, then interpolated linearly at the exact place of every overview pixel.
+
+    Raises
+    ------
+    MedRefineError
+        If `field` is no image, has another size than the one that was registered, or lies wholly
+        outside the overview.
+    """
+    array = check_image(field, "field")
+    if array.shape[:2] != tuple(placement.field_shape):
+        raise MedRefineError(
+            f"The field is {array.shape[:2]}, but the placement was made for {placement.field_shape}."
+        )
+    first, shape = _covered(placement)
+    rows, cols = np.mgrid[first[0] : first[0] + shape[0], first[1] : first[1] + shape[1]]
+    on_overview = np.stack([rows.ravel(), cols.ravel()], 1).astype(float)
+    on_field = placement.to_field(on_overview).T.reshape(2, *shape)
+    height, width = placement.field_shape
+    mask = (
+        (on_field[0] >= -0.5)
+        & (on_field[0] <= height - 0.5)
+        & (on_field[1] >= -0.5)
+        & (on_field[1] <= width - 0.5)
+    )
+    unit = to_unit(array)[..., :3] if array.ndim == 3 else to_unit(array)
+    factor = max(1, int(placement.ratio))
+    reduced = _block_mean(unit, factor)
+    image = _sample(reduced, (on_field - (factor - 1) / 2) / factor)
+    return Overlay(image, mask, first)
+
+
+def difference(overview: npt.ArrayLike, field: npt.ArrayLike, placement: Placement) -> Overlay:
+    """Return the absolute difference of a registered field and its overview: black where they agree.
+
+    Before they are subtracted each channel of the field is brought to the overview's brightness
+    and contrast (least squares), since two objectives never give the same white and gain.
+
+    Raises
+    ------
+    MedRefineError
+        As `lay_over`.
+    """
+    overlay = lay_over(placement, field)
+    below = to_unit(check_image(overview, "overview"))[overlay.window]
+    above = overlay.image
+    if below.ndim != above.ndim:
+        below, above = _grey(below), _grey(above)
+    else:
+        below = below[..., :3] if below.ndim == 3 else below
+    apart = np.abs(match_intensity(above, below, overlay.mask) - below)
+    apart[~overlay.mask] = 0
+    return Overlay(np.clip(apart, 0, 1), overlay.mask, overlay.first)
+
+
+def match_intensity(image: FloatArray, like: FloatArray, mask: npt.NDArray[np.bool_]) -> FloatArray:
+    """Return `image` with each channel's gain and bias fitted to `like` inside `mask`."""
+    matched = np.empty_like(image)
+    channels = (Ellipsis,) if image.ndim == 2 else tuple(np.s_[..., c] for c in range(3))
+    for channel in channels:
+        x, y = image[channel][mask].astype(float), like[channel][mask].astype(float)
+        variance = x.var()
+        gain = float(np.mean((x - x.mean()) * (y - y.mean())) / variance) if variance > 0 else 1.0
+        matched[channel] = (image[channel] - x.mean()) * gain + y.mean()
+    return matched
+
+
+def _covered(placement: Placement) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the first pixel and the shape of the overview's part that the field covers."""
+    height, width = placement.field_shape
+    rows, cols = np.linspace(-0.5, height - 0.5, 9), np.linspace(-0.5, width - 0.5, 9)
+    edge = [(r, c) for r in rows for c in cols if r in rows[[0, -1]] or c in cols[[0, -1]]]
+    points = placement.to_overview(np.array(edge))
+    low = np.maximum(np.floor(points.min(0)).astype(int), 0)
+    high = np.minimum(np.ceil(points.max(0)).astype(int) + 1, placement.overview_shape)
+    if (high <= low).any():
+        raise MedRefineError("The field lies wholly outside the overview.")
+    return (int(low[0]), int(low[1])), (int(high[0] - low[0]), int(high[1] - low[1]))
+
+
+def _block_mean(unit: FloatArray, factor: int) -> FloatArray:
+    """Return means of ``factor x factor`` blocks; the last, incomplete ones repeat the edge."""
+    if factor == 1:
+        return unit
+    height, width = unit.shape[:2]
+    pad = [(0, -height % factor), (0, -width % factor)] + [(0, 0)] * (unit.ndim - 2)
+    padded = np.pad(unit, pad, mode="edge")
+    blocks = padded.reshape(
+        padded.shape[0] // factor, factor, padded.shape[1] // factor, factor, *unit.shape[2:]
+    )
+    means: FloatArray = blocks.mean(axis=(1, 3), dtype=np.float32)
+    return means
+
+
+def _sample(image: FloatArray, at: npt.NDArray[np.float64]) -> FloatArray:
+    """Return `image` interpolated linearly at the ``(2, h, w)`` points `at`."""
+    channels = image[..., None] if image.ndim == 2 else image
+    sampled = [
+        ndimage.map_coordinates(channels[..., c], at, order=1, mode="nearest")
+        for c in range(channels.shape[2])
+    ]
+    return sampled[0] if image.ndim == 2 else np.stack(sampled, -1)
+
+
+def _grey(image: FloatArray) -> FloatArray:
+    return image if image.ndim == 2 else image[..., :3].mean(-1)
