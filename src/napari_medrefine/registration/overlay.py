@@ -55,7 +55,8 @@ def lay_over(placement: Placement, field: npt.ArrayLike) -> Overlay:
     array = check_image(field, "field")
     if array.shape[:2] != tuple(placement.field_shape):
         raise MedRefineError(
-            f"The field is {array.shape[:2]}, but the placement was made for {placement.field_shape}."
+            f"The field is {array.shape[:2]}, "
+            f"but the placement was made for {placement.field_shape}."
         )
     first, shape = _covered(placement)
     rows, cols = np.mgrid[first[0] : first[0] + shape[0], first[1] : first[1] + shape[1]]
@@ -76,7 +77,7 @@ def lay_over(placement: Placement, field: npt.ArrayLike) -> Overlay:
 
 
 def difference(overview: npt.ArrayLike, field: npt.ArrayLike, placement: Placement) -> Overlay:
-    """Return the absolute difference of a registered field and its overview: black where they agree.
+    """Return how far a registered field and its overview are apart: black where they agree.
 
     Before they are subtracted each channel of the field is brought to the overview's brightness
     and contrast (least squares), since two objectives never give the same white and gain.

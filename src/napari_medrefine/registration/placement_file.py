@@ -1,0 +1,151 @@
+"""A placement on disk: readable JSON, validated when read back."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.registration.lens import STRONGEST, Lens
+from napari_medrefine.registration.placement import Distortion, Matrix, Placement
+
+
+def write(path: str | Path, placement: Placement) -> None:
+    """Write `placement` to `path`."""
+    text = json.dumps(_File.of(placement).model_dump(mode="json"), indent=2, allow_nan=False)
+    try:
+        Path(path).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise MedRefineError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def read(path: str | Path) -> Placement:
+    """Read a placement, or say in one sentence why `path` is none."""
+    try:
+        return _File.model_validate_json(Path(path).read_bytes()).placement()
+    except OSError as error:
+        raise MedRefineError(f"Cannot read {path}: {error.strerror}.") from error
+    except ValidationError as error:
+        raise MedRefineError(f"{path} is not a placement file ({_first(error)}).") from error
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    return f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
+
+
+Row = tuple[float, float, float]
+Shape = tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+
+
+def _rows(matrix: Matrix) -> tuple[Row, Row, Row]:
+    a, b, c = ((float(x), float(y), float(z)) for x, y, z in matrix)
+    return a, b, c
+
+
+class _Photo(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    shape: Shape
+    sha256: str
+
+
+class _Distortion(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    core: tuple[Row, Row, Row]
+    field_strength: Annotated[float, Field(ge=-STRONGEST, le=STRONGEST)]
+    overview_strength: Annotated[float, Field(ge=-STRONGEST, le=STRONGEST)]
+
+
+class _Units(BaseModel):
+    points: Literal["(row, col), pixel centres at whole numbers"] = (
+        "(row, col), pixel centres at whole numbers"
+    )
+    matrix: Literal["field pixel to overview pixel"] = "field pixel to overview pixel"
+    angle: Literal["degree"] = "degree"
+    standard_error: Literal["overview pixel"] = "overview pixel"
+
+
+class _File(BaseModel):
+    """A placement on disk; `ratio`, `angle` and `overlap` are there to be read by people."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["napari-medrefine placement"] = "napari-medrefine placement"
+    format: Literal[1] = 1
+    version: str
+    units: _Units = _Units()
+    accepted: bool
+    reason: str
+    method: str
+    score: float | None
+    false_alarms: float | None
+    standard_error: float | None
+    ratio: float
+    angle: float
+    overlap: float
+    matrix: tuple[Row, Row, Row]
+    distortion: _Distortion | None
+    field: _Photo
+    overview: _Photo
+
+    @staticmethod
+    def of(p: Placement) -> _File:
+        bent = p.distortion
+        return _File(
+            version=p.version,
+            accepted=p.accepted,
+            reason=p.reason,
+            method=p.method,
+            score=_none(p.score),
+            false_alarms=_none(p.false_alarms),
+            standard_error=_none(p.standard_error),
+            ratio=p.ratio,
+            angle=p.angle,
+            overlap=p.overlap,
+            matrix=_rows(p.matrix),
+            distortion=None
+            if bent is None
+            else _Distortion(
+                core=_rows(bent.core),
+                field_strength=bent.field.strength,
+                overview_strength=bent.overview.strength,
+            ),
+            field=_Photo(shape=p.field_shape, sha256=p.field_sha256),
+            overview=_Photo(shape=p.overview_shape, sha256=p.overview_sha256),
+        )
+
+    def placement(self) -> Placement:
+        bent = self.distortion
+        return Placement(
+            matrix=np.array(self.matrix, np.float64),
+            field_shape=self.field.shape,
+            overview_shape=self.overview.shape,
+            accepted=self.accepted,
+            reason=self.reason,
+            score=_nan(self.score),
+            false_alarms=_nan(self.false_alarms),
+            standard_error=_nan(self.standard_error),
+            distortion=None
+            if bent is None
+            else Distortion(
+                core=np.array(bent.core, np.float64),
+                field=Lens(self.field.shape, bent.field_strength),
+                overview=Lens(self.overview.shape, bent.overview_strength),
+            ),
+            field_sha256=self.field.sha256,
+            overview_sha256=self.overview.sha256,
+            method=self.method,
+            version=self.version,
+        )
+
+
+def _nan(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
