@@ -1,0 +1,91 @@
+"""The photos that a session at the microscope would bring home: one overview, some fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from napari_medrefine.samples.camera import SlidePhoto
+from napari_medrefine.samples.slide import Slide
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+# Objective, (row, col) in the overview of 1024 x 1344 pixels, degrees, pixel size against nominal.
+_FIELDS = (
+    (10, (330.0, 420.0), 2.5, 1.00),
+    (10, (640.0, 860.0), -4.0, 0.99),
+    (40, (360.0, 470.0), 3.0, 1.01),
+    (40, (655.0, 820.0), -2.0, 1.00),
+)
+
+
+def demo_photos(seed: int = 0) -> tuple[SlidePhoto, list[SlidePhoto]]:
+    """Photograph one slide: a 4x overview, two 10x fields, then two 40x fields.
+
+    The fields are turned by a few degrees, their pixel sizes are off by up to 1 %, and each has
+    its own light, white balance, focus and noise, as photos have.
+
+    Parameters
+    ----------
+    seed : int
+        Which slide.
+
+    Returns
+    -------
+    overview : SlidePhoto
+        4x, 1024 x 1344 pixels of 1.25 um.
+    fields : list of SlidePhoto
+        10x (0.5 um) 640 x 840, 40x (0.125 um) 1024 x 1344; see `field_to_overview` for the truth.
+    """
+    slide = Slide(seed)
+    overview = slide.photograph(4, seed=1)
+    fields = []
+    for k, (objective, place, degrees, off) in enumerate(_FIELDS):
+        centre = overview.matrix_to_slide @ np.array([*place, 1.0])
+        fields.append(
+            slide.photograph(
+                objective,
+                centre_um=(float(centre[0]), float(centre[1])),
+                degrees=degrees,
+                shape=(640, 840) if objective == 10 else (1024, 1344),
+                pixel_um={10: 0.5, 40: 0.125}[objective] * off,
+                defocus_um=0.3 * k,
+                seed=2 + k,
+            )
+        )
+    return overview, fields
+
+
+def sample_layers(seed: int = 0) -> list[LayerData]:
+    """Return the photos of `demo_photos` as napari layers, just opened: none is placed.
+
+    Returns
+    -------
+    list of (image, keyword arguments, "image")
+        Names "slide 4x", "slide 10x 1", ...; `scale` is the nominal pixel size in micrometres.
+    """
+    overview, fields = demo_photos(seed)
+    counts: dict[float, int] = {}
+    layers = [_layer(overview, "slide 4x")]
+    for photo in fields:
+        counts[photo.objective] = counts.get(photo.objective, 0) + 1
+        layers.append(_layer(photo, f"slide {photo.objective:g}x {counts[photo.objective]}"))
+    return layers
+
+
+def _layer(photo: SlidePhoto, name: str) -> LayerData:
+    pixel = {4: 1.25, 10: 0.5, 40: 0.125}[int(photo.objective)]
+    about = {
+        "objective": photo.objective,
+        "pixel_um": pixel,
+        "generated": "procedural slide, not a photo of tissue",
+    }
+    options = {
+        "name": name,
+        "rgb": True,
+        "scale": (pixel, pixel),
+        "units": ("um", "um"),
+        "metadata": {"medrefine": about},
+    }
+    return photo.image, options, "image"
