@@ -1,0 +1,1 @@
+"""How the file formats of photos are read and written; `napari_medrefine.photos` is the way in."""

@@ -1,0 +1,119 @@
+"""JPEG and PNG through Pillow, without what Pillow loses or warns about.
+
+The plugin classes are used directly, not `PIL.Image.open`: that would need its process-wide limit
+on pixels changed, which is not ours to change, and would guess at forty other formats.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as Pillow
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+
+from napari_medrefine._photos import scale
+from napari_medrefine._photos.base import check_size, turn, turned_shape
+from napari_medrefine.images import Image
+
+ORIENTATION, DESCRIPTION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 270, 282, 283, 296
+UNITS = {2: "inch", 3: "cm"}
+_GREY = {"1", "L"}
+_WITH_ALPHA = {"RGBA", "LA", "PA", "La", "RGBa"}
+# How Pillow unpacks 16-bit PNG: the raw mode whose result is the high bytes, and the one whose
+# result is the low bytes. It has no mode that keeps both.
+_HALVES = {"RGB;16B": ("RGB;16B", "RGB;16L"), "RGBA;16B": ("RGBA;16B", "RGBA;16L")}
+
+_quiet = threading.Lock()  # warnings.catch_warnings is not safe in threads
+
+
+class PillowPhoto:
+    """An open JPEG or PNG file."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._file = file
+        kind = PngImageFile if file.read(4) == b"\x89PNG" else JpegImageFile
+        file.seek(0)
+        with _quiet, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._image: Pillow.Image = kind(file, str(path))
+            exif = Pillow.Exif()  # not getexif(): that decodes a whole PNG
+            exif.load(self._image.info.get("exif", b""))
+            self._orientation = _whole(exif.get(ORIENTATION))
+            density = [_number(exif.get(tag)) for tag in (X_RESOLUTION, Y_RESOLUTION)]
+            self.texts: Sequence[str] = [str(exif.get(DESCRIPTION, ""))]
+        self._raw = str(self._image.tile[0].args) if self._image.format == "PNG" else ""
+        self._deep = self._image.mode.startswith("I;16") or self._raw.endswith(";16B")
+        self.dtype: np.dtype[np.generic] = np.dtype(np.uint16 if self._deep else np.uint8)
+        width, height = self._image.size
+        channels = {"grey": (), "RGB": (3,), "RGBA": (4,)}[self._kind()]
+        raw_shape = (height, width, *channels)
+        check_size(raw_shape, self.dtype.itemsize, path.stat().st_size)
+        self.shape = turned_shape(raw_shape, self._orientation)
+        self.pixel_um = scale.from_density(
+            *density, UNITS.get(_whole(exif.get(RESOLUTION_UNIT)), "")
+        )
+        if self.pixel_um is None:
+            dpi = self._image.info.get("dpi", (0.0, 0.0))
+            self.pixel_um = scale.from_density(float(dpi[0]), float(dpi[1]), "inch")
+
+    def _kind(self) -> str:
+        mode = self._image.mode
+        keyed = "transparency" in self._image.info and not self._deep
+        if mode in _WITH_ALPHA or keyed:
+            return "RGBA"
+        return "grey" if mode in _GREY or mode.startswith("I") else "RGB"
+
+    def pixels(self) -> Image:
+        """Decode the pixels, upright."""
+        return turn(
+            self._deep_pixels() if self._deep else self._shallow_pixels(), self._orientation
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _shallow_pixels(self) -> Image:
+        mode = {"grey": "L", "RGB": "RGB", "RGBA": "RGBA"}[self._kind()]
+        image = self._image if self._image.mode == mode else self._image.convert(mode)
+        return np.asarray(image)
+
+    def _deep_pixels(self) -> Image:
+        if self._raw == "LA;16B":
+            parts = self._unpacked("RGBA").astype(np.uint16)  # high and low of grey, then of alpha
+            grey, alpha = parts[..., 0] << 8 | parts[..., 1], parts[..., 2] << 8 | parts[..., 3]
+            return np.stack([grey, grey, grey, alpha], axis=-1)
+        if self._raw not in _HALVES:
+            return np.asarray(self._image).astype(np.uint16)
+        high, low = (self._unpacked(raw) for raw in _HALVES[self._raw])
+        deep = high.astype(np.uint16)
+        deep <<= 8
+        deep |= low
+        return deep
+
+    def _unpacked(self, raw_mode: str) -> npt.NDArray[np.uint8]:
+        self._file.seek(0)
+        with _quiet, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = PngImageFile(self._file)
+        image.tile = [image.tile[0]._replace(args=raw_mode)]
+        return np.asarray(image)
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 1
+
+
+def _number(value: object) -> float:
+    """Return an EXIF rational as a float, 0 where it is none (or divides by zero)."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 0.0

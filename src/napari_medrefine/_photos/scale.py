@@ -1,0 +1,96 @@
+"""Objective and pixel size, as far as a file's name and metadata say them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+# Finer than any light microscope, and coarser than any photo through one (so that the 72 to
+# 1200 dpi which cameras and paint programs write are not taken for a pixel size).
+PIXEL_UM = (0.01, 20.0)
+OBJECTIVES = (0.5, 250.0)
+MICRONS = {
+    "nm": 1e-3, "um": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0, "mm": 1e3, "cm": 1e4,
+    "centimeter": 1e4, "inch": 25_400.0, "in": 25_400.0, "m": 1e6,
+}  # fmt: skip
+PRINTERS = (2400.0, 4800.0)  # dots per inch that would pass for a pixel size
+
+_NUMBER = r"(\d{1,3}(?:[.,]\d{1,2})?)"
+_IN_NAME = re.compile(
+    rf"(?:(?<![0-9A-Za-z.,]){_NUMBER}[ _]?[x×](?![0-9A-Za-z])"
+    rf"|(?<![A-Za-z])obj(?:ective)?[ _-]?{_NUMBER}x?(?![0-9A-Za-z]))",
+    re.IGNORECASE,
+)
+_IN_TEXT = re.compile(
+    rf"(?:NominalMagnification\s*=\s*\"{_NUMBER}"
+    rf"|AppMag\s*=\s*{_NUMBER}"
+    rf"|(?:objective|magnification)[^0-9<>\n]{{0,20}}?{_NUMBER}\s*x?(?![0-9A-Za-z.])"
+    rf"|(?<![0-9A-Za-z.,]){_NUMBER}\s?[x×]\s+(?:objective|lens|magnification))",
+    re.IGNORECASE,
+)
+_MPP = re.compile(r"\bMPP\s*=\s*(\d*\.?\d+)")
+_OME_SIZE = re.compile(r"\bPhysicalSize([XY])\s*=\s*\"([0-9.eE+-]+)\"")
+_OME_UNIT = re.compile(r"\bPhysicalSize[XY]Unit\s*=\s*\"([^\"]{1,20})\"")
+
+
+def objective_of(path: Path, texts: Iterable[str] = ()) -> float | None:
+    """Return the objective's magnification: from the file name, else `texts`, else the folder.
+
+    ``slide1_40x_3.jpg`` and ``10X.tif`` say it; ``x264.png`` and ``scan_1024x768.png`` do not. Two
+    different magnifications in one name say nothing.
+    """
+    candidates = [(path.stem, _IN_NAME), *((text, _IN_TEXT) for text in texts)]
+    candidates.append((path.parent.name, _IN_NAME))
+    found = (_only_value(pattern, text) for text, pattern in candidates)
+    return next((value for value in found if value is not None), None)
+
+
+def name_before_objective(stem: str) -> str | None:
+    """Return what stands before the objective in a file name (the slide), if it names one."""
+    match = _IN_NAME.search(stem)
+    return stem[: match.start()].rstrip(" _-.,([") if match else None
+
+
+def _only_value(pattern: re.Pattern[str], text: str) -> float | None:
+    values = {
+        float(next(filter(None, match.groups())).replace(",", "."))
+        for match in pattern.finditer(text)
+    }
+    low, high = OBJECTIVES
+    return values.pop() if len(values) == 1 and low <= min(values) <= high else None
+
+
+def plausible(pixel_um: float | None) -> float | None:
+    """Return `pixel_um` if a microscope photo can have such pixels, else None."""
+    low, high = PIXEL_UM
+    return pixel_um if pixel_um is not None and low <= pixel_um <= high else None
+
+
+def from_density(x: float, y: float, unit: str) -> float | None:
+    """Return the pixel size (um) that a density in pixels per `unit` says, if it is plausible."""
+    microns = MICRONS.get(unit.replace("µ", "u").replace("μ", "u").replace("\\u00B5", "u").lower())
+    if not microns or not x > 0 or not abs(x - y) <= 0.01 * x:
+        return None
+    if microns == MICRONS["inch"] and round(x, 2) in PRINTERS:
+        return None
+    return plausible(microns / x)
+
+
+def from_text(text: str) -> float | None:
+    """Return the pixel size (um) that OME-XML or a scanner's description says."""
+    sizes = {axis: float(size) for axis, size in _OME_SIZE.findall(text) if _is_number(size)}
+    if "X" in sizes:
+        unit = _OME_UNIT.search(text)
+        x = 1 / sizes["X"] if sizes["X"] else 0.0
+        y = 1 / sizes.get("Y", sizes["X"]) if sizes.get("Y", 1.0) else 0.0
+        return from_density(x, y, unit.group(1) if unit else "um")
+    match = _MPP.search(text)
+    return plausible(float(match.group(1))) if match else None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return float(text) > 0
+    except ValueError:
+        return False

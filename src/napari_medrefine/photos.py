@@ -1,0 +1,205 @@
+"""Photos on disk: finding, reading and writing them, with what they say of their magnification."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from napari_medrefine._atomic import cannot, replacing
+from napari_medrefine._photos import encode, scale
+from napari_medrefine._photos.base import PhotoFile
+from napari_medrefine._photos.jpeg_png import PillowPhoto
+from napari_medrefine._photos.tiff import TiffPhoto
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.images import Image, check_image
+
+_Writer = Callable[[BinaryIO, Image, float | None], None]
+_WRITERS: dict[str, _Writer] = {
+    ".png": encode.write_png,
+    ".jpg": encode.write_jpeg,
+    ".jpeg": encode.write_jpeg,
+    ".tif": encode.write_tiff,
+    ".tiff": encode.write_tiff,
+}
+SUFFIXES = frozenset(_WRITERS)
+
+_READERS: dict[bytes, Callable[[Path, BinaryIO], PhotoFile]] = {
+    b"\xff\xd8\xff": PillowPhoto,
+    b"\x89PNG": PillowPhoto,
+    b"II*\0": TiffPhoto,
+    b"MM\0*": TiffPhoto,
+    b"II+\0": TiffPhoto,
+    b"MM\0+": TiffPhoto,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoHeader:
+    """What a photo's file says before its pixels are decoded.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    name : str
+        The file's name without its suffix.
+    shape : tuple of int
+        ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``, upright.
+    dtype : numpy.dtype
+        uint8, uint16 or float.
+    objective : float or None
+        The objective's magnification, e.g. 40.0.
+    pixel_um : float or None
+        The side of a pixel on the slide in micrometres.
+    """
+
+    path: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+    objective: float | None
+    pixel_um: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo as stored: its pixels, and what its file says of its magnification.
+
+    Attributes
+    ----------
+    image : ndarray
+        ``(H, W)`` grey, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA; uint8, uint16 or float; upright.
+    path : Path
+        The file.
+    name : str
+        The file's name without its suffix.
+    objective : float or None
+        The objective's magnification, e.g. 40.0.
+    pixel_um : float or None
+        The side of a pixel on the slide in micrometres.
+    """
+
+    image: Image
+    path: Path
+    name: str
+    objective: float | None
+    pixel_um: float | None
+
+
+def find_photos(folder: str | Path, *, recursive: bool = False) -> list[Path]:
+    """Return the JPEG, PNG and TIFF files in `folder`, sorted; hidden ones are skipped.
+
+    Raises
+    ------
+    MedRefineError
+        If there is no such folder, or it cannot be read.
+    """
+    top = Path(folder)
+
+    def refuse(error: OSError) -> None:
+        raise MedRefineError(cannot("read the folder", Path(error.filename or top), error))
+
+    found = []
+    for root, folders, files in os.walk(top, onerror=refuse):
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        photos = (name for name in files if not name.startswith("."))
+        found += [Path(root, name) for name in photos if Path(name).suffix.lower() in SUFFIXES]
+    return sorted(found, key=lambda path: path.relative_to(top).as_posix())
+
+
+def read_photo(path: str | Path) -> Photo:
+    """Read a JPEG, PNG or TIFF photo.
+
+    It comes upright (EXIF orientation applied), with 16 bits and alpha kept, palettes and CMYK
+    turned into RGB. The objective comes from the file name (``slide1_40x_3.jpg``), the metadata or
+    the folder's name; the pixel size from OME, ImageJ or resolution entries, where plausible.
+
+    Raises
+    ------
+    MedRefineError
+        If the file is missing, truncated, corrupt, no photo, or a decompression bomb.
+    """
+    with _opened(Path(path)) as (header, file):
+        image = check_image(file.pixels(), f"photo {header.path.name}")
+    return Photo(image, header.path, header.name, header.objective, header.pixel_um)
+
+
+def read_header(path: str | Path) -> PhotoHeader:
+    """Read what a photo's file says of itself, without decoding the pixels; see `read_photo`."""
+    with _opened(Path(path)) as (header, _):
+        return header
+
+
+def write_image(path: str | Path, image: Image, *, pixel_um: float | None = None) -> None:
+    """Write `image` as PNG, JPEG or TIFF, as the suffix of `path` says; whole or not at all.
+
+    PNG keeps uint8 and uint16 and gives floats 16 bits; JPEG has 8 bits and no transparency; TIFF
+    keeps everything. `pixel_um` goes into the file's resolution entries.
+
+    Raises
+    ------
+    MedRefineError
+        If the suffix is another, the image is none, or the file cannot be written.
+    """
+    target = Path(path)
+    writer = _WRITERS.get(target.suffix.lower())
+    if writer is None:
+        raise MedRefineError(
+            f"Cannot write {target}: the name must end in .png, .jpg, .jpeg, .tif or .tiff."
+        )
+    checked = check_image(image)
+    with replacing(target) as file:
+        writer(file, checked, pixel_um)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[PhotoHeader, PhotoFile]]:
+    """Open `path`; whatever goes wrong in the block becomes one sentence."""
+    try:
+        with path.open("rb") as stream:
+            file = _reader(stream)(path, stream)
+            try:
+                yield _header(path, file), file
+            finally:
+                file.close()
+    except OSError as error:
+        if error.errno is not None:
+            raise MedRefineError(cannot("read", path, error)) from error
+        raise MedRefineError(_damaged(path, error)) from error
+    except MedRefineError as error:
+        message = str(error)
+        raise MedRefineError(
+            message if path.name in message else f"Cannot read {path}: {message}."
+        ) from error
+    except MemoryError as error:
+        raise MedRefineError(f"Cannot read {path}: it does not fit into memory.") from error
+    except Exception as error:  # damaged files raise anything, from IndexError to zlib.error
+        raise MedRefineError(_damaged(path, error)) from error
+
+
+def _reader(stream: BinaryIO) -> Callable[[Path, BinaryIO], PhotoFile]:
+    start = stream.read(4)
+    stream.seek(0)
+    if not start:
+        raise MedRefineError("the file is empty")
+    for magic, reader in _READERS.items():
+        if start.startswith(magic):
+            return reader
+    raise MedRefineError("it is not a JPEG, PNG or TIFF file")
+
+
+def _header(path: Path, file: PhotoFile) -> PhotoHeader:
+    name = path.stem.removesuffix(".ome")
+    objective = scale.objective_of(path, file.texts)
+    return PhotoHeader(path, name, file.shape, file.dtype, objective, file.pixel_um)
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return f"Cannot read {path}: it is damaged or incomplete ({reason[:120]})."
