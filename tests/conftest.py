@@ -13,7 +13,9 @@ DATA = Path(os.environ.get("MEDREFINE_DATA", Path(__file__).parents[2] / "shared
 def _folder(name: str) -> Path:
     folder = DATA / name
     if not folder.is_dir():
-        pytest.skip(f"REAL PHOTOS MISSING: {name} is not in {DATA}; set MEDREFINE_DATA to its folder")
+        pytest.skip(
+            f"REAL PHOTOS MISSING: {name} is not in {DATA}; set MEDREFINE_DATA to its folder"
+        )
     return folder
 
 

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["MedRefineError", "Overview", "Placement", "__version__", "magnify", "register", "sharpen"]
+__all__ = [
+    "MedRefineError",
+    "Overview",
+    "Placement",
+    "__version__",
+    "magnify",
+    "register",
+    "sharpen",
+]
 
 _HOME = {
     "MedRefineError": "errors",

@@ -22,29 +22,42 @@ class Overlay:
     Attributes
     ----------
     image : ndarray
-        ``(h, w)`` or ``(h, w, 3)`` float32 from 0 to 1: the field at the overview's pixel size.
+        ``(h, w)`` or ``(h, w, 3)`` float32 from 0 to 1: the field, `zoom` pixels to an overview's.
     mask : ndarray
         ``(h, w)`` bool: where the field lies.
     first : tuple of int
         Row and column of the overview at which the part begins.
+    zoom : int
+        How many pixels of `image` make one of the overview, along a side.
     """
 
     image: FloatArray
     mask: npt.NDArray[np.bool_]
     first: tuple[int, int]
+    zoom: int = 1
 
     @property
     def window(self) -> tuple[slice, slice]:
         """Slices that cut the same part out of the overview."""
         (row, col), (height, width) = self.first, self.mask.shape
-        return slice(row, row + height), slice(col, col + width)
+        return slice(row, row + height // self.zoom), slice(col, col + width // self.zoom)
 
 
-def lay_over(placement: Placement, field: npt.ArrayLike) -> Overlay:
+def lay_over(placement: Placement, field: npt.ArrayLike, zoom: int = 1) -> Overlay:
     """Resample `field` onto the overview pixels it covers.
 
-    The field is first reduced by block means to about the overview's pixel size, so that fine
-    texture does not alias, then interpolated linearly at the exact place of every overview pixel.
+    The field is first reduced by block means to about the size of the new pixels, so that fine
+    texture does not alias, then interpolated linearly at the exact place of every new pixel.
+
+    Parameters
+    ----------
+    placement : Placement
+        Where the field lies.
+    field : array-like
+        The image that was registered.
+    zoom : int
+        Into how many pixels each overview pixel is divided along a side, e.g. to compare with the
+        overview magnified that many times.
 
     Raises
     ------
@@ -58,9 +71,11 @@ def lay_over(placement: Placement, field: npt.ArrayLike) -> Overlay:
             f"The field is {array.shape[:2]}, "
             f"but the placement was made for {placement.field_shape}."
         )
-    first, shape = _covered(placement)
-    rows, cols = np.mgrid[first[0] : first[0] + shape[0], first[1] : first[1] + shape[1]]
-    on_overview = np.stack([rows.ravel(), cols.ravel()], 1).astype(float)
+    first, covered = _covered(placement)
+    shape = (covered[0] * zoom, covered[1] * zoom)
+    rows, cols = np.mgrid[: shape[0], : shape[1]]
+    # Dividing pixels keeps their extent, so it moves the centres.
+    on_overview = (np.stack([rows.ravel(), cols.ravel()], 1) + 0.5) / zoom - 0.5 + first
     on_field = placement.to_field(on_overview).T.reshape(2, *shape)
     height, width = placement.field_shape
     mask = (
@@ -70,10 +85,10 @@ def lay_over(placement: Placement, field: npt.ArrayLike) -> Overlay:
         & (on_field[1] <= width - 0.5)
     )
     unit = to_unit(array)[..., :3] if array.ndim == 3 else to_unit(array)
-    factor = max(1, int(placement.ratio))
+    factor = max(1, int(placement.ratio / zoom))
     reduced = _block_mean(unit, factor)
     image = _sample(reduced, (on_field - (factor - 1) / 2) / factor)
-    return Overlay(image, mask, first)
+    return Overlay(image, mask, first, zoom)
 
 
 def difference(overview: npt.ArrayLike, field: npt.ArrayLike, placement: Placement) -> Overlay:
