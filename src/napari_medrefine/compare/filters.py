@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float32]
 def enlarge(
     image: npt.ArrayLike, scale: float, resampling: Pillow.Resampling = Pillow.Resampling.BICUBIC
 ) -> Image:
-    """Return `image` with ``round(H * scale)`` by ``round(W * scale)`` pixels (Pillow's resampling).
+    """Return `image` with ``round(H * scale)`` by ``round(W * scale)`` pixels, by Pillow.
 
     Reducing (``scale < 1``) is antialiased; ``Resampling.BOX`` averages areas.
 
@@ -55,8 +55,8 @@ def back_projection(image: npt.ArrayLike, scale: float, rounds: int = 10) -> Ima
     small = to_unit(array)
     large = _resize(small, _shape(array, scale), Pillow.Resampling.BICUBIC)
     for _ in range(rounds):
-        missing = small - _resize(large, small.shape[:2], Pillow.Resampling.BOX)
-        large = large + _resize(missing, large.shape[:2], Pillow.Resampling.BICUBIC)
+        missing = small - _resize(large, _size(small), Pillow.Resampling.BOX)
+        large = large + _resize(missing, _size(large), Pillow.Resampling.BICUBIC)
     return from_unit(large, like=array)
 
 
@@ -102,10 +102,14 @@ def _shape(image: Image, scale: float) -> tuple[int, int]:
     return height, width
 
 
-def _resize(unit: Floats, shape: tuple[int, ...], resampling: Pillow.Resampling) -> Floats:
+def _size(unit: Floats) -> tuple[int, int]:
+    return unit.shape[0], unit.shape[1]
+
+
+def _resize(unit: Floats, shape: tuple[int, int], resampling: Pillow.Resampling) -> Floats:
     channels = unit[..., None] if unit.ndim == 2 else unit
     resized = [
-        np.asarray(Pillow.fromarray(channels[..., c]).resize(shape[1::-1], resampling))
+        np.asarray(Pillow.fromarray(channels[..., c]).resize((shape[1], shape[0]), resampling))
         for c in range(channels.shape[2])
     ]
     return resized[0] if unit.ndim == 2 else np.stack(resized, -1)

@@ -28,13 +28,15 @@ def mse(image: npt.ArrayLike, truth: npt.ArrayLike) -> float:
         functions of this module do likewise.
     """
     a, b = _comparable(image, truth)
-    return float(np.mean((a - b) ** 2))
+    return float(skmetrics.mean_squared_error(b, a))
 
 
 def psnr(image: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     """Return the peak signal-to-noise ratio in dB; higher is better, infinite if equal."""
-    error = mse(image, truth)
-    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+    a, b = _comparable(image, truth)
+    if np.array_equal(a, b):
+        return float("inf")  # scikit-image divides by zero here
+    return float(skmetrics.peak_signal_noise_ratio(b, a, data_range=255))
 
 
 def ssim(image: npt.ArrayLike, truth: npt.ArrayLike) -> float:
@@ -86,7 +88,7 @@ def consistency(image: npt.ArrayLike, original: npt.ArrayLike) -> float:
     reduced = enlarge(_on_255(large).astype(np.float32), scale, Pillow.Resampling.BOX)
     if reduced.shape != small.shape:
         raise MedRefineError(f"{large.shape} is no enlargement of {small.shape}.")
-    return float(np.mean(np.abs(reduced - _on_255(small))))
+    return float(np.mean(np.abs(np.asarray(reduced, np.float64) - _on_255(small))))
 
 
 METRICS: dict[str, tuple[Callable[[npt.ArrayLike, npt.ArrayLike], float], str]] = {
