@@ -49,7 +49,7 @@ class Objective:
 
 OBJECTIVES = {
     4: Objective(4.0, 0.10, 1.25, 2),
-    10: Objective(10.0, 0.25, 0.5, 2),
+    10: Objective(10.0, 0.25, 0.5, 1),
     40: Objective(40.0, 0.65, 0.125, 1),
 }
 
@@ -67,7 +67,7 @@ def objective_of(magnification: float) -> Objective:
     return OBJECTIVES[int(magnification)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SlidePhoto:
     """One photo of a slide, and the truth about where it was taken.
 
@@ -92,13 +92,9 @@ class SlidePhoto:
 def field_to_overview(field: SlidePhoto, overview: SlidePhoto) -> Doubles:
     """Return the true 3x3 matrix that takes (row, col, 1) of `field` to `overview`.
 
-    Raises
-    ------
-    MedRefineError
-        Never; photos of two slides give a matrix that means nothing.
+    Both must be photos of one slide.
     """
-    matrix: Doubles = np.linalg.solve(overview.matrix_to_slide, field.matrix_to_slide)
-    return matrix
+    return np.asarray(np.linalg.solve(overview.matrix_to_slide, field.matrix_to_slide), np.float64)
 
 
 def photo_matrix(
@@ -106,7 +102,7 @@ def photo_matrix(
 ) -> Doubles:
     """Return the matrix to the slide of a photo whose middle lies at `centre_um` (y, x)."""
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    matrix = np.eye(3)
+    matrix: Doubles = np.eye(3)
     matrix[:2, :2] = pixel_um * np.array([[cos, sin], [-sin, cos]])
     middle = (np.array(shape) - 1) / 2
     matrix[:2, 2] = np.array(centre_um) - matrix[:2, :2] @ middle
@@ -134,4 +130,5 @@ def exposed(light: Floats, noise: float, rng: np.random.Generator) -> npt.NDArra
     # Photon noise grows with the square root of the light; `noise` is that of white.
     grainy = rng.standard_normal(seen.shape, np.float32) * np.float32(noise)
     seen += grainy * np.sqrt(np.maximum(light, np.float32(0.05)))
-    return np.clip(np.rint(seen), 0, 255).astype(np.uint8)
+    image: npt.NDArray[np.uint8] = np.clip(np.rint(seen), 0, 255).astype(np.uint8)
+    return image

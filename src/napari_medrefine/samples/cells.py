@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import KDTree
 
 from napari_medrefine.samples.noise import Floats, smooth, step
 from napari_medrefine.samples.tissue import Tissue
@@ -83,11 +84,11 @@ class Kind:
     turn: float
 
 
-FIBROBLAST = Kind((6.0, 1.5), (1.35, 0.35), (0.95, 0.22), 0.15, 0.35, 0.22)
-STROMAL = Kind((3.9, 0.7), (2.6, 0.5), (0.62, 0.16), 0.45, 0.55, 0.7)
-LYMPHOCYTE = Kind((2.9, 0.3), (2.7, 0.25), (1.15, 0.2), 0.15, 0.5, 3.0)
-EPITHELIAL = Kind((4.6, 0.7), (2.5, 0.35), (0.74, 0.15), 0.40, 0.5, 0.16)
-FOVEOLAR = Kind((3.2, 0.4), (2.7, 0.3), (0.60, 0.13), 0.45, 0.5, 0.9)
+FIBROBLAST = Kind((5.6, 1.6), (1.35, 0.4), (0.80, 0.26), 0.30, 0.35, 0.25)
+STROMAL = Kind((3.9, 0.8), (2.6, 0.5), (0.56, 0.18), 0.75, 0.8, 0.7)
+LYMPHOCYTE = Kind((2.9, 0.35), (2.65, 0.25), (1.05, 0.2), 0.2, 0.7, 3.0)
+EPITHELIAL = Kind((4.5, 0.7), (2.4, 0.3), (0.66, 0.15), 0.65, 0.75, 0.14)
+FOVEOLAR = Kind((3.2, 0.4), (2.6, 0.3), (0.52, 0.13), 0.8, 0.8, 0.9)
 
 
 def nuclei(kind: Kind, place: Doubles, angle: Doubles, rng: np.random.Generator) -> Cells:
@@ -147,15 +148,15 @@ def stromal_cells(tissue: Tissue, taken: npt.NDArray[np.bool_], rng: np.random.G
     rng : numpy.random.Generator
         The slide's own.
     """
-    place = _scattered(tissue.size_um, 6.3, rng)
+    place = _scattered(tissue.size_um, 6.1, rng)
     whole = np.minimum(place.astype(np.int64), np.array(taken.shape) - 1)
     place = place[~taken[whole[:, 0], whole[:, 1]]]
     y, x = place.astype(np.float32).T
     ground = tissue.ground(y, x)
     lymphoid = _lymphoid(tissue, y, x)
-    crowd = 0.10 + 0.42 * ground.cellular**1.5 + 0.15 * ground.glandular
+    crowd = 0.05 + 0.33 * ground.cellular**1.7 + 0.14 * ground.glandular
     draw = rng.random(len(place))
-    is_lymphocyte = draw < 0.93 * lymphoid + 0.10 * ground.cellular
+    is_lymphocyte = draw < 0.93 * lymphoid + 0.08 * ground.cellular
     alive = (draw < np.maximum(crowd, 0.93 * lymphoid + 0.05)) & (ground.inside > 4)
     plump = rng.random(len(place)) < 0.25 + 0.5 * ground.cellular
     along = _fibre_angle(tissue, y, x)
@@ -170,12 +171,32 @@ def stromal_cells(tissue: Tissue, taken: npt.NDArray[np.bool_], rng: np.random.G
     return joined(parts)
 
 
+def uncrowded(cells: Cells) -> Cells:
+    """Return `cells` without those that lie across an earlier one: a section is one layer thin.
+
+    Each body counts as three discs along its long axis.
+    """
+    along = np.stack([np.sin(cells.angle), np.cos(cells.angle)], -1)
+    spread = (0.62 * (cells.axes[:, :1] - 0.7 * cells.axes[:, 1:])).clip(0)
+    discs = np.stack([cells.place + k * spread * along for k in (-1, 0, 1)], 1).reshape(-1, 2)
+    width = np.repeat(cells.axes[:, 1], 3)
+    pairs = KDTree(discs).query_pairs(2 * float(width.max()), output_type="ndarray")
+    gap = np.hypot(*(discs[pairs[:, 0]] - discs[pairs[:, 1]]).T)
+    close = pairs[gap < 0.92 * (width[pairs[:, 0]] + width[pairs[:, 1]])] // 3
+    close = close[close[:, 0] != close[:, 1]]
+    kept = np.ones(len(cells), np.bool_)
+    for first, second in np.unique(np.sort(close, 1), axis=0).tolist():
+        if kept[first]:
+            kept[second] = False
+    return cells.chosen(kept)
+
+
 def _scattered(size_um: tuple[float, float], spacing: float, rng: np.random.Generator) -> Doubles:
     """Return points about `spacing` apart, none too near another: a jittered hexagonal grid."""
     rows, cols = int(size_um[0] / (spacing * 0.87)), int(size_um[1] / spacing)
     r, c = np.mgrid[:rows, :cols].reshape(2, -1)
     grid = np.column_stack([(r + 0.5) * spacing * 0.87, (c + 0.25 + 0.5 * (r % 2)) * spacing])
-    return np.clip(grid + rng.uniform(-0.42, 0.42, grid.shape) * spacing, 0, np.array(size_um) - 1)
+    return np.clip(grid + rng.uniform(-0.34, 0.34, grid.shape) * spacing, 0, np.array(size_um) - 1)
 
 
 def _lymphoid(tissue: Tissue, y: Floats, x: Floats) -> Floats:
@@ -190,4 +211,5 @@ def _fibre_angle(tissue: Tissue, y: Floats, x: Floats) -> Doubles:
     h = np.float32(4)
     up = tissue.fibres(y + h, x)[0] - tissue.fibres(y - h, x)[0]
     right = tissue.fibres(y, x + h)[0] - tissue.fibres(y, x - h)[0]
-    return np.arctan2(-right, up).astype(np.float64)
+    angle: Doubles = np.arctan2(-right, up).astype(np.float64)
+    return angle

@@ -55,10 +55,14 @@ def _interpolate(row: Floats, col: Floats, seed: int, order: int) -> Floats:
     nodes = np.ogrid[low[0] : high[0] + 1, low[1] : high[1] + 1]
     lattice = hashed(seed, *nodes) - np.float32(0.5)
     at = np.stack([row - low[0], col - low[1]])
-    return ndi.map_coordinates(lattice, at, np.float32, order, mode="nearest", prefilter=False)
+    values: Floats = ndi.map_coordinates(
+        lattice, at, np.float32, order, mode="nearest", prefilter=False
+    )
+    return values
 
 
 def step(value: Floats, low: float, high: float) -> Floats:
     """Return 0 below `low`, 1 above `high`, and a smooth ramp between."""
     t = np.clip((value - np.float32(low)) / np.float32(high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+    ramp: Floats = t * t * (3 - 2 * t)
+    return ramp

@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from scipy import ndimage as ndi
 
-from napari_medrefine.samples.camera import SlidePhoto
+from napari_medrefine.samples.camera import SlidePhoto, objective_of
 from napari_medrefine.samples.slide import Slide
 
 LayerData = tuple[Any, dict[str, Any], str]
 
-# Objective, (row, col) in the overview of 1024 x 1344 pixels, degrees, pixel size against nominal.
+# Objective, which of two busy places, (row, col) from there, degrees, pixel size against nominal.
 _FIELDS = (
-    (10, (330.0, 420.0), 2.5, 1.00),
-    (10, (640.0, 860.0), -4.0, 0.99),
-    (40, (360.0, 470.0), 3.0, 1.01),
-    (40, (655.0, 820.0), -2.0, 1.00),
+    (10, 0, (24.0, -40.0), 2.5, 1.00),
+    (10, 1, (-30.0, 35.0), -4.0, 0.99),
+    (40, 0, (0.0, 0.0), 3.0, 1.01),
+    (40, 1, (0.0, 0.0), -2.0, 1.00),
 )
 
 
@@ -41,20 +43,36 @@ def demo_photos(seed: int = 0) -> tuple[SlidePhoto, list[SlidePhoto]]:
     slide = Slide(seed)
     overview = slide.photograph(4, seed=1)
     fields = []
-    for k, (objective, place, degrees, off) in enumerate(_FIELDS):
-        centre = overview.matrix_to_slide @ np.array([*place, 1.0])
+    busy = _busy_places(overview)
+    for k, (objective, which, offset, degrees, off) in enumerate(_FIELDS):
+        centre = overview.matrix_to_slide @ np.array([*(busy[which] + np.array(offset)), 1.0])
         fields.append(
             slide.photograph(
                 objective,
                 centre_um=(float(centre[0]), float(centre[1])),
                 degrees=degrees,
                 shape=(640, 840) if objective == 10 else (1024, 1344),
-                pixel_um={10: 0.5, 40: 0.125}[objective] * off,
+                pixel_um=objective_of(objective).pixel_um * off,
                 defocus_um=0.3 * k,
                 seed=2 + k,
             )
         )
     return overview, fields
+
+
+def _busy_places(overview: SlidePhoto) -> list[npt.NDArray[np.float64]]:
+    """Return the (row, col) with the strongest contrast in the left and in the right half."""
+    grey = overview.image.mean(-1)
+    box = (102, 134)  # what a 40x field covers
+    contrast = ndi.uniform_filter(grey**2, box) - ndi.uniform_filter(grey, box) ** 2
+    blank = ndi.uniform_filter((grey > 225).astype(np.float64), box)
+    value = np.where(blank < 0.25, contrast, -blank)
+    places = []
+    for columns in (slice(240, 640), slice(704, 1104)):
+        part = value[190:-190, columns]
+        row, col = np.unravel_index(part.argmax(), part.shape)
+        places.append(np.array([row + 190.0, col + float(columns.start)]))
+    return places
 
 
 def sample_layers(seed: int = 0) -> list[LayerData]:
@@ -75,7 +93,7 @@ def sample_layers(seed: int = 0) -> list[LayerData]:
 
 
 def _layer(photo: SlidePhoto, name: str) -> LayerData:
-    pixel = {4: 1.25, 10: 0.5, 40: 0.125}[int(photo.objective)]
+    pixel = objective_of(photo.objective).pixel_um
     about = {
         "objective": photo.objective,
         "pixel_um": pixel,

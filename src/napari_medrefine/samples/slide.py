@@ -15,7 +15,7 @@ from napari_medrefine.samples.camera import (
     objective_of,
     photo_matrix,
 )
-from napari_medrefine.samples.cells import Cells, Doubles, joined, stromal_cells
+from napari_medrefine.samples.cells import Cells, Doubles, joined, stromal_cells, uncrowded
 from napari_medrefine.samples.noise import Floats, grain
 from napari_medrefine.samples.organs import Organ, organs, paint, residents, taken
 from napari_medrefine.samples.stamps import Window, stamp
@@ -56,7 +56,7 @@ class Slide:
         self._scene = _Scene(
             tissue,
             bodies,
-            joined([stromal, *(nuclei for nuclei, _ in lodgers)]),
+            uncrowded(joined([*(nuclei for nuclei, _ in lodgers), stromal])),
             joined([stromal.chosen(slice(0, 0)), *(red for _, red in lodgers)]),
         )
 
@@ -100,12 +100,14 @@ class Slide:
         Raises
         ------
         MedRefineError
-            On an unknown objective or an empty shape.
+            On an unknown objective, an empty shape, or a pixel size that is not positive.
         """
         lens = objective_of(objective)
         if min(shape) < 1:
             raise MedRefineError(f"A photo of {shape[0]} x {shape[1]} pixels has no pixels.")
         pixel = lens.pixel_um if pixel_um is None else pixel_um
+        if not pixel > 0:
+            raise MedRefineError(f"A pixel size of {pixel:g} um is none; it must be positive.")
         centre = (self.size_um[0] / 2, self.size_um[1] / 2) if centre_um is None else centre_um
         matrix = photo_matrix(centre, degrees, shape, pixel)
         light = self._light(matrix, shape, pixel, lens, defocus_um)
@@ -148,11 +150,12 @@ class Slide:
         density, cover = stamp(scene.nuclei, window)
         red, red_cover = stamp(scene.red_cells, window)
         stains[1] *= (1 - np.float32(0.55) * cover) * (1 - np.float32(0.8) * red_cover)
-        stains[0] += density
-        stains[2] += red
-        stains *= covered(ground, edge)
         mottle = self._mottle(window)
-        return np.exp(-np.einsum("shw,sc->hwc", stains * mottle, _STAINS, optimize=True))
+        stains[0] += density * np.clip(1.7 * mottle - 0.7, 0.3, 2)  # chromatin is coarser
+        stains[2] += red
+        stains *= covered(ground, self.seed, edge) * mottle
+        light: Floats = np.exp(-np.einsum("shw,sc->hwc", stains, _STAINS, optimize=True))
+        return light
 
     def _ground(self, window: Window) -> Ground:
         """Evaluate the broad fields about every 2.5 um and interpolate linearly between."""
@@ -185,9 +188,11 @@ class Slide:
         rows, cols = np.mgrid[: window.shape[0], : window.shape[1]]
         y, x = window.points(rows, cols)
         mottle = np.ones(window.shape, np.float32)
-        for k, (wavelength, share) in enumerate(((3.1, 0.22), (1.2, 0.26), (0.5, 0.30))):
+        for k, (wavelength, share) in enumerate(((3.1, 0.20), (1.3, 0.24), (0.55, 0.24))):
             if np.exp(-2 * (np.pi * window.blur_um / (2 * wavelength)) ** 2) > 0.04:
-                mottle += share * grain(y, x + 0.37 * y, (wavelength, wavelength), 100 * self.seed + 61 + k)
+                cos, sin = np.cos(1.1 * k + 0.4), np.sin(1.1 * k + 0.4)
+                turned = (y * cos + x * sin, x * cos - y * sin)
+                mottle += share * grain(*turned, (wavelength, wavelength), 100 * self.seed + 61 + k)
         return mottle
 
 

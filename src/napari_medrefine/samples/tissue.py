@@ -1,4 +1,4 @@
-"""The ground of the slide as fields over (y, x): where tissue is, how its fibres run, how it stains.
+"""The ground of the slide as fields over (y, x): tissue or glass, fibres, stain.
 
 All lengths are micrometres. Fibres are the level lines of two broad, warped coordinates (across
 and along), so collagen waves and swirls without an explicit curve.
@@ -13,7 +13,7 @@ import numpy as np
 from napari_medrefine.samples.noise import Floats, grain, smooth, step
 
 # (across, along, share): a bundle, a fibre, a fibril.
-_FIBRES = ((16.0, 170.0, 0.30), (6.5, 85.0, 0.34), (2.4, 38.0, 0.26), (0.9, 16.0, 0.16))
+_FIBRES = ((16.0, 170.0, 0.26), (6.5, 85.0, 0.34), (2.3, 38.0, 0.36), (0.8, 14.0, 0.34))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +77,21 @@ class Tissue:
         turn = 0.25 + 0.9 * (hash_unit(self.seed) - 0.5)
         cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
         across, along = y * cos - x * sin, x * cos + y * sin
-        across = across + 420 * smooth(y, x, 900, s + 1) + 110 * smooth(y, x, 260, s + 2)
-        across = across + 26 * smooth(y, x, 80, s + 3)
+        across = across + 1500 * smooth(y, x, 900, s + 1) + 300 * smooth(y, x, 260, s + 2)
+        across = across + 45 * smooth(y, x, 80, s + 3) + 9 * smooth(y, x, 28, s + 5)
         return across, along + 300 * smooth(y, x, 700, s + 4)
 
     def _inside(self, y: Floats, x: Floats, across: Floats, along: Floats) -> Floats:
         """Distance to the nearest edge: a fissure along the fibres, and bare glass at places."""
         s = 100 * self.seed
-        ragged = 60 * smooth(y, x, 150, s + 21) + 22 * smooth(y, x, 42, s + 22)
-        ragged = ragged + 8 * smooth(y, x, 13, s + 23)
-        height, width = self.size_um
-        gap = across - np.float32(0.62 * height) + 260 * smooth(y, x, 700, s + 24)
-        opening = 45 + 330 * smooth(along, 0 * along, 620, s + 25)
-        bare = 900 * (smooth(y, x, 1000, s + 26) + 0.29)
-        return np.minimum(np.abs(gap) - opening, bare) + ragged
+        ragged = 180 * smooth(y, x, 150, s + 21) + 90 * smooth(y, x, 42, s + 22)
+        ragged = ragged + 32 * smooth(y, x, 13, s + 23)
+        height = self.size_um[0]
+        gap = across - np.float32(0.55 * height) + 260 * smooth(y, x, 700, s + 24)
+        opening = 40 + 420 * smooth(along, 0 * along, 620, s + 25)
+        bare = 900 * (smooth(y, x, 1000, s + 26) + 0.25)
+        inside: Floats = np.minimum(np.abs(gap) - opening, bare) + ragged
+        return inside
 
 
 def hash_unit(seed: int) -> float:
@@ -98,10 +99,12 @@ def hash_unit(seed: int) -> float:
     return float(np.random.default_rng(seed + 7_000_000).random())
 
 
-def covered(ground: Ground, edge_um: float) -> Floats:
+def covered(ground: Ground, seed: int, edge_um: float) -> Floats:
     """Return how much of each point is tissue, 0..1, with an edge at least `edge_um` wide."""
-    width = max(0.7, edge_um)
-    return step(ground.inside, -width, width)
+    width, inside = max(0.7, edge_um), ground.inside
+    if inside.min() < 10:  # elsewhere the frayed edge is out of sight
+        inside = inside + 5 * grain(ground.across, ground.along, (4.0, 7.0), 100 * seed + 27)
+    return step(inside, -width, width)
 
 
 def stroma(ground: Ground, seed: int, blur_um: float) -> Floats:
@@ -113,9 +116,12 @@ def stroma(ground: Ground, seed: int, blur_um: float) -> Floats:
     for k, (across, along, share) in enumerate(_FIBRES):
         seen = np.exp(-2 * (np.pi * blur_um / (2 * across)) ** 2)
         if seen > 0.04:
-            fibre += share * grain(ground.across, ground.along, (across, along), 100 * seed + 31 + k)
+            fibre += share * grain(
+                ground.across, ground.along, (across, along), 100 * seed + 31 + k
+            )
     cleft = grain(ground.across, ground.along, (11.0, 120.0), 100 * seed + 41)
     loose = ground.cellular - np.float32(0.45)
     open_space = step(cleft + 0.30 * fibre + 0.12 * loose, 0.27, 0.36)
     dense = np.float32(0.44) * ground.thickness * (1 + np.float32(1.9) * fibre)
-    return np.maximum(dense, 0.04) * (1 - np.float32(0.86) * open_space)
+    eosin: Floats = np.maximum(dense, np.float32(0.04)) * (1 - np.float32(0.86) * open_space)
+    return eosin
