@@ -21,7 +21,7 @@ def as_picture(image: npt.ArrayLike) -> Picture:
     """Return any image as ``(H, W, 3)`` uint8."""
     unit = to_unit(check_image(image))
     rgb = np.repeat(unit[..., None], 3, -1) if unit.ndim == 2 else unit[..., :3]
-    return np.clip(np.rint(rgb * 255), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(rgb * 255), 0, 255), np.uint8)
 
 
 def absolute_difference(image: npt.ArrayLike, truth: npt.ArrayLike, gain: float = 4.0) -> Picture:
@@ -35,7 +35,7 @@ def absolute_difference(image: npt.ArrayLike, truth: npt.ArrayLike, gain: float 
     a, b = as_picture(image).astype(float), as_picture(truth).astype(float)
     if a.shape != b.shape:
         raise MedRefineError(f"Images of shapes {a.shape} and {b.shape} cannot be compared.")
-    return np.clip(np.abs(a - b) * gain, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.abs(a - b) * gain, 0, 255), np.uint8)
 
 
 def side_by_side(pictures: Mapping[str, npt.ArrayLike]) -> Picture:
