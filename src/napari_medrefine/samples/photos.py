@@ -40,7 +40,7 @@ def demo_photos(seed: int = 0) -> tuple[SlidePhoto, list[SlidePhoto]]:
     fields : list of SlidePhoto
         10x (0.5 um) 640 x 840, 40x (0.125 um) 1024 x 1344; see `field_to_overview` for the truth.
     """
-    slide = Slide(seed)
+    slide = Slide(seed, size_um=(1440.0, 1840.0))  # the overview's surroundings
     overview = slide.photograph(4, seed=1)
     fields = []
     busy = _busy_places(overview)

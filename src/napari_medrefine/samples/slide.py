@@ -23,6 +23,7 @@ from napari_medrefine.samples.tissue import Ground, Tissue, covered, stroma
 
 # Optical densities (base e; R, G, B) of haematoxylin, eosin and red blood cells, one unit each.
 _STAINS = np.array([[0.72, 0.88, 0.40], [0.17, 0.85, 0.42], [0.20, 0.80, 0.85]], np.float32)
+_REACH_UM = 200.0  # no gland or vessel is larger
 _TILE = 384  # output pixels rendered at once, so that memory stays bounded
 
 
@@ -32,6 +33,11 @@ class _Scene:
     organs: list[Organ]
     nuclei: Cells
     red_cells: Cells
+
+    @property
+    def places(self) -> Doubles:
+        """(y, x) of each organ."""
+        return np.array([organ.place for organ in self.organs]).reshape(-1, 2)
 
 
 class Slide:
@@ -145,8 +151,8 @@ class Slide:
         stains = np.zeros((3, *window.shape), np.float32)
         stains[0] = 0.04 * ground.thickness
         stains[1] = stroma(ground, self.seed, window.blur_um)
-        for organ in scene.organs:
-            self._paint(organ, window, stains)
+        for k in np.flatnonzero(window.near(scene.places, _REACH_UM)):
+            _paint_into(stains, scene.organs[k], window)
         density, cover = stamp(scene.nuclei, window)
         red, red_cover = stamp(scene.red_cells, window)
         stains[1] *= (1 - np.float32(0.55) * cover) * (1 - np.float32(0.8) * red_cover)
@@ -173,16 +179,6 @@ class Slide:
         )
         return Ground(*(_enlarged(f, every, window.shape) for f in fields))
 
-    def _paint(self, organ: Organ, window: Window, stains: Floats) -> None:
-        if not window.near(np.array([organ.place]), organ.reach + 2)[0]:
-            return
-        middle, reach = window.samples(np.array([organ.place]))[0], (organ.reach + 2) / window.pitch
-        low = np.maximum(np.floor(middle - reach), 0).astype(int)
-        high = np.minimum(np.ceil(middle + reach) + 1, window.shape).astype(int)
-        rows, cols = np.mgrid[low[0] : high[0], low[1] : high[1]]
-        part = stains[:, low[0] : high[0], low[1] : high[1]]
-        paint(organ, *window.points(rows, cols), part, 0.5 * window.pitch)
-
     def _mottle(self, window: Window) -> Floats:
         """Return fine unevenness of every stain (protein granules), where it can be seen."""
         rows, cols = np.mgrid[: window.shape[0], : window.shape[1]]
@@ -194,6 +190,16 @@ class Slide:
                 turned = (y * cos + x * sin, x * cos - y * sin)
                 mottle += share * grain(*turned, (wavelength, wavelength), 100 * self.seed + 61 + k)
         return mottle
+
+
+def _paint_into(stains: Floats, organ: Organ, window: Window) -> None:
+    middle, reach = window.samples(np.array([organ.place]))[0], (organ.reach + 2) / window.pitch
+    low = np.maximum(np.floor(middle - reach), 0).astype(int)
+    high = np.minimum(np.ceil(middle + reach) + 1, window.shape).astype(int)
+    if (low < high).all():
+        rows, cols = np.mgrid[low[0] : high[0], low[1] : high[1]]
+        part = stains[:, low[0] : high[0], low[1] : high[1]]
+        paint(organ, *window.points(rows, cols), part, 0.5 * window.pitch)
 
 
 def _enlarged(field: Floats, factor: int, shape: tuple[int, int]) -> Floats:
