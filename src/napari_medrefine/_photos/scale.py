@@ -40,10 +40,17 @@ def objective_of(path: Path, texts: Iterable[str] = ()) -> float | None:
     ``slide1_40x_3.jpg`` and ``10X.tif`` say it; ``x264.png`` and ``scan_1024x768.png`` do not. Two
     different magnifications in one name say nothing.
     """
-    candidates = [(path.stem, _IN_NAME), *((text, _IN_TEXT) for text in texts)]
-    candidates.append((path.parent.name, _IN_NAME))
-    found = (_only_value(pattern, text) for text, pattern in candidates)
-    return next((value for value in found if value is not None), None)
+    candidates = [
+        objective_in(path.stem),
+        *(_only_value(_IN_TEXT, text) for text in texts),
+        objective_in(path.parent.name),
+    ]
+    return next((value for value in candidates if value is not None), None)
+
+
+def objective_in(name: str) -> float | None:
+    """Return the magnification that the name of a file (without suffix) or folder says."""
+    return _only_value(_IN_NAME, name)
 
 
 def name_before_objective(stem: str) -> str | None:

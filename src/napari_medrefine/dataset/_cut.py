@@ -1,0 +1,122 @@
+"""One photo into its tiles on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Annotated
+
+from PIL import Image as Pillow
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_medrefine._atomic import cannot, write_bytes
+from napari_medrefine._photos.encode import flatten, to_8_bits
+from napari_medrefine.dataset.clean import fault, fingerprint, measure
+from napari_medrefine.dataset.manifest import LeftOut, PhotoEntry, TileEntry
+from napari_medrefine.dataset.recipe import Pixels, Recipe, cut_and_reduce
+from napari_medrefine.dataset.split import slide_of
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.photos import Photo, read_photo
+
+TILES = "tiles"
+PNG_LEVEL = 1  # 4 % larger than level 6 on H&E, in less than half the time
+
+
+class CutPhoto(BaseModel):
+    """A photo whose tiles are written; its split is not decided yet and stands as "train"."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    photo: PhotoEntry
+    tiles: Annotated[tuple[TileEntry, ...], Field(min_length=1)]
+
+    @property
+    def source(self) -> str:
+        """The photo's path inside the folder of photos."""
+        return self.photo.source
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the photo's file."""
+        return self.photo.sha256
+
+
+def cut_photo(
+    path: Path, source: str, name: str, sha256: str, recipe: Recipe, output: Path
+) -> CutPhoto | LeftOut:
+    """Read the photo at `path`, measure it, and write its tiles below `output`.
+
+    Raises
+    ------
+    MedRefineError
+        If a tile cannot be written, or the photo has vanished. Anything else that is wrong with the
+        photo is a reason to leave it out.
+    """
+    try:
+        photo = read_photo(path)
+        cut, picture = cut_and_reduce(as_rgb(photo), recipe)
+    except MedRefineError as error:
+        if not path.exists():
+            raise
+        why = str(error).removeprefix(f"Cannot read {path}: ").rstrip(".")
+        return LeftOut(source=source, sha256=sha256, reason=why)
+    quality = measure(picture)
+    if (reason := fault(quality, recipe.cleaning)) is not None:
+        return LeftOut(source=source, sha256=sha256, reason=reason)
+    objective = photo.objective or recipe.objective
+    stored_um = photo.pixel_um or (recipe.pixel_um.get(objective) if objective else None)
+    entry = PhotoEntry(
+        name=name,
+        source=source,
+        sha256=sha256,
+        slide=slide_of(source),
+        split="train",
+        objective=objective,
+        pixel_um=stored_um * recipe.reduce if stored_um else None,
+        original_shape=photo.image.shape[:2],
+        crop_origin=(cut.top, cut.left),
+        crop_shape=(cut.height, cut.width),
+        shape=picture.shape[:2],
+        contrast=round(quality.contrast, 4),
+        sharpness=round(quality.sharpness, 4),
+        clipped=round(quality.clipped, 4),
+        fingerprint=fingerprint(picture).hex(),
+    )
+    return CutPhoto(photo=entry, tiles=_write_tiles(picture, name, recipe.tile, output))
+
+
+def as_rgb(photo: Photo) -> Pixels:
+    """Return the photo as uint8 (H, W, 3): grey repeated, alpha laid on white, white at 255."""
+    picture = flatten(to_8_bits(photo.image))
+    return picture if picture.ndim == 3 else picture[..., None].repeat(3, axis=2)
+
+
+def _write_tiles(picture: Pixels, name: str, side: int, output: Path) -> tuple[TileEntry, ...]:
+    folder = output / TILES / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MedRefineError(cannot("make the folder", folder, error)) from error
+    rows, cols = (n // side for n in picture.shape[:2])
+    entries = []
+    for row in range(rows):
+        for col in range(cols):
+            y, x = row * side, col * side
+            png = encode_tile(picture[y : y + side, x : x + side])
+            file = f"{TILES}/{name}/r{row:02d}c{col:02d}.png"
+            write_bytes(output / file, png)
+            digest = hashlib.sha256(png).hexdigest()
+            entries.append(
+                TileEntry(
+                    file=file, photo=name, row=row, col=col, y=y, x=x, split="train", sha256=digest
+                )
+            )
+    return tuple(entries)
+
+
+def encode_tile(tile: Pixels) -> bytes:
+    """Return `tile` as PNG."""
+    buffer = io.BytesIO()
+    Pillow.fromarray(tile.copy()).save(buffer, "PNG", compress_level=PNG_LEVEL)
+    return buffer.getvalue()

@@ -1,0 +1,74 @@
+"""The photos a dataset is made from: where they are, what they are called, what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from napari_medrefine.dataset._journal import JOURNAL
+from napari_medrefine.dataset.manifest import MANIFEST
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.photos import find_photos
+
+LONGEST = 100  # bytes of a name: file systems hold 255, and tools append to it
+
+
+def find_sources(photos: Path, output: Path) -> dict[str, Path]:
+    """Return the photos below a folder by their path inside it, without those inside datasets.
+
+    Raises
+    ------
+    MedRefineError
+        If there is no such folder, no photo in it, or it is the output folder too.
+    """
+    if photos.resolve() == output.resolve():
+        raise MedRefineError(f"The dataset cannot be written into the folder of photos, {photos}.")
+    datasets = {output.resolve()}
+    sources = {}
+    for path in find_photos(photos, recursive=True):
+        inside = path.relative_to(photos).parents
+        folders = [photos / folder for folder in list(inside)[:-1]]
+        if not any(folder.resolve() in datasets or _is_dataset(folder) for folder in folders):
+            # Names that are no valid text cannot stand in a manifest as they are.
+            text = os.fsencode(path.relative_to(photos).as_posix()).decode("utf-8", "replace")
+            sources[text] = path
+    if not sources:
+        raise MedRefineError(f"There are no JPEG, PNG or TIFF photos in {photos}.")
+    return sources
+
+
+def _is_dataset(folder: Path) -> bool:
+    return (folder / MANIFEST).exists() or (folder / JOURNAL).exists()
+
+
+def name_photos(sources: Iterable[str]) -> dict[str, str]:
+    """Return a name for each photo: unique (also without regard to case), good as a folder's name.
+
+    The file's name without suffix, with its sub-folders in front; with the suffix too where two
+    photos would have the same.
+    """
+    sources = list(sources)
+    plain = {source: _safe(str(PurePosixPath(source).with_suffix(""))) for source in sources}
+    times = Counter(name.casefold() for name in plain.values())
+    return {
+        source: name if times[name.casefold()] == 1 else _safe(f"{source}", apart=True)
+        for source, name in plain.items()
+    }
+
+
+def _safe(text: str, *, apart: bool = False) -> str:
+    name = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", text).strip(" .") or "photo"
+    if apart or len(name.encode()) > LONGEST:
+        short = name.encode()[: LONGEST - 20].decode(errors="ignore").strip(" .")
+        return f"{short}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return name
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,190 @@
+"""A folder of photos into a tiled dataset.
+
+Tiles first, the manifest last, each file whole or not at all; a journal (`_journal`) remembers the
+photos that are done, so that the job, whatever stopped it, goes on where it was. The same photos
+and recipe give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from napari_medrefine._atomic import PART, cannot
+from napari_medrefine.dataset import _journal as journal
+from napari_medrefine.dataset._cut import TILES, CutPhoto, cut_photo
+from napari_medrefine.dataset._parallel import in_order, threads
+from napari_medrefine.dataset._plan import Plan, make_plan
+from napari_medrefine.dataset.clean import is_copy, suspects
+from napari_medrefine.dataset.loader import read_tile
+from napari_medrefine.dataset.manifest import (
+    LeftOut,
+    Manifest,
+    PhotoEntry,
+    TileEntry,
+    load_manifest,
+    save_manifest,
+)
+from napari_medrefine.dataset.recipe import Pixels, Recipe
+from napari_medrefine.dataset.split import split_photos
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.progress import Step
+
+
+def prepare_steps(
+    photos_folder: str | Path,
+    output_folder: str | Path,
+    recipe: Recipe | None = None,
+    *,
+    overwrite: bool = False,
+    workers: int | None = None,
+) -> Generator[Step, None, Manifest]:
+    """Clean, crop, reduce, cut and split the photos of a folder; a job, see `progress`.
+
+    Run again, it does only what is missing. Photos are never changed; those left out are in the
+    manifest with the reason.
+
+    Parameters
+    ----------
+    photos_folder : path
+        JPEG, PNG and TIFF photos; sub-folders are looked into.
+    output_folder : path
+        Where the dataset goes; made if missing.
+    recipe : Recipe, optional
+        How; the study's by default.
+    overwrite : bool
+        Replace a dataset of other photos or another recipe.
+    workers : int, optional
+        Threads; as many as there are processors (at most 8) by default.
+
+    Returns
+    -------
+    Manifest
+
+    Raises
+    ------
+    MedRefineError
+        If there are no usable photos, the folder holds something else, or the disk is full. What
+        was finished stays, and the job goes on from there when it is run again.
+    """
+    photos, output, recipe = Path(photos_folder), Path(output_folder), recipe or Recipe()
+    with threads(workers) as pool:
+        plan = yield from make_plan(photos, output, recipe, pool, overwrite=overwrite)
+        if plan.complete:
+            return load_manifest(output)
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MedRefineError(cannot("make the folder", output, error)) from error
+        journal.start(output, recipe, list(plan.done.values()), plan.tiles)
+        made = yield from _cut(plan, output, recipe, pool)
+        return _finish(plan, made, output, recipe)
+
+
+def _cut(
+    plan: Plan, output: Path, recipe: Recipe, pool: ThreadPoolExecutor
+) -> Generator[Step, None, list[journal.Done]]:
+    def work(source: str) -> journal.Done:
+        path, name, sha256 = plan.sources[source], plan.names[source], plan.digests[source]
+        return cut_photo(path, source, name, sha256, recipe, output)
+
+    def step(finished: int, source: str) -> Step:
+        return Step(len(plan.done) + finished, len(plan.sources), source)
+
+    made = yield from in_order(
+        pool, work, plan.jobs, step, then=lambda done: journal.add(output, done)
+    )
+    return made
+
+
+def _finish(plan: Plan, made: list[journal.Done], output: Path, recipe: Recipe) -> Manifest:
+    done = plan.done | {one.source: one for one in made}
+    cut = [one for source in plan.sources if isinstance(one := done[source], CutPhoto)]
+    left_out = {source: one for source, one in done.items() if isinstance(one, LeftOut)}
+    if recipe.cleaning.duplicates:
+        copies = _find_copies(cut, output)
+        left_out |= copies
+        cut = [one for one in cut if one.source not in copies]
+    if not cut:
+        reasons = "; ".join(f"{one.source}: {one.reason}" for one in list(left_out.values())[:3])
+        raise MedRefineError(f"No photo can be used ({reasons}).")
+    manifest = _manifest(cut, [left_out[s] for s in plan.sources if s in left_out], recipe)
+    save_manifest(output, manifest)
+    written = {tile.file for one in made if isinstance(one, CutPhoto) for tile in one.tiles}
+    _remove(output, plan.tiles.union(written).difference(t.file for t in manifest.tiles))
+    journal.end(output)
+    return manifest
+
+
+def _find_copies(cut: list[CutPhoto], output: Path) -> dict[str, LeftOut]:
+    """Return the photos that show what one before them shows (saved again, resized, denoised)."""
+    copies: dict[str, LeftOut] = {}
+    kept: list[CutPhoto] = []
+    marks: list[bytes] = []
+    for one in cut:
+        mark = bytes.fromhex(one.photo.fingerprint)
+        candidates = (kept[i] for i in suspects(mark, marks))
+        original = next((o for o in candidates if _shows_the_same(one, o, output)), None)
+        if original is None:
+            kept.append(one)
+            marks.append(mark)
+            continue
+        copies[one.source] = LeftOut(
+            source=one.source,
+            sha256=one.sha256,
+            reason=f"a copy of {original.source}",
+            copy_of=original.source,
+        )
+    return copies
+
+
+def _shows_the_same(one: CutPhoto, other: CutPhoto, output: Path) -> bool:
+    return is_copy(_mosaic(one, output), _mosaic(other, output))
+
+
+def _mosaic(cut: CutPhoto, output: Path) -> Pixels:
+    picture = np.zeros((*cut.photo.shape, 3), np.uint8)
+    side = cut.photo.shape[0] // (1 + max(tile.row for tile in cut.tiles))
+    for tile in cut.tiles:
+        picture[tile.y : tile.y + side, tile.x : tile.x + side] = read_tile(
+            output / tile.file, side
+        )
+    return picture
+
+
+def _manifest(cut: list[CutPhoto], left_out: list[LeftOut], recipe: Recipe) -> Manifest:
+    slides = {one.photo.name: one.photo.slide for one in cut}
+    sizes = {one.photo.name: len(one.tiles) for one in cut}
+    by, part = split_photos(slides, sizes, recipe)
+    return Manifest(
+        software=f"napari-medrefine {version('napari-medrefine')}",
+        recipe=recipe,
+        split_by=by,
+        photos=tuple(
+            PhotoEntry(**{**dict(one.photo), "split": part[one.photo.name]}) for one in cut
+        ),
+        left_out=tuple(left_out),
+        tiles=tuple(
+            TileEntry(**{**dict(tile), "split": part[tile.photo]})
+            for one in cut
+            for tile in one.tiles
+        ),
+    )
+
+
+def _remove(output: Path, files: frozenset[str]) -> None:
+    """Remove tiles of ours that are of no use any more, and what a kill left half-written."""
+    folders = {(output / file).parent for file in files} | {output}
+    folders |= {path for path in (output / TILES).iterdir() if path.is_dir()}
+    parts = [part for folder in folders for part in folder.glob(f"{PART}*.part")]
+    for path in [*(output / file for file in files), *parts]:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    for folder in folders - {output}:
+        with suppress(OSError):  # it holds something else: that stays
+            folder.rmdir()
