@@ -1,74 +1,167 @@
-"""An evaluation ranks methods rightly and writes what it found."""
+"""A whole evaluation: numbers, refusals, progress, and what lands in the folder."""
 
 from __future__ import annotations
 
+import base64
 import csv
+import io
+import re
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from PIL import Image as Pillow
 from skimage.data import immunohistochemistry
 
-from napari_medrefine.compare import visuals
-from napari_medrefine.compare.evaluate import PROTOCOLS, Sample, baselines, evaluate_steps
-from napari_medrefine.compare.report import text_table, write_report
+from napari_medrefine.compare import (
+    Evaluation,
+    Pair,
+    area_protocol,
+    as_text,
+    baselines,
+    evaluate_steps,
+    metrics,
+    optical_protocol,
+    study_protocol,
+    write_evaluation,
+)
+from napari_medrefine.compare import evaluate as module
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.progress import finish
+from napari_medrefine.progress import Step, finish
+from napari_medrefine.samples import Slide
 
-IHC = immunohistochemistry()
-SAMPLES = [
-    Sample("a", "one", IHC[:160, :160]),
-    Sample("b", "one", IHC[200:361, :161]),
-    Sample("c", "two", IHC[:160, 300:460]),
-]
+Image = npt.NDArray[np.uint8]
 
 
-def test_magnifying_ranks_as_it_should() -> None:
-    protocol = PROTOCOLS["x4"]
-    evaluation = finish(evaluate_steps(SAMPLES, protocol, baselines(protocol)))
-    psnr = {method: evaluation.mean(method, "PSNR") for method in evaluation.methods}
-    assert psnr["black"] < psnr["bicubic"] < psnr["back-projection"]
-    assert evaluation.slides == ["one", "two"]
-    by_slide = [evaluation.mean("bicubic", "MSE", slide) for slide in evaluation.slides]
-    assert evaluation.mean("bicubic", "MSE") == pytest.approx(np.mean(by_slide))
-    assert evaluation.worst("bicubic") >= max(by_slide)
+@pytest.fixture(scope="module")
+def pairs() -> list[Pair]:
+    stain = immunohistochemistry()
+    slide = Slide(0, (600.0, 700.0))
+    ours = slide.photograph(10, centre_um=(300, 350), shape=(203, 190)).image
+    return [
+        Pair("ihc 1", "IHC", np.ascontiguousarray(stain[:200, :200])),
+        Pair("ihc 2", "IHC", np.ascontiguousarray(stain[200:400, 200:400])),
+        Pair("ours", "procedural", ours),
+    ]
 
 
-def test_the_report_holds_every_row_and_the_explanation(tmp_path: Path) -> None:
-    protocol = PROTOCOLS["study"]
-    evaluation = finish(evaluate_steps(SAMPLES[:2], protocol, baselines(protocol), pictures=1))
-    write_report([evaluation], tmp_path)
-    with (tmp_path / "rows.csv").open() as file:
+@pytest.fixture(scope="module")
+def magnified(pairs: list[Pair]) -> Evaluation:
+    protocol = area_protocol(4)
+    wrong: dict[str, module.Method] = {
+        "wrong size": lambda image, _: image,
+        "wrong range": lambda image, _: np.repeat(np.repeat(image, 4, 0), 4, 1) / 255,
+        "forgot the range": lambda image, _: np.repeat(np.repeat(image, 4, 0), 4, 1) // 255,
+    }
+    return finish(evaluate_steps(pairs, baselines(protocol) | wrong, protocol))
+
+
+def test_sanity_rows_are_what_they_must_be(magnified: Evaluation) -> None:
+    assert magnified.slides == ("IHC", "procedural")
+    for slide in magnified.slides:
+        identity = magnified.summary(slide, module.IDENTITY)
+        assert (identity.mse, identity.psnr, identity.worst_psnr) == (0, np.inf, np.inf)
+        assert identity.consistency < 0.3  # the input was rounded
+        black = magnified.summary(slide, module.BLACK)
+        assert 15_000 < black.mse < 65_025
+        nothing = magnified.summary(slide, module.NOTHING)
+        better = magnified.summary(slide, "bicubic")
+        best = magnified.summary(slide, "back-projection")
+        assert nothing.psnr < better.psnr < best.psnr
+        assert best.worst_psnr < best.psnr
+        assert best.consistency < 0.1 < better.consistency
+
+
+def test_methods_with_impossible_numbers_are_refused_with_a_reason(magnified: Evaluation) -> None:
+    assert set(magnified.refused) == {"wrong size", "wrong range", "forgot the range"}
+    assert "shape" in magnified.refused["wrong size"]
+    assert "float64" in magnified.refused["wrong range"]
+    assert "no better than a black image" in magnified.refused["forgot the range"]
+    assert not set(magnified.methods) & set(magnified.refused)
+
+
+def test_rows_are_the_metrics_of_the_images(pairs: list[Pair], magnified: Evaluation) -> None:
+    protocol = area_protocol(4)
+    sharp = pairs[2].sharp[:200, :188]
+    result = baselines(protocol)["bicubic"](protocol.degrade(sharp), 4)
+    (row,) = [r for r in magnified.rows if (r.image, r.method) == ("ours", "bicubic")]
+    assert row.mse == pytest.approx(metrics.mse(result, sharp))
+    assert row.ssim == pytest.approx(metrics.ssim(result, sharp))
+    assert row.detail == pytest.approx(metrics.high_frequency_ratio(result, sharp))
+    assert row.colour == pytest.approx(metrics.colour_difference(result, sharp))
+
+
+def test_the_study_s_protocol_compares_scaled_filters(pairs: list[Pair]) -> None:
+    protocol = study_protocol()
+    evaluation = finish(evaluate_steps(pairs[:1], baselines(protocol), protocol))
+    assert not evaluation.refused
+    for method in ("do nothing", "unsharp mask", "Richardson-Lucy", "Wiener"):
+        assert 1 < evaluation.summary("IHC", method).mse < 500
+    blurred = evaluation.summary("IHC", module.NOTHING)
+    assert blurred.detail < 0.7
+    text = as_text(evaluation)
+    assert "40463.4 cannot be" in re.sub(r"\s+", " ", text)
+
+
+def test_the_optical_protocol_is_harder_than_the_plain_one(pairs: list[Pair]) -> None:
+    scores = [
+        finish(evaluate_steps(pairs[:1], baselines(p), p)).summary("IHC", "bicubic").psnr
+        for p in (area_protocol(2), optical_protocol(2))
+    ]
+    assert scores[1] < scores[0] - 1
+
+
+def test_pairs_may_bring_their_own_input(pairs: list[Pair]) -> None:
+    sharp = pairs[0].sharp
+    given = (sharp // 2 + 60).astype(np.uint8)
+    evaluation = finish(evaluate_steps([Pair("p", "s", sharp, given)], {}, study_protocol()))
+    assert evaluation.summary("s", module.NOTHING).mse == pytest.approx(metrics.mse(given, sharp))
+    bad = [Pair("p", "s", sharp, given[:-3])]
+    with pytest.raises(MedRefineError, match="not x1"):
+        finish(evaluate_steps(bad, {}, study_protocol()))
+
+
+def test_progress_counts_up_and_the_job_can_be_stopped(pairs: list[Pair]) -> None:
+    calls: list[str] = []
+
+    def counted(image: Image, scale: float) -> Image:
+        calls.append("called")
+        return baselines(area_protocol(4))["bicubic"](image, scale)
+
+    job = evaluate_steps(pairs, {"counted": counted}, area_protocol(4))
+    steps = [next(job) for _ in range(4)]
+    assert all(isinstance(step, Step) for step in steps)
+    assert [step.done for step in steps] == [0, 1, 2, 3]
+    assert steps[0].total == 12
+    assert steps[3].text == "ihc 1: counted"
+    job.close()
+    assert not calls
+
+
+def test_the_report_stands_alone(magnified: Evaluation, tmp_path: Path) -> None:
+    paths = write_evaluation(magnified, tmp_path / "new" / "folder")
+    assert [p.name for p in paths] == ["evaluation.csv", "evaluation.png", "evaluation.html"]
+    with paths[0].open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * len(evaluation.methods)
-    page = (tmp_path / "report.html").read_text()
-    assert "40463.4" in page
+    assert len(rows) == len(magnified.rows)
+    (row,) = [r for r in rows if (r["image"], r["method"]) == ("ours", "bicubic")]
+    (measured,) = [r for r in magnified.rows if (r.image, r.method) == ("ours", "bicubic")]
+    assert float(row["psnr"]) == measured.psnr
+    assert {r["method"] for r in rows if r["refused"]} == {"forgot the range"}
+    page = paths[2].read_text(encoding="utf-8")
+    (picture,) = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    inside = np.asarray(Pillow.open(io.BytesIO(base64.b64decode(picture))))
+    np.testing.assert_array_equal(inside, np.asarray(Pillow.open(paths[1])))
+    assert not re.search(r'(src|href)="(?!data:)', page)
     assert "not for diagnosis" in page
-    assert page.count("data:image/png") == 1
-    assert "unsharp mask" in text_table(evaluation)
+    assert f"{magnified.summary('IHC', 'bicubic').psnr:.2f}" in page
 
 
-def test_a_method_that_changes_the_size_is_named() -> None:
-    methods = {"cheat": lambda image, _: image[:-1]}
-    with pytest.raises(MedRefineError, match="cheat"):
-        finish(evaluate_steps(SAMPLES, PROTOCOLS["study"], methods))
-
-
-def test_nothing_to_evaluate_is_said() -> None:
-    with pytest.raises(MedRefineError, match="no image"):
-        finish(evaluate_steps([], PROTOCOLS["study"], {}))
-
-
-def test_a_difference_is_black_where_images_agree() -> None:
-    changed = IHC.copy()
-    changed[10, 10] = 255 - changed[10, 10]
-    difference = visuals.absolute_difference(changed, IHC)
-    assert difference[10, 10].any()
-    difference[10, 10] = 0
-    assert not difference.any()
-
-
-def test_pictures_stand_side_by_side_under_labels() -> None:
-    row = visuals.side_by_side({"grey": IHC[:40, :50, 0], "colour": IHC[:40, :60]})
-    assert row.shape == (40 + visuals.LABEL_HEIGHT, 110 + visuals.GAP, 3)
-    np.testing.assert_array_equal(row[-40:, -60:], IHC[:40, :60])
+def test_nothing_to_evaluate_is_said(pairs: list[Pair]) -> None:
+    with pytest.raises(MedRefineError, match="no images"):
+        finish(evaluate_steps([], {}, study_protocol()))
+    with pytest.raises(MedRefineError, match="too small"):
+        finish(evaluate_steps([Pair("tiny", "s", pairs[0].sharp[:8, :8])], {}, area_protocol(4)))
+    with pytest.raises(MedRefineError, match="whole scale"):
+        area_protocol(2.5)  # type: ignore[arg-type]

@@ -1,196 +1,284 @@
-"""Every method on every image of a test set, under one protocol.
+"""Measure methods against sharp images: one row per image and method, and what follows from them.
 
-Methods are given as functions, so that this package knows no network.
+``evaluate_steps(pairs, methods, protocol)`` is all a caller needs; a method is any function
+``(image, scale) -> image``, so this module knows no network. Three rows are always there as a
+sanity check: the sharp image itself, a black image, and the input as it is ("do nothing").
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image as Pillow
 
-from napari_medrefine.compare import filters
-from napari_medrefine.compare.metrics import METRICS
+from napari_medrefine.compare import filters, metrics
+from napari_medrefine.compare.protocols import Protocol
+from napari_medrefine.compare.visuals import Picture, as_picture
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image
+from napari_medrefine.images import Image, check_image, to_unit
 from napari_medrefine.progress import Step
 
 Method = Callable[[Image, float], Image]
-"""``method(image, scale)`` returns the image enlarged `scale` times (1: sharpened)."""
-
-BORDER = 8  # pixels left out on every side, where methods differ only in how they pad
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A sharp uint8 ``(H, W, 3)`` image, its name, and the slide it comes from."""
-
-    name: str
-    slide: str
-    sharp: npt.NDArray[np.uint8]
+IDENTITY, BLACK, NOTHING = "the sharp image itself", "black", "do nothing"
+MEASURES = ("mse", "psnr", "ssim", "detail", "colour", "consistency")
+_CROP = 120  # sharp pixels of each slide's first image that are kept for the report
 
 
 @dataclass(frozen=True, slots=True)
-class Protocol:
-    """How the sharp image is degraded, and what the methods are asked to do.
+class Pair:
+    """One image to measure on.
 
     Attributes
     ----------
-    name : str
-        As it appears in tables.
-    factor : int
-        Sides are reduced by this, averaging areas.
-    same_size : bool
-        Whether the reduced image is interpolated back before the methods see it; they then sharpen
-        at scale 1, as in the study. Otherwise they magnify by `factor`.
+    name, slide : str
+        Which image, from which slide; means are taken by slide.
+    sharp : image
+        The truth.
+    given : image, optional
+        What the methods get; made from `sharp` by the protocol where it is None.
     """
 
     name: str
-    factor: int
-    same_size: bool
-
-    @property
-    def scale(self) -> int:
-        """What the methods are asked for: 1 (sharpen) or `factor` (magnify)."""
-        return 1 if self.same_size else self.factor
-
-    def degrade(self, sharp: npt.NDArray[np.uint8]) -> Image:
-        """Return what the methods are given."""
-        small = filters.enlarge(sharp, 1 / self.factor, Pillow.Resampling.BOX)
-        return filters.bicubic(small, self.factor) if self.same_size else small
-
-    def crop(self, sharp: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Return `sharp` cut to a multiple of `factor`."""
-        height, width = (n - n % self.factor for n in sharp.shape[:2])
-        return sharp[:height, :width]
-
-
-PROTOCOLS = {
-    "study": Protocol("study: halved, enlarged again, sharpened", 2, same_size=True),
-    "x2": Protocol("x2: reduced by area averaging, magnified", 2, same_size=False),
-    "x4": Protocol("x4: reduced by area averaging, magnified", 4, same_size=False),
-}
+    slide: str
+    sharp: Image
+    given: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The metrics of one method on one image."""
+    """What one method reached on one image (see `compare.metrics` for the measures).
 
-    name: str
+    `detail` is the high-frequency ratio, `consistency` the mean difference between the input and
+    the result degraded in the same way; `tiles` holds the MSE of each 128-pixel tile.
+    """
+
+    image: str
     slide: str
     method: str
-    values: Mapping[str, float]
+    mse: float
+    psnr: float
+    ssim: float
+    detail: float
+    colour: float
+    consistency: float
+    seconds: float
+    tiles: tuple[float, ...] = field(repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The mean over the images of one slide, and the PSNR of its worst 5 % of tiles."""
+
+    slide: str
+    method: str
+    images: int
+    mse: float
+    psnr: float
+    ssim: float
+    detail: float
+    colour: float
+    consistency: float
+    worst_psnr: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All rows of one protocol, and a few pictures."""
+    """The result: rows, what was refused and why, and crops to look at.
+
+    Attributes
+    ----------
+    protocol : Protocol
+        How the inputs were made.
+    rows : tuple of Row
+        Everything measured, also of refused methods.
+    refused : dict
+        Method -> one sentence; such a method is in no summary.
+    crops : dict
+        Slide -> (label, picture) of its first image: input, each method, the sharp image.
+    """
 
     protocol: Protocol
-    rows: Sequence[Row]
-    pictures: Mapping[str, Mapping[str, Image]] = field(default_factory=dict)
+    rows: tuple[Row, ...]
+    refused: dict[str, str]
+    crops: dict[str, tuple[tuple[str, Picture], ...]]
 
     @property
-    def methods(self) -> list[str]:
-        """The methods, in the order they were given."""
-        return list(dict.fromkeys(row.method for row in self.rows))
+    def methods(self) -> tuple[str, ...]:
+        """The methods that were measured and not refused, in the order given."""
+        return tuple(m for m in dict.fromkeys(r.method for r in self.rows) if m not in self.refused)
 
     @property
-    def slides(self) -> list[str]:
-        """The slides, in order."""
-        return sorted({row.slide for row in self.rows})
+    def slides(self) -> tuple[str, ...]:
+        """The slides, in the order given."""
+        return tuple(dict.fromkeys(r.slide for r in self.rows))
 
-    def mean(self, method: str, metric: str, slide: str | None = None) -> float:
-        """Return a metric's mean over a slide's images, or over all slides, each counting once."""
-        if slide is None:
-            return float(np.mean([self.mean(method, metric, one) for one in self.slides]))
-        return float(
-            np.mean([r.values[metric] for r in self.rows if (r.method, r.slide) == (method, slide)])
+    def summaries(self) -> tuple[Summary, ...]:
+        """Return one `Summary` per slide and method."""
+        return tuple(self.summary(s, m) for s in self.slides for m in self.methods)
+
+    def summary(self, slide: str, method: str) -> Summary:
+        """Return the means of `method` on `slide`."""
+        rows = [r for r in self.rows if (r.slide, r.method) == (slide, method)]
+        if not rows:
+            raise MedRefineError(f"Nothing was measured for {method} on {slide}.")
+        means = {name: float(np.mean([getattr(r, name) for r in rows])) for name in MEASURES}
+        tiles = np.sort(np.concatenate([r.tiles for r in rows]))[::-1]
+        worst = float(tiles[: max(1, round(0.05 * len(tiles)))].mean())
+        seconds = float(np.mean([r.seconds for r in rows]))
+        return Summary(
+            slide,
+            method,
+            len(rows),
+            **means,
+            worst_psnr=metrics.psnr_of(worst),
+            seconds=seconds,
         )
 
-    def worst(self, method: str, share: float = 0.05) -> float:
-        """Return the mean MSE of the worst `share` of all images (one at least)."""
-        errors = sorted((r.values["MSE"] for r in self.rows if r.method == method), reverse=True)
-        return float(np.mean(errors[: max(1, round(share * len(errors)))]))
 
-
-def baselines(protocol: Protocol) -> dict[str, Method]:
-    """Return what has to stand beside a network: doing nothing, filters, and a black image.
-
-    A method that is worse than black is broken, or was given another range of values.
-    """
-    if protocol.same_size:
-        return {
-            "do nothing": lambda image, _: image,
-            "black": lambda image, _: np.zeros_like(image),
-            "unsharp mask": lambda image, _: filters.unsharp_mask(image),
-            "Richardson-Lucy": lambda image, _: filters.richardson_lucy(image),
-            "Wiener": lambda image, _: filters.wiener(image),
-        }
-    return {
-        "bicubic": filters.bicubic,
-        "black": lambda image, scale: np.zeros_like(filters.bicubic(image, scale)),
-        "Lanczos": filters.lanczos,
-        "back-projection": filters.back_projection,
-    }
+_SANITY: dict[str, Method] = {
+    IDENTITY: filters.nearest,  # never called: the sharp image stands in for its result
+    BLACK: lambda image, scale: np.zeros_like(filters.nearest(image, scale)),
+    NOTHING: filters.nearest,
+}
 
 
 def evaluate_steps(
-    samples: Iterable[Sample],
-    protocol: Protocol,
-    methods: Mapping[str, Method],
-    *,
-    total: int = 0,
-    pictures: int = 3,
+    pairs: Collection[Pair], methods: Mapping[str, Method], protocol: Protocol
 ) -> Generator[Step, None, Evaluation]:
-    """Measure `methods` on `samples`.
+    """Measure every method on every pair; yield a `Step` per image and method.
 
     Parameters
     ----------
-    samples : iterable of Sample
-        Read one by one: only one image is held at a time.
+    pairs : collection of Pair
+        May load its images as it is iterated; it only needs a length.
+    methods : mapping of name to ``(image, scale) -> image``
+        Asked for the sharp image's size and dtype. `baselines` has the plain filters.
     protocol : Protocol
-        One of `PROTOCOLS`.
-    methods : mapping
-        Name to method.
-    total : int
-        How many samples there are, for the progress report.
-    pictures : int
-        Of how many samples the methods' pictures are kept.
+        `study_protocol`, `area_protocol` or `optical_protocol`.
+
+    Returns
+    -------
+    Evaluation
+        A method is refused, with a reason, if it returns another shape, dtype or range, or if it is
+        no better than a black image.
 
     Raises
     ------
     MedRefineError
-        If there are no samples, or a method returns an image of another size.
+        If there are no pairs, or one holds no image or an input of the wrong size.
     """
+    if not len(pairs):
+        raise MedRefineError("There are no images to evaluate.")
+    everything = _SANITY | dict(methods)
     rows: list[Row] = []
-    kept: dict[str, Mapping[str, Image]] = {}
-    done = 0
-    for done, sample in enumerate(samples, 1):
-        sharp = protocol.crop(sample.sharp)
-        degraded = protocol.degrade(sharp)
-        shown: dict[str, Image] = {}
-        for name, method in methods.items():
-            yield Step(done - 1, max(total, done), f"{sample.name}: {name}")
-            shown[name] = method(degraded, protocol.scale)
-            rows.append(Row(sample.name, sample.slide, name, _measure(shown[name], sharp, name)))
-        if len(kept) < pictures:
-            kept[sample.name] = {**shown, "sharp": sharp}
-    if not done:
-        raise MedRefineError("There is no image to evaluate.")
-    yield Step(done, done, "done")
-    return Evaluation(protocol, rows, kept)
+    refused: dict[str, str] = {}
+    crops: dict[str, tuple[tuple[str, Picture], ...]] = {}
+    for n, pair in enumerate(pairs):
+        given, sharp = _input(pair, protocol)
+        shown: list[tuple[str, Picture]] = []
+        for k, (name, method) in enumerate(everything.items()):
+            yield Step(
+                n * len(everything) + k, len(pairs) * len(everything), f"{pair.name}: {name}"
+            )
+            if name in refused:
+                continue
+            try:
+                start = time.perf_counter()
+                result = sharp if name == IDENTITY else method(given, protocol.scale)
+                seconds = time.perf_counter() - start
+                row = _measured(pair, name, result, given, sharp, protocol, seconds)
+            except MedRefineError as error:
+                refused[name] = str(error)
+                continue
+            rows.append(row)
+            if name not in (IDENTITY, BLACK):
+                shown.append((f"{name}\n{row.psnr:.2f} dB", _crop(result)))
+        crops.setdefault(pair.slide, (*shown, ("sharp", _crop(sharp))))
+    refused |= _no_better_than_black(rows)
+    return Evaluation(protocol, tuple(rows), refused, crops)
 
 
-def _measure(image: Image, sharp: Image, method: str) -> dict[str, float]:
-    if image.shape != sharp.shape:
+def baselines(protocol: Protocol) -> dict[str, Method]:
+    """Return the plain filters at their defaults that fit the protocol."""
+    if protocol.scale > 1:
+        return {
+            "bicubic": filters.bicubic,
+            "Lanczos": filters.lanczos,
+            "back-projection": filters.back_projection,
+        }
+    return {
+        "unsharp mask": lambda image, _: filters.unsharp_mask(image),
+        "Richardson-Lucy": lambda image, _: filters.richardson_lucy(image),
+        "Wiener": lambda image, _: filters.wiener(image),
+    }
+
+
+def _input(pair: Pair, protocol: Protocol) -> tuple[Image, Image]:
+    """Return what the methods get, and the sharp image cropped to fit it."""
+    sharp = check_image(pair.sharp, f"image {pair.name}")
+    h, w = (n // protocol.multiple * protocol.multiple for n in sharp.shape[:2])
+    if min(h, w) < 16 * protocol.scale:
+        raise MedRefineError(f"{pair.name} is too small to evaluate on: {sharp.shape[:2]} pixels.")
+    sharp = sharp[:h, :w]
+    if pair.given is None:
+        return protocol.degrade(sharp), sharp
+    given = check_image(pair.given, f"input of {pair.name}")
+    if tuple(round(n * protocol.scale) for n in given.shape[:2]) != pair.sharp.shape[:2]:
         raise MedRefineError(
-            f"{method} returned an image of shape {image.shape} where {sharp.shape} was asked for."
+            f"The input of {pair.name} has {given.shape[:2]} pixels, its sharp image "
+            f"{pair.sharp.shape[:2]}: that is not x{protocol.scale:g}."
         )
-    inner = (slice(BORDER, -BORDER), slice(BORDER, -BORDER))
-    if min(sharp.shape[:2]) < 4 * BORDER:
-        raise MedRefineError(f"An image of {sharp.shape[:2]} pixels is too small to evaluate.")
-    return {name: measure(image[inner], sharp[inner]) for name, (measure, _) in METRICS.items()}
+    return given, pair.sharp
+
+
+def _measured(
+    pair: Pair,
+    name: str,
+    result: Image,
+    given: Image,
+    sharp: Image,
+    protocol: Protocol,
+    seconds: float,
+) -> Row:
+    error = metrics.mse(result, sharp)
+    return Row(
+        image=pair.name,
+        slide=pair.slide,
+        method=name,
+        mse=error,
+        psnr=metrics.psnr_of(error),
+        ssim=metrics.ssim(result, sharp),
+        detail=metrics.high_frequency_ratio(result, sharp),
+        colour=metrics.colour_difference(result, sharp),
+        consistency=_contradiction(result, given, protocol),
+        seconds=seconds,
+        tiles=tuple(metrics.tile_errors(result, sharp).tolist()),
+    )
+
+
+def _contradiction(result: Image, given: Image, protocol: Protocol) -> float:
+    if protocol.scale > 1:
+        return metrics.consistency(result, given)
+    again = to_unit(protocol.degrade(result)) - to_unit(given)
+    return float(255 * np.abs(again).mean())
+
+
+def _no_better_than_black(rows: list[Row]) -> dict[str, str]:
+    """Return the methods whose error over all images is that of a black image, or larger."""
+    errors: dict[str, list[float]] = {}
+    for row in rows:
+        errors.setdefault(row.method, []).append(row.mse)
+    # A result of 0..1 written into 0..255 is a shade better than black: hence not quite 1.
+    limit = 0.95 * float(np.mean(errors[BLACK]))
+    reason = "It is no better than a black image, so its range or its place must be wrong."
+    bad = [name for name, values in errors.items() if np.mean(values) >= limit and name != BLACK]
+    return dict.fromkeys(bad, reason)
+
+
+def _crop(image: Image) -> Picture:
+    picture = as_picture(image)
+    top, left = (max(0, (n - _CROP) // 2) for n in picture.shape[:2])
+    return picture[top : top + _CROP, left : left + _CROP].copy()

@@ -1,118 +1,153 @@
-"""An evaluation as files: a CSV with every row, a picture, and one self-contained HTML page."""
+"""An evaluation on disk: a table of all rows, a picture, and one page that needs no other file."""
 
 from __future__ import annotations
 
 import base64
 import csv
-import html
 import io
-from collections.abc import Sequence
+from dataclasses import fields
+from html import escape
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 from PIL import Image as Pillow
 
-from napari_medrefine.compare.evaluate import Evaluation
-from napari_medrefine.compare.metrics import METRICS
-from napari_medrefine.compare.visuals import Picture, side_by_side
+from napari_medrefine.compare.evaluate import BLACK, Evaluation, Row, Summary
+from napari_medrefine.compare.visuals import Picture, side_by_side, signed_difference
 
-CROP = 256  # pixels on a side that are shown of each image
-STUDY_NOTE = """\
-The study reports a mean squared error of 40463.4 for filter sharpening and 64.15 for its network.
-The first cannot be an error per pixel on 0-255: its root is 201 grey levels, more than between a
-typical slide and a black image. Comparing an image on 0-255 with a filter's output on 0-1 gives
-numbers of that size. Here every image is on 0-255 and every error is per pixel and channel; the
-row "black" shows what an image without any content would get."""
-CAUTION = "Generated images are for research, not for diagnosis."
+_COLUMNS = {
+    "method": ("method", "", ""),
+    "images": ("images", "d", "how many images the means are over"),
+    "mse": ("MSE", ".1f", "mean squared error per pixel on 0-255; lower is better"),
+    "psnr": ("PSNR dB", ".2f", "peak signal-to-noise ratio; higher is better"),
+    "worst_psnr": (
+        "worst 5 % dB",
+        ".2f",
+        "PSNR of the worst 5 % of 128-pixel tiles; higher is better",
+    ),
+    "ssim": ("SSIM", ".4f", "structural similarity, sigma 1.5; higher is better, 1 at most"),
+    "detail": ("fine detail", ".2f", "energy of fine detail against the sharp image's; 1 is best"),
+    "colour": ("colour dE", ".2f", "mean CIEDE2000 colour difference; lower is better"),
+    "consistency": (
+        "consistency",
+        ".3f",
+        "how far it contradicts its input, grey levels; lower is better",
+    ),
+    "seconds": ("s", ".2f", "mean time for one image"),
+}
+_STYLE = """body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:70em;color:#1d1d22}
+table{border-collapse:collapse;margin:.6em 0 1.4em}th,td{padding:.25em .8em;text-align:right;
+border-bottom:1px solid #d5d5de}th:first-child,td:first-child{text-align:left}
+th{border-bottom:2px solid #8a8a99}.sanity{color:#777}
+img{max-width:100%;image-rendering:pixelated}"""
 
 
-def write_report(evaluations: Sequence[Evaluation], folder: Path) -> None:
-    """Write ``rows.csv``, a numbered PNG per kept picture, and a self-contained ``report.html``."""
+def write_evaluation(evaluation: Evaluation, folder: Path | str) -> list[Path]:
+    """Write ``evaluation.csv``, ``evaluation.png`` and ``evaluation.html`` into `folder`.
+
+    The folder is made; files of these names are replaced.
+
+    Returns
+    -------
+    list of Path
+        The three files.
+    """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_csv(evaluations, folder / "rows.csv")
-    parts = [f"<p>{html.escape(CAUTION)}</p>"]
-    number = 0
-    for evaluation in evaluations:
-        parts.append(f"<h2>{html.escape(evaluation.protocol.name)}</h2>")
-        parts.append(_html_table(evaluation))
-        if evaluation.protocol.same_size:
-            parts.append(f"<p>{html.escape(STUDY_NOTE)}</p>")
-        for name, picture in _pictures(evaluation).items():
-            number += 1
-            Pillow.fromarray(picture).save(folder / f"picture-{number}.png")
-            parts.append(f"<h3>{html.escape(name)}</h3>{_html_picture(picture)}")
-    (folder / "report.html").write_text(_PAGE.format(body="\n".join(parts)), encoding="utf-8")
+    paths = [folder / f"evaluation.{ending}" for ending in ("csv", "png", "html")]
+    picture = panel(evaluation)
+    _write_csv(evaluation, paths[0])
+    paths[1].write_bytes(_png(picture))
+    paths[2].write_text(as_html(evaluation, picture), encoding="utf-8")
+    return paths
 
 
-def text_table(evaluation: Evaluation) -> str:
-    """Return the means over all slides as a table for the terminal."""
-    header, *rows = _table(evaluation)
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-    lines = [
-        "  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True))
-        for row in (header, *rows)
+def panel(evaluation: Evaluation) -> Picture:
+    """Return a picture: each slide's input, results and sharp image, the differences below."""
+    rows = []
+    for slide, crops in evaluation.crops.items():
+        sharp = crops[-1][1]
+        first = [(f"{slide}\n" + crops[0][0].replace("\n", ", "), crops[0][1]), *crops[1:]]
+        differences = [("minus sharp, x4", signed_difference(c, sharp)) for _, c in crops[:-1]]
+        rows.append(side_by_side(first, width=240))
+        rows.append(side_by_side(differences, columns=len(crops), width=240))
+    width = max(row.shape[1] for row in rows)
+    padded = [
+        np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0)), constant_values=255) for r in rows
     ]
-    return "\n".join([evaluation.protocol.name, *lines])
+    return np.concatenate(padded)
 
 
-def _table(evaluation: Evaluation) -> list[list[str]]:
-    """Return header and rows: each method by slide, then over all slides with its worst images."""
-    table = [["slide", "method", *METRICS, "worst 5 % MSE"]]
-    for slide in (*evaluation.slides, None):
-        for method in evaluation.methods:
-            values = [f"{evaluation.mean(method, metric, slide):.3f}" for metric in METRICS]
-            worst = f"{evaluation.worst(method):.1f}" if slide is None else ""
-            table.append([slide or "all", method, *values, worst])
-    return table
+def as_text(evaluation: Evaluation) -> str:
+    """Return the tables for a terminal, with what was refused and the protocol's note."""
+    lines = [evaluation.protocol.name, *wrap(evaluation.protocol.note, 96)]
+    for slide in evaluation.slides:
+        lines += ["", slide, "  ".join(f"{h[0]:>{_width(k)}}" for k, h in _COLUMNS.items())]
+        for summary in (s for s in evaluation.summaries() if s.slide == slide):
+            lines.append("  ".join(f"{_cell(summary, k):>{_width(k)}}" for k in _COLUMNS))
+    lines += [f"{method} refused: {reason}" for method, reason in evaluation.refused.items()]
+    return "\n".join(lines)
 
 
-def _write_csv(evaluations: Sequence[Evaluation], path: Path) -> None:
+def as_html(evaluation: Evaluation, picture: Picture) -> str:
+    """Return one page with tables, the protocol's note and `picture` inside."""
+    body = [
+        f"<h1>{escape(evaluation.protocol.name)}</h1>",
+        f"<p>{escape(evaluation.protocol.note)}</p>",
+    ]
+    body += [f"<h2>{escape(s)}</h2>{_table(evaluation, s)}" for s in evaluation.slides]
+    refusals = "".join(
+        f"<li>{escape(m)}: {escape(reason)}</li>" for m, reason in evaluation.refused.items()
+    )
+    body.append(f"<h2>Refused</h2><ul>{refusals}</ul>" if refusals else "")
+    image = base64.b64encode(_png(picture)).decode()
+    body.append(
+        f'<img alt="input, results, sharp, differences" src="data:image/png;base64,{image}">'
+    )
+    body.append(
+        "<p>Magnified and sharpened images are generated: for research, not for diagnosis.</p>"
+    )
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Evaluation</title>'
+        f"<style>{_STYLE}</style>{''.join(body)}</html>\n"
+    )
+
+
+def _table(evaluation: Evaluation, slide: str) -> str:
+    head = "".join(f'<th title="{escape(h[2])}">{escape(h[0])}</th>' for h in _COLUMNS.values())
+    rows = []
+    for summary in (s for s in evaluation.summaries() if s.slide == slide):
+        cells = "".join(f"<td>{escape(_cell(summary, key))}</td>" for key in _COLUMNS)
+        rows.append(f"<tr{_dim(summary)}>{cells}</tr>")
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def _dim(summary: Summary) -> str:
+    return ' class="sanity"' if summary.method == BLACK or summary.mse == 0 else ""
+
+
+def _width(key: str) -> int:
+    return 24 if key == "method" else len(_COLUMNS[key][0]) + 1
+
+
+def _cell(summary: Summary, key: str) -> str:
+    return format(getattr(summary, key), _COLUMNS[key][1])
+
+
+def _write_csv(evaluation: Evaluation, path: Path) -> None:
+    names = [f.name for f in fields(Row) if f.name != "tiles"]
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["protocol", "slide", "image", "method", *METRICS])
-        for evaluation in evaluations:
-            for row in evaluation.rows:
-                values = [row.values[metric] for metric in METRICS]
-                writer.writerow(
-                    [evaluation.protocol.name, row.slide, row.name, row.method, *values]
-                )
+        table = csv.writer(file)
+        table.writerow(["protocol", *names, "refused"])
+        for row in evaluation.rows:
+            values = [getattr(row, name) for name in names]
+            table.writerow(
+                [evaluation.protocol.name, *values, evaluation.refused.get(row.method, "")]
+            )
 
 
-def _pictures(evaluation: Evaluation) -> dict[str, Picture]:
-    pictures = {}
-    for name, shown in evaluation.pictures.items():
-        height, width = shown["sharp"].shape[:2]
-        top, left = max(0, (height - CROP) // 2), max(0, (width - CROP) // 2)
-        part = (slice(top, top + CROP), slice(left, left + CROP))
-        seen = {label: image[part] for label, image in shown.items() if label != "black"}
-        pictures[name] = side_by_side(seen)
-    return pictures
-
-
-def _html_table(evaluation: Evaluation) -> str:
-    header, *rows = _table(evaluation)
-    tips = {name: text for name, (_, text) in METRICS.items()}
-    head = "".join(
-        f'<th title="{html.escape(tips.get(c, ""))}">{html.escape(c)}</th>' for c in header
-    )
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _html_picture(picture: Picture) -> str:
+def _png(picture: Picture) -> bytes:
     buffer = io.BytesIO()
-    Pillow.fromarray(np.ascontiguousarray(picture)).save(buffer, "PNG")
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img src="data:image/png;base64,{data}">'
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>napari-medrefine: evaluation</title>
-<style>body {{font: 15px sans-serif; margin: 2em; max-width: 110em}} img {{max-width: 100%}}
-td, th {{padding: 2px 10px; text-align: right; border-bottom: 1px solid #ccc}}</style></head>
-<body><h1>Evaluation</h1>
-{body}
-</body></html>
-"""
+    Pillow.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,64 +1,134 @@
-"""Pictures of a comparison, as RGB arrays for files and reports."""
+"""Pictures of a comparison, as RGB arrays: differences, a checkerboard, labelled panels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
+from napari_medrefine.compare.metrics import comparable
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import check_image, to_unit
+from napari_medrefine.images import Image, check_image, from_unit, to_unit
 
-Picture = npt.NDArray[np.uint8]
-GAP = 6
-LABEL_HEIGHT = 26
+Picture = npt.NDArray[np.uint8]  # (H, W, 3)
+
+# Blue for darker, orange-red for brighter: told apart with every common colour blindness.
+_DARKER = np.array([33.0, 102.0, 172.0])
+_BRIGHTER = np.array([214.0, 96.0, 30.0])
+_TEXT = (25, 25, 30)
 
 
-def as_picture(image: npt.ArrayLike) -> Picture:
-    """Return any image as ``(H, W, 3)`` uint8."""
+def absolute_difference(estimate: Image, truth: Image, *, gain: float = 4.0) -> Picture:
+    """Return ``|estimate - truth|`` times `gain`: black where both agree.
+
+    Raises
+    ------
+    MedRefineError
+        If the images differ in shape, dtype or range.
+    """
+    first, second = comparable(estimate, truth)
+    return _picture(np.abs(first - second) * gain)
+
+
+def signed_difference(estimate: Image, truth: Image, *, gain: float = 4.0) -> Picture:
+    """Return ``estimate - truth``: white where both agree, blue darker, orange brighter.
+
+    The colour is full where the difference of the channels' mean is ``255 / gain``.
+
+    Raises
+    ------
+    MedRefineError
+        If the images differ in shape, dtype or range.
+    """
+    first, second = comparable(estimate, truth)
+    difference = first - second
+    grey = difference.mean(-1) if difference.ndim == 3 else difference
+    share = np.clip(grey * (gain / 255), -1, 1)[..., None]
+    colour = np.where(share < 0, _DARKER, _BRIGHTER)
+    return _picture(255 + np.abs(share) * (colour - 255))
+
+
+def checkerboard(first: Image, second: Image, *, squares: int = 8) -> Image:
+    """Return squares of `first` and `second` in turn, `squares` across the longer side.
+
+    Raises
+    ------
+    MedRefineError
+        If the images differ in shape, dtype or range, or `squares` is below 2.
+    """
+    comparable(first, second)
+    if squares < 2:
+        raise MedRefineError(f"A checkerboard needs 2 squares or more, not {squares}.")
+    side = max(1, round(max(first.shape[:2]) / squares))
+    rows, cols = np.indices(first.shape[:2]) // side
+    odd = (rows + cols) % 2 == 1
+    return np.where(odd if first.ndim == 2 else odd[..., None], second, first)
+
+
+def side_by_side(
+    images: Sequence[tuple[str, Image]], *, columns: int | None = None, width: int = 256
+) -> Picture:
+    """Return the images in a grid, each under its label, for a report.
+
+    Parameters
+    ----------
+    images : sequence of (label, image)
+        Any sizes; each is shown `width` pixels wide, small ones with visible pixels. A label may
+        hold several lines.
+    columns : int, optional
+        Images in one row; default all.
+    width : int
+        Width of each image in the panel.
+
+    Returns
+    -------
+    (H, W, 3) uint8 array
+
+    Raises
+    ------
+    MedRefineError
+        If there is no image.
+    """
+    if not images:
+        raise MedRefineError("There is no image to show.")
+    columns = columns or len(images)
+    lines = max(label.count("\n") for label, _ in images) + 1
+    cells = [_labelled(label, image, width, lines) for label, image in images]
+    rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
+    return np.concatenate([_row(row, columns, width) for row in rows])
+
+
+def _row(cells: list[Picture], columns: int, width: int) -> Picture:
+    height = max(cell.shape[0] for cell in cells)
+    row = np.full((height, columns * (width + 8), 3), 255, np.uint8)
+    for k, cell in enumerate(cells):
+        row[: cell.shape[0], k * (width + 8) : k * (width + 8) + width] = cell
+    return row
+
+
+def _labelled(label: str, image: Image, width: int, lines: int) -> Picture:
+    shown = as_picture(image)
+    height = max(1, round(shown.shape[0] * width / shown.shape[1]))
+    how = Pillow.Resampling.NEAREST if shown.shape[1] < width else Pillow.Resampling.LANCZOS
+    scaled = Pillow.fromarray(shown).resize((width, height), how)
+    text = 18 * lines + 4
+    canvas = Pillow.new("RGB", (width, text + height + 8), "white")
+    font = ImageFont.load_default(13)
+    ImageDraw.Draw(canvas).multiline_text((2, 1), label, _TEXT, font=font, spacing=4)
+    canvas.paste(scaled, (0, text))
+    return np.asarray(canvas)
+
+
+def as_picture(image: Image) -> Picture:
+    """Return any image as ``(H, W, 3)`` uint8, to be looked at."""
     unit = to_unit(check_image(image))
-    rgb = np.repeat(unit[..., None], 3, -1) if unit.ndim == 2 else unit[..., :3]
-    return np.asarray(np.clip(np.rint(rgb * 255), 0, 255), np.uint8)
+    unit = unit[..., :3] if unit.ndim == 3 else np.repeat(unit[..., None], 3, -1)
+    return from_unit(unit, np.zeros(1, np.uint8)).astype(np.uint8)
 
 
-def absolute_difference(image: npt.ArrayLike, truth: npt.ArrayLike, gain: float = 4.0) -> Picture:
-    """Return `gain` times the absolute difference: black where the images agree.
-
-    Raises
-    ------
-    MedRefineError
-        If the shapes differ.
-    """
-    a, b = as_picture(image).astype(float), as_picture(truth).astype(float)
-    if a.shape != b.shape:
-        raise MedRefineError(f"Images of shapes {a.shape} and {b.shape} cannot be compared.")
-    return np.asarray(np.clip(np.abs(a - b) * gain, 0, 255), np.uint8)
-
-
-def side_by_side(pictures: Mapping[str, npt.ArrayLike]) -> Picture:
-    """Return pictures of one height in a row, each under its label.
-
-    Raises
-    ------
-    MedRefineError
-        If there are none, or their heights differ.
-    """
-    if not pictures:
-        raise MedRefineError("There is nothing to show side by side.")
-    panels = [labelled(as_picture(picture), label) for label, picture in pictures.items()]
-    if len({panel.shape[0] for panel in panels}) > 1:
-        raise MedRefineError("Pictures of different heights do not stand side by side.")
-    gap = np.full((panels[0].shape[0], GAP, 3), 255, np.uint8)
-    row = [part for panel in panels for part in (panel, gap)][:-1]
-    return np.concatenate(row, axis=1)
-
-
-def labelled(picture: Picture, label: str) -> Picture:
-    """Return `picture` with `label` written above it."""
-    strip = Pillow.new("RGB", (picture.shape[1], LABEL_HEIGHT), "white")
-    font = ImageFont.load_default(size=16)
-    ImageDraw.Draw(strip).text((4, 3), label, fill="black", font=font)
-    return np.concatenate([np.asarray(strip), picture], axis=0)
+def _picture(levels: npt.NDArray[np.floating]) -> Picture:
+    shown = levels if levels.ndim == 3 else np.repeat(levels[..., None], 3, -1)
+    return np.clip(np.rint(shown), 0, 255).astype(np.uint8)

@@ -53,7 +53,7 @@ def demo_photos(seed: int = 0) -> tuple[SlidePhoto, list[SlidePhoto]]:
                 degrees=degrees,
                 shape=(640, 840) if objective == 10 else (1024, 1344),
                 pixel_um=objective_of(objective).pixel_um * off,
-                defocus_um=0.3 * k,
+                defocus_um=0.15 * k,
                 seed=2 + k,
             )
         )
@@ -66,7 +66,7 @@ def _busy_places(overview: SlidePhoto) -> list[npt.NDArray[np.float64]]:
     box = (102, 134)  # what a 40x field covers
     contrast = ndi.uniform_filter(grey**2, box) - ndi.uniform_filter(grey, box) ** 2
     blank = ndi.uniform_filter((grey > 225).astype(np.float64), box)
-    value = np.where(blank < 0.25, contrast, -blank)
+    value = np.where(blank < 0.12, contrast, -blank)
     places = []
     for columns in (slice(240, 640), slice(704, 1104)):
         part = value[190:-190, columns]
