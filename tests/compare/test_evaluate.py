@@ -17,6 +17,7 @@ from skimage.data import immunohistochemistry
 from napari_medrefine.compare import (
     Evaluation,
     Pair,
+    Protocol,
     area_protocol,
     as_text,
     baselines,
@@ -24,6 +25,7 @@ from napari_medrefine.compare import (
     metrics,
     optical_protocol,
     study_protocol,
+    tune_steps,
     write_evaluation,
 )
 from napari_medrefine.compare import evaluate as module
@@ -100,6 +102,12 @@ def test_the_study_s_protocol_compares_scaled_filters(pairs: list[Pair]) -> None
         assert 1 < evaluation.summary("IHC", method).mse < 500
     blurred = evaluation.summary("IHC", module.NOTHING)
     assert blurred.detail < 0.7
+    halved = pairs[0].sharp.astype(np.float32).reshape(100, 2, 100, 2, 3).mean((1, 3))
+    sharp = np.rint(halved).astype(np.uint8)
+    again = np.rint(sharp.astype(np.float32).reshape(50, 2, 50, 2, 3).mean((1, 3)) - 1e-3)
+    small = [Pillow.fromarray(again[..., k]) for k in range(3)]
+    large = np.stack([c.resize((100, 100), Pillow.Resampling.BICUBIC) for c in small], -1)
+    assert blurred.mse == pytest.approx(np.mean((large.clip(0, 255) - sharp) ** 2), rel=0.02)
     text = as_text(evaluation)
     assert "40463.4 cannot be" in re.sub(r"\s+", " ", text)
 
@@ -165,3 +173,27 @@ def test_nothing_to_evaluate_is_said(pairs: list[Pair]) -> None:
         finish(evaluate_steps([Pair("tiny", "s", pairs[0].sharp[:8, :8])], {}, area_protocol(4)))
     with pytest.raises(MedRefineError, match="whole scale"):
         area_protocol(2.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("protocol", [study_protocol(), optical_protocol(2, noise=0.5)])
+def test_tuned_filters_beat_their_defaults_on_images_they_have_not_seen(
+    pairs: list[Pair], protocol: Protocol
+) -> None:
+    tuned = finish(tune_steps(pairs[:1], protocol))
+    assert [name.partition(" (")[0] for name in tuned] == list(module.baselines(study_protocol()))
+
+    def plain(method: module.Method) -> module.Method:
+        large = baselines(area_protocol(2))["bicubic"]
+        return lambda image, scale: method(large(image, scale), 1)
+
+    defaults = {k: plain(m) for k, m in baselines(study_protocol()).items()}
+    evaluation = finish(evaluate_steps(pairs[1:2], defaults | tuned, protocol))
+    for default, name in zip(defaults, tuned, strict=True):
+        better = evaluation.summary("IHC", name).psnr
+        assert better >= evaluation.summary("IHC", default).psnr
+        assert better > evaluation.summary("IHC", module.NOTHING).psnr
+
+
+def test_tuning_needs_images() -> None:
+    with pytest.raises(MedRefineError, match="tune"):
+        finish(tune_steps([], study_protocol()))

@@ -12,6 +12,7 @@ from napari_medrefine.compare.protocols import (
     study_protocol,
 )
 from napari_medrefine.compare.report import as_text, write_evaluation
+from napari_medrefine.compare.tune import tune_steps
 
 __all__ = [
     "Evaluation",
@@ -23,5 +24,6 @@ __all__ = [
     "evaluate_steps",
     "optical_protocol",
     "study_protocol",
+    "tune_steps",
     "write_evaluation",
 ]

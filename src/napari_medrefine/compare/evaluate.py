@@ -37,7 +37,8 @@ class Pair:
     sharp : image
         The truth.
     given : image, optional
-        What the methods get; made from `sharp` by the protocol where it is None.
+        What the methods get, `sharp` then being taken as it is; made from `sharp` by the protocol
+        where it is None.
     """
 
     name: str
@@ -177,7 +178,7 @@ def evaluate_steps(
     refused: dict[str, str] = {}
     crops: dict[str, tuple[tuple[str, Picture], ...]] = {}
     for n, pair in enumerate(pairs):
-        given, sharp = _input(pair, protocol)
+        given, sharp = prepared(pair, protocol)
         shown: list[tuple[str, Picture]] = []
         for k, (name, method) in enumerate(everything.items()):
             yield Step(
@@ -216,22 +217,28 @@ def baselines(protocol: Protocol) -> dict[str, Method]:
     }
 
 
-def _input(pair: Pair, protocol: Protocol) -> tuple[Image, Image]:
-    """Return what the methods get, and the sharp image cropped to fit it."""
+def prepared(pair: Pair, protocol: Protocol) -> tuple[Image, Image]:
+    """Return what the methods get, and the sharp image they are measured against.
+
+    Raises
+    ------
+    MedRefineError
+        If one is no image, the image is too small, or the input's size does not fit.
+    """
     sharp = check_image(pair.sharp, f"image {pair.name}")
-    h, w = (n // protocol.multiple * protocol.multiple for n in sharp.shape[:2])
-    if min(h, w) < 16 * protocol.scale:
+    if min(sharp.shape[:2]) < 16 * protocol.multiple:
         raise MedRefineError(f"{pair.name} is too small to evaluate on: {sharp.shape[:2]} pixels.")
-    sharp = sharp[:h, :w]
     if pair.given is None:
+        h, w = (n // protocol.multiple * protocol.multiple for n in sharp.shape[:2])
+        sharp = protocol.prepare(sharp[:h, :w])
         return protocol.degrade(sharp), sharp
     given = check_image(pair.given, f"input of {pair.name}")
-    if tuple(round(n * protocol.scale) for n in given.shape[:2]) != pair.sharp.shape[:2]:
+    if tuple(round(n * protocol.scale) for n in given.shape[:2]) != sharp.shape[:2]:
         raise MedRefineError(
             f"The input of {pair.name} has {given.shape[:2]} pixels, its sharp image "
-            f"{pair.sharp.shape[:2]}: that is not x{protocol.scale:g}."
+            f"{sharp.shape[:2]}: that is not x{protocol.scale:g}."
         )
-    return given, pair.sharp
+    return given, sharp
 
 
 def _measured(

@@ -14,12 +14,13 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, from_unit, to_unit
 
 STUDY_NOTE = (
-    "Input: the sharp image halved and enlarged again. The study's table gives a mean squared "
-    "error of 40463.4 for filters and 64.15 for its network. 40463.4 cannot be an error per pixel "
-    "on 0-255: its root is 201 grey levels, about what a black image costs. It arises when an "
-    "image of 0-255 is compared with a filter's output of 0-1; the same filters, correctly "
-    "scaled, are in the table here. 64.15 is 30.06 dB. The study measured on the photos it was "
-    "trained on; do not compare its number with ones from slides held out."
+    "Sharp: the image halved, as the study's photos were. Input: that halved again and enlarged, "
+    "which blurs it. The study's table gives a mean squared error of 40463.4 for filters and 64.15 "
+    "for its network. 40463.4 cannot be an error per pixel on 0-255: its root is 201 grey levels, "
+    "about what a black image costs. It arises when an image of 0-255 is compared with a filter's "
+    "output of 0-1; the same filters, correctly scaled, are in the table here. 64.15 is 30.06 dB. "
+    "The study measured on the photos it was trained on; do not compare its number with ones from "
+    "slides held out."
 )
 
 
@@ -39,6 +40,8 @@ class Protocol:
         The sharp image is cropped to a multiple of this many pixels.
     note : str
         What a reader of the table must know.
+    prepare : callable
+        Image as photographed -> the sharp image of this protocol; default unchanged.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Protocol:
     degrade: Callable[[Image], Image]
     multiple: int
     note: str
+    prepare: Callable[[Image], Image] = lambda image: image
 
 
 def area_protocol(scale: int = 4) -> Protocol:
@@ -90,13 +94,21 @@ def optical_protocol(scale: int = 4, *, sigma: float = 1.85, noise: float = 1.5)
 
 
 def study_protocol() -> Protocol:
-    """Sharpen: the study's own. The sharp image is halved and enlarged again, which blurs it."""
+    """Sharpen: the study's own.
 
-    def degrade(sharp: Image) -> Image:
+    The study halved its photos when it made its tiles (3584 x 2560 to 1792 x 1280); such a tile is
+    the sharp image, and the input is the tile reduced by 2 and enlarged again.
+    """
+
+    def blur(sharp: Image) -> Image:
         halved = _box(to_unit(sharp), 2)
         return from_unit(resized(halved, sharp.shape[:2], Pillow.Resampling.BICUBIC), sharp)
 
-    return Protocol("sharpen (the study's)", 1, degrade, 2, STUDY_NOTE)
+    return Protocol("sharpen (the study's)", 1, blur, 4, STUDY_NOTE, prepare=_halved)
+
+
+def _halved(image: Image) -> Image:
+    return _averaged(image, 2)
 
 
 def _averaged(sharp: Image, factor: int) -> Image:
