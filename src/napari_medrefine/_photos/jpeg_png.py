@@ -46,7 +46,7 @@ class PillowPhoto:
             exif = Pillow.Exif()  # not getexif(): that decodes a whole PNG
             exif.load(self._image.info.get("exif", b""))
             self._orientation = _whole(exif.get(ORIENTATION))
-            density = [_number(exif.get(tag)) for tag in (X_RESOLUTION, Y_RESOLUTION)]
+            density = _number(exif.get(X_RESOLUTION)), _number(exif.get(Y_RESOLUTION))
             self.texts: Sequence[str] = [str(exif.get(DESCRIPTION, ""))]
         self._raw = str(self._image.tile[0].args) if self._image.format == "PNG" else ""
         self._deep = self._image.mode.startswith("I;16") or self._raw.endswith(";16B")
@@ -57,7 +57,7 @@ class PillowPhoto:
         check_size(raw_shape, self.dtype.itemsize, path.stat().st_size)
         self.shape = turned_shape(raw_shape, self._orientation)
         self.pixel_um = scale.from_density(
-            *density, UNITS.get(_whole(exif.get(RESOLUTION_UNIT)), "")
+            density[0], density[1], UNITS.get(_whole(exif.get(RESOLUTION_UNIT)), "")
         )
         if self.pixel_um is None:
             dpi = self._image.info.get("dpi", (0.0, 0.0))

@@ -19,7 +19,12 @@ from napari_medrefine.images import Image
 # tifffile tells its troubles to a logger; without a handler Python would print them.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
-_PLAIN = {"MINISBLACK", "MINISWHITE", "RGB"}  # values that are grey or colour as they are
+# Values that are grey or colour as they are.
+_PLAIN = {
+    tifffile.PHOTOMETRIC.MINISBLACK,
+    tifffile.PHOTOMETRIC.MINISWHITE,
+    tifffile.PHOTOMETRIC.RGB,
+}
 _UNITS = {2: "inch", 3: "cm"}
 _WHOLE = {
     "bool": "uint8",
@@ -39,7 +44,7 @@ class TiffPhoto:
         self._series = self._tiff.series[0]
         self._page = self._series.keyframe
         self._orientation = int(self._tag("Orientation", 1))
-        self._plain = self._page.photometric.name in _PLAIN
+        self._plain = self._page.photometric in _PLAIN
         shape = _photo_shape(self._series.axes, self._series.shape)
         shape = shape if self._plain else (*shape[:2], 3)
         check_size(shape, self._series.dtype.itemsize, path.stat().st_size)
@@ -56,7 +61,7 @@ class TiffPhoto:
         image = self._decode()
         if self._plain:
             image = _channels_last(image, self._series.axes)
-        if self._page.photometric.name == "MINISWHITE":
+        if self._page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
             image = np.invert(image) if image.dtype.kind in "bu" else image.max() - image
         return turn(_whole(image, self.dtype), self._orientation)
 
@@ -72,7 +77,7 @@ class TiffPhoto:
             return np.asarray(self._series.asarray())
         if page.bitspersample > 8 and page.samplesperpixel > 1:
             raise MedRefineError(
-                f"its {page.compression.name} compression needs another package: "
+                f"its {tifffile.COMPRESSION(page.compression).name} compression needs another package: "
                 "pip install imagecodecs"
             )
         self._file.seek(0)
@@ -121,6 +126,6 @@ def _whole(image: Image, dtype: np.dtype[np.generic]) -> Image:
     if image.dtype == np.bool_:
         return image.astype(np.uint8) * np.uint8(255)
     lowest, highest = int(image.min()), int(image.max())
-    if lowest < 0 or highest > int(np.iinfo(dtype).max):
+    if lowest < 0 or highest > np.iinfo(str(dtype)).max:
         raise MedRefineError(f"its values go from {lowest} to {highest}; 0 to 65535 can be shown")
     return image.astype(dtype)

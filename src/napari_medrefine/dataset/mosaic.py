@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def mosaic(
         chunks=((side,) * rows, (side,) * cols, (3,)),
         dtype=np.uint8,
         meta=np.empty((0, 0, 0), np.uint8),
-        name=f"{photo.name}-{photo.sha256[:16]}-{id(tiles):x}",
+        name=f"{photo.name}-{uuid4()}",
     )
     return whole
 

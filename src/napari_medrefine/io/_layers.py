@@ -1,0 +1,31 @@
+"""Layer data as napari's readers give it, without napari."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def image_layer(data: Any, name: str, pixel_um: float | None, facts: dict[str, Any]) -> LayerData:
+    """Return an image layer with its pixel size, if that is known; else it is left in pixels.
+
+    Parameters
+    ----------
+    data : array
+        ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``.
+    name : str
+        The layer's name.
+    pixel_um : float or None
+        The side of a pixel in micrometres.
+    facts : dict
+        What is known of the image, for ``layer.metadata["medrefine"]``.
+    """
+    attributes: dict[str, Any] = {
+        "name": name,
+        "rgb": data.ndim == 3,
+        "metadata": {"medrefine": facts},
+    }
+    if pixel_um is not None:
+        attributes |= {"scale": (pixel_um, pixel_um), "units": ("um", "um")}
+    return data, attributes, "image"
