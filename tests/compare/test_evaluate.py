@@ -16,17 +16,17 @@ from skimage.data import immunohistochemistry
 
 from napari_medrefine.compare import (
     Evaluation,
-    Pair,
     Protocol,
+    Sample,
     area_protocol,
-    as_text,
     baselines,
     evaluate_steps,
     metrics,
     optical_protocol,
     study_protocol,
+    text_table,
     tune_steps,
-    write_evaluation,
+    write_report,
 )
 from napari_medrefine.compare import evaluate as module
 from napari_medrefine.errors import MedRefineError
@@ -37,26 +37,26 @@ Image = npt.NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def pairs() -> list[Pair]:
+def samples() -> list[Sample]:
     stain = immunohistochemistry()
     slide = Slide(0, (600.0, 700.0))
     ours = slide.photograph(10, centre_um=(300, 350), shape=(203, 190)).image
     return [
-        Pair("ihc 1", "IHC", np.ascontiguousarray(stain[:200, :200])),
-        Pair("ihc 2", "IHC", np.ascontiguousarray(stain[200:400, 200:400])),
-        Pair("ours", "procedural", ours),
+        Sample("ihc 1", "IHC", np.ascontiguousarray(stain[:200, :200])),
+        Sample("ihc 2", "IHC", np.ascontiguousarray(stain[200:400, 200:400])),
+        Sample("ours", "procedural", ours),
     ]
 
 
 @pytest.fixture(scope="module")
-def magnified(pairs: list[Pair]) -> Evaluation:
+def magnified(samples: list[Sample]) -> Evaluation:
     protocol = area_protocol(4)
     wrong: dict[str, module.Method] = {
         "wrong size": lambda image, _: image,
         "wrong range": lambda image, _: np.repeat(np.repeat(image, 4, 0), 4, 1) / 255,
         "forgot the range": lambda image, _: np.repeat(np.repeat(image, 4, 0), 4, 1) // 255,
     }
-    return finish(evaluate_steps(pairs, baselines(protocol) | wrong, protocol))
+    return finish(evaluate_steps(samples, protocol, baselines(protocol) | wrong))
 
 
 def test_sanity_rows_are_what_they_must_be(magnified: Evaluation) -> None:
@@ -83,9 +83,9 @@ def test_methods_with_impossible_numbers_are_refused_with_a_reason(magnified: Ev
     assert not set(magnified.methods) & set(magnified.refused)
 
 
-def test_rows_are_the_metrics_of_the_images(pairs: list[Pair], magnified: Evaluation) -> None:
+def test_rows_are_the_metrics_of_the_images(samples: list[Sample], magnified: Evaluation) -> None:
     protocol = area_protocol(4)
-    sharp = pairs[2].sharp[:200, :188]
+    sharp = samples[2].sharp[:200, :188]
     result = baselines(protocol)["bicubic"](protocol.degrade(sharp), 4)
     (row,) = [r for r in magnified.rows if (r.image, r.method) == ("ours", "bicubic")]
     assert row.mse == pytest.approx(metrics.mse(result, sharp))
@@ -94,50 +94,50 @@ def test_rows_are_the_metrics_of_the_images(pairs: list[Pair], magnified: Evalua
     assert row.colour == pytest.approx(metrics.colour_difference(result, sharp))
 
 
-def test_the_study_s_protocol_compares_scaled_filters(pairs: list[Pair]) -> None:
+def test_the_study_s_protocol_compares_scaled_filters(samples: list[Sample]) -> None:
     protocol = study_protocol()
-    evaluation = finish(evaluate_steps(pairs[:1], baselines(protocol), protocol))
+    evaluation = finish(evaluate_steps(samples[:1], protocol, baselines(protocol)))
     assert not evaluation.refused
     for method in ("do nothing", "unsharp mask", "Richardson-Lucy", "Wiener"):
         assert 1 < evaluation.summary("IHC", method).mse < 500
     blurred = evaluation.summary("IHC", module.NOTHING)
     assert blurred.detail < 0.7
-    halved = pairs[0].sharp.astype(np.float32).reshape(100, 2, 100, 2, 3).mean((1, 3))
+    halved = samples[0].sharp.astype(np.float32).reshape(100, 2, 100, 2, 3).mean((1, 3))
     sharp = np.rint(halved).astype(np.uint8)
     again = np.rint(sharp.astype(np.float32).reshape(50, 2, 50, 2, 3).mean((1, 3)) - 1e-3)
     small = [Pillow.fromarray(again[..., k]) for k in range(3)]
     large = np.stack([c.resize((100, 100), Pillow.Resampling.BICUBIC) for c in small], -1)
     assert blurred.mse == pytest.approx(np.mean((large.clip(0, 255) - sharp) ** 2), rel=0.02)
-    text = as_text(evaluation)
+    text = text_table(evaluation)
     assert "40463.4 cannot be" in re.sub(r"\s+", " ", text)
 
 
-def test_the_optical_protocol_is_harder_than_the_plain_one(pairs: list[Pair]) -> None:
+def test_the_optical_protocol_is_harder_than_the_plain_one(samples: list[Sample]) -> None:
     scores = [
-        finish(evaluate_steps(pairs[:1], baselines(p), p)).summary("IHC", "bicubic").psnr
+        finish(evaluate_steps(samples[:1], p, baselines(p))).summary("IHC", "bicubic").psnr
         for p in (area_protocol(2), optical_protocol(2))
     ]
     assert scores[1] < scores[0] - 1
 
 
-def test_pairs_may_bring_their_own_input(pairs: list[Pair]) -> None:
-    sharp = pairs[0].sharp
+def test_pairs_may_bring_their_own_input(samples: list[Sample]) -> None:
+    sharp = samples[0].sharp
     given = (sharp // 2 + 60).astype(np.uint8)
-    evaluation = finish(evaluate_steps([Pair("p", "s", sharp, given)], {}, study_protocol()))
+    evaluation = finish(evaluate_steps([Sample("p", "s", sharp, given)], study_protocol(), {}))
     assert evaluation.summary("s", module.NOTHING).mse == pytest.approx(metrics.mse(given, sharp))
-    bad = [Pair("p", "s", sharp, given[:-3])]
+    bad = [Sample("p", "s", sharp, given[:-3])]
     with pytest.raises(MedRefineError, match="not x1"):
-        finish(evaluate_steps(bad, {}, study_protocol()))
+        finish(evaluate_steps(bad, study_protocol(), {}))
 
 
-def test_progress_counts_up_and_the_job_can_be_stopped(pairs: list[Pair]) -> None:
+def test_progress_counts_up_and_the_job_can_be_stopped(samples: list[Sample]) -> None:
     calls: list[str] = []
 
     def counted(image: Image, scale: float) -> Image:
         calls.append("called")
         return baselines(area_protocol(4))["bicubic"](image, scale)
 
-    job = evaluate_steps(pairs, {"counted": counted}, area_protocol(4))
+    job = evaluate_steps(iter(samples), area_protocol(4), {"counted": counted}, total=3)
     steps = [next(job) for _ in range(4)]
     assert all(isinstance(step, Step) for step in steps)
     assert [step.done for step in steps] == [0, 1, 2, 3]
@@ -147,39 +147,59 @@ def test_progress_counts_up_and_the_job_can_be_stopped(pairs: list[Pair]) -> Non
     assert not calls
 
 
-def test_the_report_stands_alone(magnified: Evaluation, tmp_path: Path) -> None:
-    paths = write_evaluation(magnified, tmp_path / "new" / "folder")
-    assert [p.name for p in paths] == ["evaluation.csv", "evaluation.png", "evaluation.html"]
+def test_the_report_stands_alone(
+    samples: list[Sample], magnified: Evaluation, tmp_path: Path
+) -> None:
+    study = finish(evaluate_steps(samples[:1], study_protocol(), {}))
+    paths = write_report([magnified, study], tmp_path / "new" / "folder")
+    assert [p.name for p in paths] == [
+        "report.csv",
+        "report.html",
+        "magnify-x4.png",
+        "study-sharpen.png",
+    ]
     with paths[0].open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == len(magnified.rows)
+    assert len(rows) == len(magnified.rows) + len(study.rows)
     (row,) = [r for r in rows if (r["image"], r["method"]) == ("ours", "bicubic")]
     (measured,) = [r for r in magnified.rows if (r.image, r.method) == ("ours", "bicubic")]
     assert float(row["psnr"]) == measured.psnr
     assert {r["method"] for r in rows if r["refused"]} == {"forgot the range"}
-    page = paths[2].read_text(encoding="utf-8")
-    (picture,) = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
-    inside = np.asarray(Pillow.open(io.BytesIO(base64.b64decode(picture))))
-    np.testing.assert_array_equal(inside, np.asarray(Pillow.open(paths[1])))
+    page = paths[1].read_text(encoding="utf-8")
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    for picture, path in zip(pictures, paths[2:], strict=True):
+        inside = np.asarray(Pillow.open(io.BytesIO(base64.b64decode(picture))))
+        np.testing.assert_array_equal(inside, np.asarray(Pillow.open(path)))
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "not for diagnosis" in page
+    assert "40463.4 cannot be" in page
     assert f"{magnified.summary('IHC', 'bicubic').psnr:.2f}" in page
 
 
-def test_nothing_to_evaluate_is_said(pairs: list[Pair]) -> None:
+def test_what_a_method_raises_comes_through(samples: list[Sample]) -> None:
+    def broken(image: Image, scale: float) -> Image:
+        raise MedRefineError("The weight file is unreadable.")
+
+    with pytest.raises(MedRefineError, match="weight file"):
+        finish(evaluate_steps(samples, area_protocol(4), {"broken": broken}))
+
+
+def test_nothing_to_evaluate_is_said(samples: list[Sample]) -> None:
     with pytest.raises(MedRefineError, match="no images"):
-        finish(evaluate_steps([], {}, study_protocol()))
+        finish(evaluate_steps([], study_protocol(), {}))
     with pytest.raises(MedRefineError, match="too small"):
-        finish(evaluate_steps([Pair("tiny", "s", pairs[0].sharp[:8, :8])], {}, area_protocol(4)))
+        finish(
+            evaluate_steps([Sample("tiny", "s", samples[0].sharp[:8, :8])], area_protocol(4), {})
+        )
     with pytest.raises(MedRefineError, match="whole scale"):
         area_protocol(2.5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("protocol", [study_protocol(), optical_protocol(2, noise=0.5)])
 def test_tuned_filters_beat_their_defaults_on_images_they_have_not_seen(
-    pairs: list[Pair], protocol: Protocol
+    samples: list[Sample], protocol: Protocol
 ) -> None:
-    tuned = finish(tune_steps(pairs[:1], protocol))
+    tuned = finish(tune_steps(samples[:1], protocol))
     assert [name.partition(" (")[0] for name in tuned] == list(module.baselines(study_protocol()))
 
     def plain(method: module.Method) -> module.Method:
@@ -187,7 +207,7 @@ def test_tuned_filters_beat_their_defaults_on_images_they_have_not_seen(
         return lambda image, scale: method(large(image, scale), 1)
 
     defaults = {k: plain(m) for k, m in baselines(study_protocol()).items()}
-    evaluation = finish(evaluate_steps(pairs[1:2], defaults | tuned, protocol))
+    evaluation = finish(evaluate_steps(samples[1:2], protocol, defaults | tuned))
     for default, name in zip(defaults, tuned, strict=True):
         better = evaluation.summary("IHC", name).psnr
         assert better >= evaluation.summary("IHC", default).psnr

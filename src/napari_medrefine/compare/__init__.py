@@ -1,29 +1,32 @@
 """Believe it or not: plain filters as baselines, metrics, difference pictures, evaluations.
 
-``finish(evaluate_steps(pairs, methods, protocol))`` measures; `write_evaluation` puts the result
+``finish(evaluate_steps(samples, PROTOCOLS["x4"], methods))`` measures; `write_report` puts results
 into a folder as CSV, PNG and one self-contained HTML page.
 """
 
-from napari_medrefine.compare.evaluate import Evaluation, Pair, baselines, evaluate_steps
+from napari_medrefine.compare.evaluate import Evaluation, Method, Sample, baselines, evaluate_steps
 from napari_medrefine.compare.protocols import (
+    PROTOCOLS,
     Protocol,
     area_protocol,
     optical_protocol,
     study_protocol,
 )
-from napari_medrefine.compare.report import as_text, write_evaluation
+from napari_medrefine.compare.report import text_table, write_report
 from napari_medrefine.compare.tune import tune_steps
 
 __all__ = [
+    "PROTOCOLS",
     "Evaluation",
-    "Pair",
+    "Method",
     "Protocol",
+    "Sample",
     "area_protocol",
-    "as_text",
     "baselines",
     "evaluate_steps",
     "optical_protocol",
     "study_protocol",
+    "text_table",
     "tune_steps",
-    "write_evaluation",
+    "write_report",
 ]

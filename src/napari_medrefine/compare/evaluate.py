@@ -1,6 +1,6 @@
 """Measure methods against sharp images: one row per image and method, and what follows from them.
 
-``evaluate_steps(pairs, methods, protocol)`` is all a caller needs; a method is any function
+``evaluate_steps(samples, protocol, methods)`` is all a caller needs; a method is any function
 ``(image, scale) -> image``, so this module knows no network. Three rows are always there as a
 sanity check: the sharp image itself, a black image, and the input as it is ("do nothing").
 """
@@ -8,17 +8,29 @@ sanity check: the sharp image itself, a black image, and the input as it is ("do
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from napari_medrefine.compare import filters, metrics
-from napari_medrefine.compare.protocols import Protocol
+from napari_medrefine.compare.protocols import PROTOCOLS, Protocol
 from napari_medrefine.compare.visuals import Picture, as_picture
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image, to_unit
 from napari_medrefine.progress import Step
+
+__all__ = [
+    "PROTOCOLS",
+    "Evaluation",
+    "Method",
+    "Protocol",
+    "Row",
+    "Sample",
+    "Summary",
+    "baselines",
+    "evaluate_steps",
+]
 
 Method = Callable[[Image, float], Image]
 IDENTITY, BLACK, NOTHING = "the sharp image itself", "black", "do nothing"
@@ -27,7 +39,7 @@ _CROP = 120  # sharp pixels of each slide's first image that are kept for the re
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class Sample:
     """One image to measure on.
 
     Attributes
@@ -147,18 +159,24 @@ _SANITY: dict[str, Method] = {
 
 
 def evaluate_steps(
-    pairs: Collection[Pair], methods: Mapping[str, Method], protocol: Protocol
+    samples: Iterable[Sample],
+    protocol: Protocol,
+    methods: Mapping[str, Method],
+    *,
+    total: int | None = None,
 ) -> Generator[Step, None, Evaluation]:
-    """Measure every method on every pair; yield a `Step` per image and method.
+    """Measure every method on every sample; yield a `Step` per image and method.
 
     Parameters
     ----------
-    pairs : collection of Pair
-        May load its images as it is iterated; it only needs a length.
+    samples : iterable of Sample
+        May load each image as it is asked for.
+    protocol : Protocol
+        One of `PROTOCOLS`, or your own.
     methods : mapping of name to ``(image, scale) -> image``
         Asked for the sharp image's size and dtype. `baselines` has the plain filters.
-    protocol : Protocol
-        `study_protocol`, `area_protocol` or `optical_protocol`.
+    total : int, optional
+        How many samples there are, where `samples` has no length.
 
     Returns
     -------
@@ -169,35 +187,34 @@ def evaluate_steps(
     Raises
     ------
     MedRefineError
-        If there are no pairs, or one holds no image or an input of the wrong size.
+        If there are no samples, or one holds no image or an input of the wrong size; what a method
+        raises comes through.
     """
-    if not len(pairs):
-        raise MedRefineError("There are no images to evaluate.")
+    total = (len(samples) if isinstance(samples, Sized) else 0) if total is None else total
     everything = _SANITY | dict(methods)
     rows: list[Row] = []
     refused: dict[str, str] = {}
     crops: dict[str, tuple[tuple[str, Picture], ...]] = {}
-    for n, pair in enumerate(pairs):
-        given, sharp = prepared(pair, protocol)
+    for n, sample in enumerate(samples):
+        given, sharp = prepared(sample, protocol)
         shown: list[tuple[str, Picture]] = []
         for k, (name, method) in enumerate(everything.items()):
-            yield Step(
-                n * len(everything) + k, len(pairs) * len(everything), f"{pair.name}: {name}"
-            )
-            if name in refused:
-                continue
+            steps = max(total, n + 1) * len(everything)
+            yield Step(n * len(everything) + k, steps, f"{sample.name}: {name}")
+            start = time.perf_counter()
+            result = sharp if name == IDENTITY else method(given, protocol.scale)
+            seconds = time.perf_counter() - start
             try:
-                start = time.perf_counter()
-                result = sharp if name == IDENTITY else method(given, protocol.scale)
-                seconds = time.perf_counter() - start
-                row = _measured(pair, name, result, given, sharp, protocol, seconds)
+                row = _measured(sample, name, result, given, sharp, protocol, seconds)
             except MedRefineError as error:
-                refused[name] = str(error)
+                refused.setdefault(name, str(error))
                 continue
             rows.append(row)
             if name not in (IDENTITY, BLACK):
                 shown.append((f"{name}\n{row.psnr:.2f} dB", _crop(result)))
-        crops.setdefault(pair.slide, (*shown, ("sharp", _crop(sharp))))
+        crops.setdefault(sample.slide, (*shown, ("sharp", _crop(sharp))))
+    if not rows:
+        raise MedRefineError("There are no images to evaluate.")
     refused |= _no_better_than_black(rows)
     return Evaluation(protocol, tuple(rows), refused, crops)
 
@@ -217,7 +234,7 @@ def baselines(protocol: Protocol) -> dict[str, Method]:
     }
 
 
-def prepared(pair: Pair, protocol: Protocol) -> tuple[Image, Image]:
+def prepared(sample: Sample, protocol: Protocol) -> tuple[Image, Image]:
     """Return what the methods get, and the sharp image they are measured against.
 
     Raises
@@ -225,24 +242,26 @@ def prepared(pair: Pair, protocol: Protocol) -> tuple[Image, Image]:
     MedRefineError
         If one is no image, the image is too small, or the input's size does not fit.
     """
-    sharp = check_image(pair.sharp, f"image {pair.name}")
+    sharp = check_image(sample.sharp, f"image {sample.name}")
     if min(sharp.shape[:2]) < 16 * protocol.multiple:
-        raise MedRefineError(f"{pair.name} is too small to evaluate on: {sharp.shape[:2]} pixels.")
-    if pair.given is None:
+        raise MedRefineError(
+            f"{sample.name} is too small to evaluate on: {sharp.shape[:2]} pixels."
+        )
+    if sample.given is None:
         h, w = (n // protocol.multiple * protocol.multiple for n in sharp.shape[:2])
         sharp = protocol.prepare(sharp[:h, :w])
         return protocol.degrade(sharp), sharp
-    given = check_image(pair.given, f"input of {pair.name}")
+    given = check_image(sample.given, f"input of {sample.name}")
     if tuple(round(n * protocol.scale) for n in given.shape[:2]) != sharp.shape[:2]:
         raise MedRefineError(
-            f"The input of {pair.name} has {given.shape[:2]} pixels, its sharp image "
+            f"The input of {sample.name} has {given.shape[:2]} pixels, its sharp image "
             f"{sharp.shape[:2]}: that is not x{protocol.scale:g}."
         )
     return given, sharp
 
 
 def _measured(
-    pair: Pair,
+    sample: Sample,
     name: str,
     result: Image,
     given: Image,
@@ -252,8 +271,8 @@ def _measured(
 ) -> Row:
     error = metrics.mse(result, sharp)
     return Row(
-        image=pair.name,
-        slide=pair.slide,
+        image=sample.name,
+        slide=sample.slide,
         method=name,
         mse=error,
         psnr=metrics.psnr_of(error),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,11 @@ class Protocol:
     multiple: int
     note: str
     prepare: Callable[[Image], Image] = lambda image: image
+
+    @property
+    def same_size(self) -> bool:
+        """Whether the task is to sharpen; else to magnify."""
+        return self.scale == 1
 
 
 def area_protocol(scale: int = 4) -> Protocol:
@@ -104,7 +109,7 @@ def study_protocol() -> Protocol:
         halved = _box(to_unit(sharp), 2)
         return from_unit(resized(halved, sharp.shape[:2], Pillow.Resampling.BICUBIC), sharp)
 
-    return Protocol("sharpen (the study's)", 1, blur, 4, STUDY_NOTE, prepare=_halved)
+    return Protocol("study (sharpen)", 1, blur, 4, STUDY_NOTE, prepare=_halved)
 
 
 def _halved(image: Image) -> Image:
@@ -119,3 +124,11 @@ def _box(unit: Floats, factor: int) -> Floats:
     h, w = unit.shape[0] // factor, unit.shape[1] // factor
     blocks = unit[: h * factor, : w * factor].reshape(h, factor, w, factor, *unit.shape[2:])
     return np.asarray(blocks.mean((1, 3)), np.float32)
+
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    "study": study_protocol(),
+    "x2": area_protocol(2),
+    "x4": area_protocol(4),
+    "x4-optical": optical_protocol(4),
+}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import re
+from collections.abc import Sequence
 from dataclasses import fields
 from html import escape
 from pathlib import Path
@@ -43,23 +45,27 @@ th{border-bottom:2px solid #8a8a99}.sanity{color:#777}
 img{max-width:100%;image-rendering:pixelated}"""
 
 
-def write_evaluation(evaluation: Evaluation, folder: Path | str) -> list[Path]:
-    """Write ``evaluation.csv``, ``evaluation.png`` and ``evaluation.html`` into `folder`.
+def write_report(evaluations: Sequence[Evaluation], folder: Path | str) -> list[Path]:
+    """Write ``report.csv``, ``report.html`` and one PNG per evaluation into `folder`.
 
-    The folder is made; files of these names are replaced.
+    The folder is made; files of these names are replaced. The page holds its pictures itself.
 
     Returns
     -------
     list of Path
-        The three files.
+        The files written.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"evaluation.{ending}" for ending in ("csv", "png", "html")]
-    picture = panel(evaluation)
-    _write_csv(evaluation, paths[0])
-    paths[1].write_bytes(_png(picture))
-    paths[2].write_text(as_html(evaluation, picture), encoding="utf-8")
+    pictures = [_png(panel(evaluation)) for evaluation in evaluations]
+    table, page = folder / "report.csv", folder / "report.html"
+    _write_csv(evaluations, table)
+    page.write_text(_page(evaluations, pictures), encoding="utf-8")
+    paths = [table, page]
+    for evaluation, picture in zip(evaluations, pictures, strict=True):
+        slug = re.sub(r"[^0-9a-z]+", "-", evaluation.protocol.name.lower()).strip("-")
+        paths.append(folder / f"{slug}.png")
+        paths[-1].write_bytes(picture)
     return paths
 
 
@@ -79,7 +85,7 @@ def panel(evaluation: Evaluation) -> Picture:
     return np.concatenate(padded)
 
 
-def as_text(evaluation: Evaluation) -> str:
+def text_table(evaluation: Evaluation) -> str:
     """Return the tables for a terminal, with what was refused and the protocol's note."""
     lines = [evaluation.protocol.name, *wrap(evaluation.protocol.note, 96)]
     for slide in evaluation.slides:
@@ -90,28 +96,27 @@ def as_text(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def as_html(evaluation: Evaluation, picture: Picture) -> str:
-    """Return one page with tables, the protocol's note and `picture` inside."""
-    body = [
-        f"<h1>{escape(evaluation.protocol.name)}</h1>",
-        f"<p>{escape(evaluation.protocol.note)}</p>",
-    ]
-    body += [f"<h2>{escape(s)}</h2>{_table(evaluation, s)}" for s in evaluation.slides]
-    refusals = "".join(
-        f"<li>{escape(m)}: {escape(reason)}</li>" for m, reason in evaluation.refused.items()
-    )
-    body.append(f"<h2>Refused</h2><ul>{refusals}</ul>" if refusals else "")
-    image = base64.b64encode(_png(picture)).decode()
-    body.append(
-        f'<img alt="input, results, sharp, differences" src="data:image/png;base64,{image}">'
-    )
-    body.append(
-        "<p>Magnified and sharpened images are generated: for research, not for diagnosis.</p>"
-    )
+def _page(evaluations: Sequence[Evaluation], pictures: Sequence[bytes]) -> str:
+    """Return one page that needs no other file: tables, notes, pictures."""
+    parts = [_section(e, p) for e, p in zip(evaluations, pictures, strict=True)]
+    warning = "Magnified and sharpened images are generated: for research, not for diagnosis."
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Evaluation</title>'
-        f"<style>{_STYLE}</style>{''.join(body)}</html>\n"
+        f"<style>{_STYLE}</style>{''.join(parts)}<p>{warning}</p></html>\n"
     )
+
+
+def _section(evaluation: Evaluation, picture: bytes) -> str:
+    protocol = evaluation.protocol
+    body = [f"<h1>{escape(protocol.name)}</h1><p>{escape(protocol.note)}</p>"]
+    body += [f"<h2>{escape(s)}</h2>{_table(evaluation, s)}" for s in evaluation.slides]
+    refusals = [f"<li>{escape(m)}: {escape(why)}</li>" for m, why in evaluation.refused.items()]
+    if refusals:
+        body.append(f"<h2>Refused</h2><ul>{''.join(refusals)}</ul>")
+    image = base64.b64encode(picture).decode()
+    alt = "input, results, sharp image and differences"
+    body.append(f'<img alt="{alt}" src="data:image/png;base64,{image}">')
+    return "".join(body)
 
 
 def _table(evaluation: Evaluation, slide: str) -> str:
@@ -135,16 +140,16 @@ def _cell(summary: Summary, key: str) -> str:
     return format(getattr(summary, key), _COLUMNS[key][1])
 
 
-def _write_csv(evaluation: Evaluation, path: Path) -> None:
+def _write_csv(evaluations: Sequence[Evaluation], path: Path) -> None:
     names = [f.name for f in fields(Row) if f.name != "tiles"]
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["protocol", *names, "refused"])
-        for row in evaluation.rows:
-            values = [getattr(row, name) for name in names]
-            table.writerow(
-                [evaluation.protocol.name, *values, evaluation.refused.get(row.method, "")]
-            )
+        for evaluation in evaluations:
+            for row in evaluation.rows:
+                values = [getattr(row, name) for name in names]
+                why = evaluation.refused.get(row.method, "")
+                table.writerow([evaluation.protocol.name, *values, why])
 
 
 def _png(picture: Picture) -> bytes:

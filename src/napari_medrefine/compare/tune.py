@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from napari_medrefine.compare import filters, metrics
-from napari_medrefine.compare.evaluate import Method, Pair, prepared
+from napari_medrefine.compare.evaluate import Method, Sample, prepared
 from napari_medrefine.compare.protocols import Protocol
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
@@ -28,13 +28,13 @@ _GRIDS: dict[str, tuple[Callable[..., Image], dict[str, tuple[float, ...]]]] = {
 
 
 def tune_steps(
-    pairs: Collection[Pair], protocol: Protocol
+    samples: Collection[Sample], protocol: Protocol
 ) -> Generator[Step, None, dict[str, Method]]:
-    """Choose each sharpening filter's parameters by the smallest mean squared error on `pairs`.
+    """Choose each sharpening filter's parameters by the smallest mean squared error on `samples`.
 
     Parameters
     ----------
-    pairs : collection of Pair
+    samples : collection of Sample
         From slides that are not evaluated afterwards; a 256-pixel middle of each is used.
     protocol : Protocol
         For magnifying, the filters sharpen the bicubic enlargement.
@@ -47,11 +47,11 @@ def tune_steps(
     Raises
     ------
     MedRefineError
-        If there are no pairs, or as `evaluate_steps`.
+        If there are no samples, or as `evaluate_steps`.
     """
-    if not len(pairs):
+    if not len(samples):
         raise MedRefineError("There are no images to tune the filters on.")
-    examples = [_middle(*prepared(pair, protocol), protocol) for pair in pairs]
+    examples = [_middle(*prepared(sample, protocol), protocol) for sample in samples]
     trials = [(name, values) for name in _GRIDS for values in _combinations(_GRIDS[name][1])]
     best: dict[str, tuple[float, dict[str, float]]] = {}
     for n, (name, values) in enumerate(trials):
