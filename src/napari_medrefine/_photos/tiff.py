@@ -76,9 +76,9 @@ class TiffPhoto:
         if self._plain and known and page.predictor in tifffile.TIFF.UNPREDICTORS:
             return np.asarray(self._series.asarray())
         if page.bitspersample > 8 and page.samplesperpixel > 1:
+            codec = tifffile.COMPRESSION(page.compression).name
             raise MedRefineError(
-                f"its {tifffile.COMPRESSION(page.compression).name} compression needs another package: "
-                "pip install imagecodecs"
+                f"its {codec} compression needs another package: pip install imagecodecs"
             )
         self._file.seek(0)
         image = TiffImageFile(self._file)
