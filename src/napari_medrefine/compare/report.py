@@ -133,7 +133,7 @@ def _dim(summary: Summary) -> str:
 
 
 def _width(key: str) -> int:
-    return 24 if key == "method" else len(_COLUMNS[key][0]) + 1
+    return 40 if key == "method" else len(_COLUMNS[key][0]) + 1
 
 
 def _cell(summary: Summary, key: str) -> str:
