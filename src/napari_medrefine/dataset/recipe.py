@@ -117,6 +117,13 @@ def cut_and_reduce(photo: Pixels, recipe: Recipe) -> tuple[Cut, Pixels]:
     """Return what is cut from `photo` (H, W, 3), and it reduced by block means, rounded half up."""
     cut = plan_cut(photo.shape[0], photo.shape[1], recipe)
     part = photo[cut.top : cut.top + cut.height, cut.left : cut.left + cut.width]
-    if recipe.reduce == 1:
-        return cut, np.ascontiguousarray(part)
-    return cut, np.asarray(Pillow.fromarray(np.ascontiguousarray(part)).reduce(recipe.reduce))
+    return cut, _block_means(np.ascontiguousarray(part), recipe.reduce)
+
+
+def _block_means(picture: Pixels, side: int) -> Pixels:
+    if side in (1, 2, 4, 8, 16):  # fast, and exact for these sides only
+        return np.asarray(Pillow.fromarray(picture).reduce(side))
+    height, width = (n // side for n in picture.shape[:2])
+    sums = picture.reshape(height, side, width, side, 3).sum(axis=(1, 3), dtype=np.uint32)
+    means = (sums + side * side // 2) // (side * side)  # of whole numbers, rounded half up
+    return means.astype(np.uint8)
