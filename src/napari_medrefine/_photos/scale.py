@@ -79,7 +79,8 @@ def from_density(x: float, y: float, unit: str) -> float | None:
     microns = MICRONS.get(unit.replace("µ", "u").replace("μ", "u").replace("\\u00B5", "u").lower())
     if not microns or not x > 0 or not abs(x - y) <= 0.01 * x:
         return None
-    if microns == MICRONS["inch"] and round(x, 2) in PRINTERS:
+    printed = any(abs(x - dots) < 1e-4 * dots for dots in PRINTERS)
+    if microns == MICRONS["inch"] and printed:
         return None
     return plausible(microns / x)
 
