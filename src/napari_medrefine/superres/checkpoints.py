@@ -1,0 +1,152 @@
+"""Checkpoints: the whole state of a training in one file that is whole or not there at all."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import pickle
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_medrefine._atomic import cannot, replacing
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.superres.data import Tile
+from napari_medrefine.superres.events import Stage, TrainingConfig
+from napari_medrefine.superres.precision import Precision
+
+CHECKPOINT = "checkpoint.pt"
+_FORMAT = "medrefine-training"
+_VERSION = 1
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a training has come.
+
+    Attributes
+    ----------
+    step : int
+        Batches so far; the number of the next one.
+    stage, stage_step, stage_epoch
+        The stage, and its batches and epochs so far.
+    epoch : int
+        Epochs so far.
+    best, stale
+        The best validation loss of the first stage, and the epochs since.
+    sums : dict
+        Losses of this epoch's batches so far, added up.
+    seconds : float
+        Spent on this epoch so far.
+    """
+
+    step: int = 0
+    stage: Stage = "pixel"
+    stage_step: int = 0
+    stage_epoch: int = 0
+    epoch: int = 0
+    best: float = math.inf
+    stale: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a checkpoint holds: settings, data, progress, networks, and the best weights so far."""
+
+    config: TrainingConfig
+    tiles: str
+    precision: Precision
+    progress: Progress
+    networks: dict[str, Any]
+    best: dict[str, Tensor] | None
+
+    def save(self, folder: Path) -> None:
+        """Write it into `folder`, in place of the last one.
+
+        Raises
+        ------
+        MedRefineError
+            If the disk is full or the folder read-only; the last checkpoint is then kept.
+        """
+        content = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "config": self.config.model_dump_json(),
+            "tiles": self.tiles,
+            "precision": asdict(self.precision),
+            "progress": asdict(self.progress),
+            "networks": self.networks,
+            "best": self.best,
+        }
+        with replacing(folder / CHECKPOINT) as file:
+            torch.save(content, file)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read the checkpoint in `folder`; nothing in it is run as a program.
+
+    Raises
+    ------
+    MedRefineError
+        If there is none, or it is damaged or of another version.
+    """
+    path = folder / CHECKPOINT
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise MedRefineError(f"There is no training to resume in {folder}.") from error
+    except OSError as error:
+        raise MedRefineError(cannot("read", path, error)) from error
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise MedRefineError(f"Cannot read {path}: it is damaged, not a checkpoint.") from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise MedRefineError(f"Cannot read {path}: it is not a checkpoint of a training.")
+    if content.get("version") != _VERSION:
+        raise MedRefineError(f"Cannot read {path}: it was written by another version.")
+    return Checkpoint(
+        TrainingConfig.model_validate_json(content["config"]),
+        content["tiles"],
+        Precision(**content["precision"]),
+        Progress(**content["progress"]),
+        content["networks"],
+        content["best"],
+    )
+
+
+def check_same(saved: Checkpoint, config: TrainingConfig, tiles: str, folder: Path) -> None:
+    """Refuse to go on with other settings or tiles: the result would be neither's.
+
+    Raises
+    ------
+    MedRefineError
+        Naming the first setting that differs.
+    """
+    old, new = saved.config.model_dump(), config.model_dump()
+    for name, value in old.items():
+        if value != new[name]:
+            raise MedRefineError(
+                f"The training in {folder} was started with {name} {value}, not {new[name]}; "
+                "resume it with the same settings or choose another folder."
+            )
+    if saved.tiles != tiles:
+        raise MedRefineError(
+            f"The training in {folder} was started with other tiles; resume it with the same "
+            "dataset or choose another folder."
+        )
+
+
+def fingerprint(*parts: Iterable[Tile]) -> str:
+    """Return a hash of all tiles, their slides and their order."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(b"part")
+        for tile in part:
+            digest.update(f"{tile.slide} {tile.sharp.shape} ".encode())
+            digest.update(tile.sharp.tobytes())
+    return digest.hexdigest()

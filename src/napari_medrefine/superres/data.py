@@ -1,0 +1,262 @@
+"""Training pairs: sharp tiles by slide in, batches of (input, truth) out.
+
+Any sequence of `Tile` will do: photos in one folder per slide, or a prepared dataset. Batch number
+``i`` is a function of the seed and ``i`` alone, so that a resumed training sees what an
+uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import imageio.v3 as imageio
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from napari_medrefine.dataset import open_dataset
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.superres import optics
+from napari_medrefine.superres.resample import cubic_taps
+
+_PHOTOS = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A sharp piece of a photo: uint8 ``(H, W, 3)``, and the slide it comes from."""
+
+    sharp: npt.NDArray[np.uint8]
+    slide: str
+
+
+class Batch(NamedTuple):
+    """Float32 ``(N, 3, h, w)`` inputs and their truths, white at 1.
+
+    `reduction` is ``(N, n, N_sharp)``, what each input's optics did to the rows (and columns) of
+    its truth.
+    """
+
+    blurred: Tensor
+    sharp: Tensor
+    reduction: Tensor
+    scale: int
+
+
+def read_folder(folder: Path) -> list[Tile]:
+    """Read ``folder/SLIDE/*.jpg`` (or PNG, TIFF), each once, into memory.
+
+    Raises
+    ------
+    MedRefineError
+        If there are no photos, or one cannot be read.
+    """
+    paths = sorted(p for p in Path(folder).glob("*/*") if p.suffix.lower() in _PHOTOS)
+    if not paths:
+        raise MedRefineError(f"There are no photos in the sub-folders (one per slide) of {folder}.")
+    return [Tile(_read(path), path.parent.name) for path in paths]
+
+
+def _read(path: Path) -> npt.NDArray[np.uint8]:
+    try:
+        return np.asarray(imageio.imread(path, mode="RGB"), np.uint8)
+    except (OSError, ValueError) as problem:
+        raise MedRefineError(f"{path} cannot be read as a photo ({problem}).") from problem
+
+
+class Sides(NamedTuple):
+    """Tiles to train on, tiles held out, and what to be cautious about (or nothing)."""
+
+    training: list[Tile]
+    validation: list[Tile]
+    caution: str = ""
+
+
+def read_dataset(path: Path) -> Sides:
+    """Read a prepared dataset, by its own split; its test tiles are not touched.
+
+    Where there were too few slides, `prepare` has split by photo: each photo then counts as a
+    slide of its own, and `Sides.caution` says so.
+
+    Parameters
+    ----------
+    path : Path
+        The manifest or its folder.
+
+    Raises
+    ------
+    MedRefineError
+        If it cannot be read, or nothing is there to train on or to hold out.
+    """
+    dataset = open_dataset(path)
+    by_photo = dataset.manifest.split_by == "photo"
+    training, validation = (
+        [
+            Tile(tile.sharp, f"{tile.slide}: {tile.entry.photo}" if by_photo else tile.slide)
+            for tile in dataset.read(split)
+        ]
+        for split in ("train", "validation")
+    )
+    for name, part in (("training", training), ("validation", validation)):
+        if not part:
+            raise MedRefineError(
+                f"The dataset {path} has no {name} tiles; prepare it from more photos, or with "
+                "other --proportions."
+            )
+    caution = ""
+    if by_photo:
+        caution = (
+            "the dataset is split by photo, there were too few slides: validation says little "
+            "about other slides"
+        )
+    return Sides(training, validation, caution)
+
+
+def read_photos(folder: Path, held_out: float, seed: int) -> Sides:
+    """Read ``folder/SLIDE/*`` and hold out a share of the slides, drawn at random.
+
+    Parameters
+    ----------
+    folder : Path
+        With one sub-folder of photos per slide.
+    held_out : float
+        Share of the slides, at least one.
+    seed : int
+        Decides which.
+
+    Raises
+    ------
+    MedRefineError
+        If there are fewer than two slides, or a photo cannot be read.
+    """
+    tiles = read_folder(folder)
+    slides = sorted({tile.slide for tile in tiles})
+    if len(slides) < 2:
+        raise MedRefineError(
+            f"{folder} has photos of one slide only; training needs two, one of them held out."
+        )
+    count = min(max(1, round(held_out * len(slides))), len(slides) - 1)
+    chosen = np.random.default_rng(seed).permutation(len(slides))[:count]
+    return Sides(*split_by_slide(tiles, [slides[i] for i in chosen]))
+
+
+def split_by_slide(tiles: Sequence[Tile], held_out: Sequence[str]) -> tuple[list[Tile], list[Tile]]:
+    """Return the tiles to train on, and those of the slides held out for validation."""
+    unknown = set(held_out) - {tile.slide for tile in tiles}
+    if unknown:
+        raise MedRefineError(f"There is no slide {sorted(unknown)[0]!r} to hold out.")
+    return (
+        [tile for tile in tiles if tile.slide not in held_out],
+        [tile for tile in tiles if tile.slide in held_out],
+    )
+
+
+def check_split(training: Sequence[Tile], validation: Sequence[Tile]) -> None:
+    """Refuse to train where a slide is on both sides: its score would mean nothing.
+
+    Raises
+    ------
+    MedRefineError
+        Naming the slide; also when one side is empty.
+    """
+    if not training or not validation:
+        raise MedRefineError("Training needs tiles of at least two slides, one of them held out.")
+    shared = {tile.slide for tile in training} & {tile.slide for tile in validation}
+    if shared:
+        raise MedRefineError(
+            f"Slide {sorted(shared)[0]!r} is on both sides of the split; keep all tiles of a "
+            "slide together."
+        )
+
+
+class MagnifyPairs(Dataset[Batch]):
+    """Batches for magnifying: small degraded crops, and what they should become.
+
+    Parameters
+    ----------
+    tiles : sequence of Tile
+        The sharp tiles.
+    scales : tuple of int
+        Enlargements, drawn once per batch, the last one most often.
+    batch, crop, seed : int
+        Crops per batch, side of the degraded crop in pixels, and the seed of every choice.
+    steps : int
+        Batches in all.
+    """
+
+    def __init__(
+        self,
+        tiles: Sequence[Tile],
+        scales: tuple[int, ...],
+        batch: int,
+        crop: int,
+        seed: int,
+        steps: int,
+    ) -> None:
+        self.tiles, self.scales, self.steps = tiles, scales, steps
+        self.batch, self.crop, self.seed = batch, crop, seed
+        self.side = min(min(tile.sharp.shape[:2]) for tile in tiles)
+        if self.side < 2 * max(scales) * 8:
+            raise MedRefineError(
+                f"The tiles are too small to train on ({self.side} pixels a side)."
+            )
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        rng = np.random.default_rng((self.seed, step))
+        scale = self._scale(rng)
+        side = min(self.crop, self.side // scale) // 2 * 2 * scale  # the discriminator's is even
+        samples = [self._sample(rng, scale, side) for _ in range(self.batch)]
+        blurred, sharp, reduction = (np.stack(part) for part in zip(*samples, strict=True))
+        return Batch(_to_tensor(blurred), _to_tensor(sharp), torch.from_numpy(reduction), scale)
+
+    def _scale(self, rng: np.random.Generator) -> int:
+        chances = np.array([1.0] * (len(self.scales) - 1) + [3.0])
+        return int(rng.choice(self.scales, p=chances / chances.sum()))
+
+    def _how(self, rng: np.random.Generator, scale: int) -> optics.Degradation:
+        return optics.random_reduction(rng, scale)
+
+    def _sample(
+        self, rng: np.random.Generator, scale: int, side: int
+    ) -> tuple[optics.Floats, optics.Floats, optics.Floats]:
+        sharp = random_crop(self.tiles[int(rng.integers(len(self.tiles)))].sharp, side, rng)
+        if rng.random() < 0.5:
+            sharp = optics.stain_jitter(sharp, rng)
+        how = self._how(rng, scale)
+        matrix = how.matrix(side)
+        blurred = optics.expose(optics.project(sharp, matrix, matrix), how, rng)
+        return blurred, sharp, matrix
+
+
+class SharpenPairs(MagnifyPairs):
+    """Batches for sharpening: blurred crops of the size of their truths."""
+
+    def _how(self, rng: np.random.Generator, scale: int) -> optics.Degradation:  # noqa: ARG002
+        return optics.random_blur(rng)
+
+
+def random_crop(sharp: npt.NDArray[np.uint8], side: int, rng: np.random.Generator) -> optics.Floats:
+    """Return a crop, turned and mirrored at random, sometimes of a coarser pixel size."""
+    zoom = rng.uniform(1, 1.6) if rng.random() < 0.25 else 1.0
+    wide = min(round(side * zoom), *sharp.shape[:2])
+    top, left = (rng.integers(n - wide + 1) for n in sharp.shape[:2])
+    crop = sharp[top : top + wide, left : left + wide]
+    crop = np.rot90(crop, int(rng.integers(4)))[:: rng.choice((-1, 1))]
+    unit: optics.Floats = np.asarray(crop, np.float32) / np.float32(255)
+    if wide == side:
+        return unit
+    matrix = cubic_taps(wide, side).dense().astype(np.float32)
+    return np.asarray(np.clip(optics.project(unit, matrix, matrix), 0, 1), np.float32)
+
+
+def _to_tensor(images: npt.NDArray[np.float32]) -> Tensor:
+    # (N, H, W, 3) in memory, (N, 3, H, W) to look at: that is channels_last already.
+    return torch.from_numpy(images).permute(0, 3, 1, 2)

@@ -1,0 +1,119 @@
+"""The training loop: two stages, resumable, one stream of events for widget and terminal.
+
+Stage one minimises the pixel loss; its best running-mean weights (by the held-out slides) are the
+faithful ones. Stage two goes on from them against a discriminator, with perceptual features and
+consistency; its weights are the GAN's. Which crops batch ``i`` holds depends on the seed and ``i``
+alone, and a checkpoint holds everything else, so that a resumed training ends with the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+from napari_medrefine._atomic import cannot
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.superres.checkpoints import check_same, fingerprint, load_checkpoint
+from napari_medrefine.superres.data import Tile, check_split
+from napari_medrefine.superres.events import TrainingConfig, TrainingEvent, TrainingResult
+from napari_medrefine.superres.precision import available, choose_precision
+from napari_medrefine.superres.run import Run
+from napari_medrefine.superres.samples import keep_log
+
+__all__ = ["TrainingConfig", "TrainingEvent", "TrainingResult", "stored_config", "train_steps"]
+
+
+def train_steps(
+    training: Sequence[Tile],
+    validation: Sequence[Tile],
+    config: TrainingConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    workers: int = 0,
+) -> Generator[TrainingEvent, None, TrainingResult]:
+    """Train a generator on `training`, judged by `validation`, and write all into `folder`.
+
+    Closing the generator between two batches leaves a checkpoint of that very moment; a killed
+    process loses what came after the last one (`TrainingConfig.checkpoint_every`).
+
+    Parameters
+    ----------
+    training, validation : sequence of Tile
+        Of different slides.
+    config : TrainingConfig
+        What to train and how.
+    folder : Path
+        Of the run: new or empty, unless `resume` is true.
+    resume : bool
+        Go on with the training in `folder`, to the same result as if it had never stopped.
+    workers : int
+        Processes that prepare batches; 0: none, done between the steps.
+
+    Yields
+    ------
+    TrainingEvent
+        After each batch; with `validation` set after each epoch.
+
+    Returns
+    -------
+    TrainingResult
+        Where the weights are.
+
+    Raises
+    ------
+    MedRefineError
+        If a slide is on both sides, the tiles are too small, the folder is taken, there is nothing
+        to resume or it was started with other settings or tiles, or the loss is not a number.
+    """
+    check_split(training, validation)
+    run = _open(training, validation, config, folder, resume=resume)
+    try:
+        yield run.event("ready to train")
+        while run.progress.stage != "done":
+            for batch in run.batches(workers):
+                yield run.step(batch)
+    except GeneratorExit:
+        run.save()
+        raise
+    return run.result()
+
+
+def stored_config(folder: Path) -> TrainingConfig:
+    """Return the settings of the training in `folder`.
+
+    Raises
+    ------
+    MedRefineError
+        If there is none to resume.
+    """
+    return load_checkpoint(Path(folder)).config
+
+
+def _open(
+    training: Sequence[Tile],
+    validation: Sequence[Tile],
+    config: TrainingConfig,
+    folder: Path,
+    *,
+    resume: bool,
+) -> Run:
+    tiles = fingerprint(training, validation)
+    saved = load_checkpoint(folder) if resume else None
+    if saved is not None:
+        check_same(saved, config, tiles, folder)
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise MedRefineError(
+            f"{folder} is already there; resume the training in it or choose another folder."
+        )
+    precision = choose_precision() if saved is None else available(saved.precision)
+    run = Run(training, validation, config, folder, tiles, precision)
+    if saved is not None:
+        run.restore(saved)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MedRefineError(cannot("make", folder, error)) from error
+    keep_log(folder, run.progress.epoch)
+    run.save()
+    return run
