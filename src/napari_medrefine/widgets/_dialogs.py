@@ -1,0 +1,19 @@
+"""The file dialogs, in one place so that tests can answer them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+
+def ask_save_path(parent: QWidget | None, title: str, name: str, kinds: str) -> Path | None:
+    """Ask where to save; None if the user changes their mind."""
+    chosen, _ = QFileDialog.getSaveFileName(parent, title, name, kinds)
+    return Path(chosen) if chosen else None
+
+
+def ask_folder(parent: QWidget | None, title: str) -> Path | None:
+    """Ask for a folder; None if the user changes their mind."""
+    chosen = QFileDialog.getExistingDirectory(parent, title)
+    return Path(chosen) if chosen else None

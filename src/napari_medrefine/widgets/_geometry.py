@@ -1,0 +1,114 @@
+"""Where a layer lies in the world, and where parts and registered fields must lie.
+
+Everything is a 3x3 matrix on (row, col, 1) or a few of napari's own transform properties. napari
+composes ``world = affine @ (rotate @ shear @ scale + translate) @ data`` and leaves the units out:
+two layers in micrometres and nanometres have world coordinates a thousand times apart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.utils.transforms import Affine
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.registration.placement import Matrix, field_affine
+
+Layer = Any  # a napari layer; napari itself is not typed here
+Pair = tuple[float, float]
+TRANSFORMS = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+
+
+def data_to_physical(layer: Layer) -> Matrix:
+    """Return the 3x3 of a 2-D `layer` without its ``affine``: scale, shear, rotate, translate."""
+    parts = Affine(
+        scale=layer.scale, translate=layer.translate, rotate=layer.rotate, shear=layer.shear
+    )
+    return np.asarray(parts.affine_matrix, np.float64)
+
+
+def data_to_world(layer: Layer) -> Matrix:
+    """Return the full 3x3 of a 2-D `layer`, in the layer's own units."""
+    affine = np.asarray(layer.affine.affine_matrix, np.float64)
+    return affine @ data_to_physical(layer)
+
+
+def unit_factors(source: Layer, target: Layer) -> Pair | None:
+    """Return how many units of `target` make one of `source`, along rows and columns.
+
+    None where the units measure different things (micrometres and plain pixels).
+    """
+    pairs = list(zip(source.units[-2:], target.units[-2:], strict=True))
+    if not all(a.is_compatible_with(b) for a, b in pairs):
+        return None
+    rows, cols = (float((1 * a).to(b).magnitude) for a, b in pairs)
+    return rows, cols
+
+
+def checked_factors(source: Layer, target: Layer) -> Pair:
+    """Return `unit_factors`, or raise a sentence where there are none."""
+    factors = unit_factors(source, target)
+    if factors is None:
+        raise MedRefineError(
+            f"'{target.name}' is in {unit_name(target)} and '{source.name}' in "
+            f"{unit_name(source)}, which cannot be converted; give both layers the same units."
+        )
+    return factors
+
+
+def to_micrometres(layer: Layer) -> Pair | None:
+    """Return how many micrometres make one of the layer's units, None for pixels."""
+    units = layer.units[-2:]
+    if not all(unit.is_compatible_with("micrometer") for unit in units):
+        return None
+    rows, cols = (float((1 * unit).to("micrometer").magnitude) for unit in units)
+    return rows, cols
+
+
+def registered_affine(overview: Layer, field: Layer, matrix: npt.ArrayLike) -> Matrix:
+    """Return the ``affine`` that makes `field` lie on `overview` where `matrix` says.
+
+    The field keeps its own scale, translate, rotate, shear and units; the affine makes up for them.
+    The layers' units must be convertible, see `unit_factors`.
+    """
+    factors = checked_factors(overview, field)
+    world = np.diag([*factors, 1.0]) @ data_to_world(overview)
+    return field_affine(world, matrix, data_to_physical(field))
+
+
+def is_plain(layer: Layer) -> bool:
+    """Whether the layer is measured in pixels, which is what napari assumes when told nothing."""
+    return all(str(unit) == "pixel" for unit in layer.units[-2:])
+
+
+def unit_name(layer: Layer) -> str:
+    """Return the units of a layer as people write them."""
+    rows, cols = (str(unit) for unit in layer.units[-2:])
+    return rows if rows == cols else f"{rows} x {cols}"
+
+
+def same_place(layer: Layer) -> dict[str, Any]:
+    """Return the keyword arguments with which a new layer lies exactly on `layer`."""
+    return {name: getattr(layer, name) for name in TRANSFORMS}
+
+
+def part_place(layer: Layer, first: Pair, zoom: Pair) -> dict[str, Any]:
+    """Return the keyword arguments with which an image made from a part lies on that part.
+
+    Parameters
+    ----------
+    layer : napari layer
+        The source, two-dimensional.
+    first : (float, float)
+        Row and column of the part's first pixel in the source's data.
+    zoom : (float, float)
+        Pixels of the new image per pixel of the source. Magnifying keeps the part's extent and so
+        moves its pixel centres: the new pixel r lies at ``first + (r + 0.5) / zoom - 0.5``.
+    """
+    shift = np.asarray(first) + 0.5 / np.asarray(zoom) - 0.5
+    place = same_place(layer)
+    place["scale"] = np.asarray(layer.scale) / zoom
+    place["translate"] = (data_to_physical(layer) @ [*shift, 1.0])[:2]
+    return place

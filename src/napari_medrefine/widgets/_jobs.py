@@ -1,0 +1,182 @@
+"""Run a core generator in a worker thread: progress, Cancel, and every error as one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from magicgui.widgets import Container, ProgressBar, PushButton, TextEdit
+from napari.qt.threading import create_worker
+from napari.utils.notifications import show_warning
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.progress import Step
+from napari_medrefine.widgets._panel import row
+
+Work = Generator[object, None, object]
+
+
+@dataclass(frozen=True)
+class _Finished:
+    result: object
+
+
+@dataclass(frozen=True)
+class _Failed:
+    sentence: str
+
+
+def sentence_of(error: Exception) -> str:
+    """Return what a user is told of `error`."""
+    if isinstance(error, MedRefineError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this; choose a smaller region or close other layers."
+    detail = " ".join(str(error).split()) or "no details"
+    return f"Something went wrong inside MedRefine ({type(error).__name__}: {detail[:300]})."
+
+
+def _outcome(work: Callable[[], Work]) -> Generator[object, None, _Finished | _Failed]:
+    """Run `work`; superqt would swallow a RuntimeError, and napari show others as a traceback."""
+    job = work()
+    try:
+        return _Finished((yield from job))
+    except Exception as error:  # noqa: BLE001 - whatever happens in the thread must reach the user
+        return _Failed(sentence_of(error))
+    finally:
+        job.close()
+
+
+class JobPanel(Container):
+    """A button that starts a job, Cancel and a progress bar.
+
+    Its `message`, the words that came of it, is a widget of its own: whoever uses the panel puts it
+    where there is room.
+
+    Parameters
+    ----------
+    start_text, start_tooltip : str
+        The button that starts the job.
+    desc : str
+        How napari's activity list names the job.
+    """
+
+    def __init__(self, start_text: str, start_tooltip: str, desc: str) -> None:
+        self._desc = desc
+        self._worker: Any = None
+        self.alive = True
+        self.start = PushButton(text=start_text, tooltip=start_tooltip)
+        self.cancel = PushButton(
+            text="Cancel", tooltip="Stop after the current step", enabled=False
+        )
+        self.bar = ProgressBar(
+            value=0, min=0, max=1, visible=False, tooltip="How far the running job is"
+        )
+        self.message = TextEdit(tooltip="What came of it, and what to do next")
+        self.message.read_only = True
+        self.message.native.setMinimumHeight(72)
+        super().__init__(widgets=[row(self.start, self.cancel), self.bar], labels=False)
+        self.margins = (0, 0, 0, 0)
+        self.cancel.changed.connect(self.stop)
+        self.native.destroyed.connect(self._forget)
+
+    @property
+    def running(self) -> bool:
+        """Whether a job is under way."""
+        return self._worker is not None
+
+    def say(self, sentence: str, *, problem: bool = False) -> None:
+        """Show `sentence` in the widget; a problem also as a napari notification."""
+        self.message.value = sentence
+        if problem:
+            show_warning(sentence)
+
+    def run(
+        self,
+        work: Callable[[], Work],
+        on_done: Callable[[Any], object],
+        on_item: Callable[[Any], object] | None = None,
+        on_stop: Callable[[], object] | None = None,
+        on_end: Callable[[], object] | None = None,
+    ) -> None:
+        """Start `work` unless a job is running already.
+
+        Parameters
+        ----------
+        work : callable
+            Called in the worker thread; returns the generator to run.
+        on_done : callable
+            Gets what the generator returned, in the main thread; not after Cancel or an error.
+        on_item : callable, optional
+            Gets everything the generator yields that is not a `Step`, in the main thread.
+        on_stop : callable, optional
+            Called after Cancel, in place of `on_done`.
+        on_end : callable, optional
+            Called whenever the job is over, however it ended.
+        """
+        if self.running:
+            return
+        self._on_done, self._on_item = on_done, on_item
+        self._on_stop, self._on_end = on_stop, on_end
+        self._worker = worker = create_worker(_outcome, work, _progress={"desc": self._desc})
+        worker.yielded.connect(self._yielded)
+        worker.returned.connect(self._returned)
+        worker.aborted.connect(self._aborted)
+        worker.finished.connect(self._ended)
+        self.start.enabled, self.cancel.enabled = False, True
+        self.bar.min, self.bar.max, self.bar.visible = 0, 0, True
+        worker.start()
+
+    def stop(self) -> None:
+        """Ask the running job to stop at its next step."""
+        if self._worker is not None:
+            self.cancel.enabled = False
+            self.message.value = "Stopping after the current step ..."
+            self._worker.quit()
+
+    def _yielded(self, item: object) -> None:
+        if not self.alive:
+            return
+        if not isinstance(item, Step):
+            self._guarded(self._on_item, item)
+        elif self._worker is not None and self.cancel.enabled:
+            self.bar.max, self.bar.value = max(item.total, 1), min(item.done, item.total)
+            self.message.value = item.text
+
+    def _returned(self, outcome: object) -> None:
+        if not self.alive:
+            return
+        if isinstance(outcome, _Finished):
+            self._guarded(self._on_done, outcome.result)
+        elif isinstance(outcome, _Failed):
+            self.say(outcome.sentence, problem=True)
+
+    def _aborted(self) -> None:
+        if self.alive:
+            self.message.value = "Stopped."
+            if self._on_stop is not None:
+                self._on_stop()
+
+    def _ended(self) -> None:
+        self._worker = None
+        if not self.alive:
+            return
+        self.start.enabled, self.cancel.enabled, self.bar.visible = True, False, False
+        if self._on_end is not None:
+            self._on_end()
+
+    def _guarded(self, callback: Callable[[Any], object] | None, value: object) -> None:
+        """Call back; what the user's layers make impossible becomes a sentence."""
+        if callback is None:
+            return
+        try:
+            callback(value)
+        except MedRefineError as error:
+            self.say(str(error), problem=True)
+
+    def _forget(self) -> None:
+        """Stop touching widgets: Qt has deleted ours, with the window or the dock widget."""
+        self.alive = False
+        if self._worker is not None:
+            self._worker.quit()

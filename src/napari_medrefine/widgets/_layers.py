@@ -1,0 +1,145 @@
+"""What the widgets need to know of a napari layer, as arrays and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Shapes
+
+from napari_medrefine._photos.scale import name_before_objective, objective_in
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.widgets._geometry import Layer, to_micrometres
+
+Viewer = Any
+KEY = "medrefine"  # our entry in layer.metadata
+FINER = 1.2  # how many times finer a field must be than its overview
+
+
+def images(viewer: Viewer) -> list[Layer]:
+    """Return the viewer's image layers, the bottom one first."""
+    return [layer for layer in viewer.layers if isinstance(layer, Image)]
+
+
+def shapes(viewer: Viewer) -> list[Layer]:
+    """Return the viewer's shapes layers, the bottom one first."""
+    return [layer for layer in viewer.layers if isinstance(layer, Shapes)]
+
+
+def about(layer: Layer) -> dict[str, Any]:
+    """Return what we have noted on a layer; a copy."""
+    noted = layer.metadata.get(KEY)
+    return dict(noted) if isinstance(noted, dict) else {}
+
+
+def note(layer: Layer, **entries: Any) -> None:
+    """Add to what we have noted on a layer, leaving the user's own metadata alone."""
+    layer.metadata = {**layer.metadata, KEY: {**about(layer), **entries}}
+
+
+def check_photo(layer: Layer, what: str) -> Layer:
+    """Return `layer` if it can be a photo.
+
+    Raises
+    ------
+    MedRefineError
+        If it is missing, no image layer, or has more than two dimensions.
+    """
+    if layer is None:
+        raise MedRefineError(f"Select {what} first: open a photo, then choose its layer above.")
+    if not isinstance(layer, Image):
+        raise MedRefineError(f"'{layer.name}' is no image layer; choose a photo.")
+    if layer.ndim != 2:
+        raise MedRefineError(
+            f"'{layer.name}' has {layer.ndim} dimensions (a stack or a time lapse); choose a "
+            "single 2-D photo, or extract one plane first."
+        )
+    return layer
+
+
+def pixels(layer: Layer, level: int = 0) -> Any:
+    """Return the layer's pixels, as napari has them (NumPy, dask, ...), at a multiscale level."""
+    return layer.data[level] if layer.multiscale else layer.data
+
+
+def shape(layer: Layer) -> tuple[int, int]:
+    """Return height and width of the layer's full-resolution image."""
+    height, width = pixels(layer).shape[:2]
+    return int(height), int(width)
+
+
+def pixel_um(layer: Layer) -> float | None:
+    """Return the side of a pixel in micrometres, if the layer's scale or our notes say it."""
+    microns = to_micrometres(layer)
+    if microns is not None:
+        sides = np.abs(np.asarray(layer.scale)[-2:]) * microns
+        return float(np.sqrt(sides.prod()))
+    noted = about(layer).get("pixel_um")
+    return float(noted) if noted else None
+
+
+def objective(layer: Layer) -> float | None:
+    """Return the objective's magnification, from our notes, the layer's name or its file's."""
+    noted = about(layer).get("objective")
+    if noted:
+        return float(noted)
+    path = layer.source.path
+    stems = [layer.name, *([str(path).replace("\\", "/").rpartition("/")[2]] if path else [])]
+    found = (objective_in(stem.rpartition(".")[0] or stem) for stem in stems)
+    return next((value for value in found if value is not None), None)
+
+
+def slide(layer: Layer) -> str | None:
+    """Return the slide that a layer's name begins with, as in ``slide1_40x_3``."""
+    return name_before_objective(layer.name)
+
+
+@dataclass(frozen=True)
+class Magnification:
+    """What a layer says of its magnification; None where it says nothing."""
+
+    pixel_um: float | None
+    objective: float | None
+
+    @classmethod
+    def of(cls, layer: Layer) -> Magnification:
+        """Read it off a layer."""
+        return cls(pixel_um(layer), objective(layer))
+
+    def ratio(self, field: Magnification) -> float | None:
+        """Return how many pixels of `field` make one of this overview.
+
+        Pixel sizes say it best; equal ones are what a camera writes that knows no objective, so
+        then the objectives have the word.
+        """
+        by_size = self.pixel_um / field.pixel_um if self.pixel_um and field.pixel_um else None
+        by_power = field.objective / self.objective if self.objective and field.objective else None
+        if by_size is not None and (by_power is None or not np.isclose(by_size, 1.0)):
+            return by_size
+        return by_power
+
+
+def likely_overview(layers: Sequence[Layer]) -> Layer | None:
+    """Return the photo that most others are finer than; the bottom one where nothing says."""
+    known = [Magnification.of(layer) for layer in layers]
+    finer = [sum((a.ratio(b) or 1.0) > FINER for b in known) for a in known]
+    return layers[int(np.argmax(finer))] if layers else None
+
+
+def likely_fields(overview: Layer | None, layers: Sequence[Layer]) -> list[Layer]:
+    """Return the photos that may lie on `overview`: finer ones, of the same slide if names tell."""
+    if overview is None:
+        return []
+    own = Magnification.of(overview)
+    others = [layer for layer in layers if layer is not overview]
+    finer = [x for x in others if (own.ratio(Magnification.of(x)) or np.inf) > FINER]
+    name = slide(overview)
+    same = [layer for layer in finer if slide(layer) == name] if name else []
+    return same or finer
+
+
+def is_derived(layer: Layer) -> bool:
+    """Whether we made this layer from others."""
+    return bool({"made_from", "difference_of"} & about(layer).keys())

@@ -1,0 +1,58 @@
+"""A dock widget that fits a small screen: it scrolls, and no control forces it wide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from magicgui.widgets import ComboBox, Container, Label, Widget
+from qtpy.QtWidgets import QComboBox, QPushButton, QSizePolicy
+
+NARROW = 8  # letters that a combo box must at least show
+
+
+class Panel(Container):
+    """A container whose widgets scroll when the window is low.
+
+    magicgui's own ``scrollable=True`` does not survive napari, which docks the inner widget without
+    its scroll area; so the scroll area is put inside.
+    """
+
+    def __init__(self, widgets: Sequence[Widget]) -> None:
+        for widget in widgets:
+            _let_shrink(widget)
+        self.body = Container(widgets=widgets, scrollable=True)
+        super().__init__(labels=False)
+        self.margins = (0, 0, 0, 0)
+        self.native.layout().addWidget(self.body.root_native_widget)
+
+
+def row(*widgets: Widget, **options: Any) -> Container:
+    """Return widgets side by side, without labels of their own."""
+    container = Container(widgets=widgets, layout="horizontal", labels=False, **options)
+    container.margins = (0, 0, 0, 0)
+    return container
+
+
+def keep_low(widget: Widget, height: int) -> None:
+    """Give a list a fixed height, so that it takes no room from the others."""
+    widget.native.setFixedHeight(height)
+    widget.native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+
+def wrapped_label(tooltip: str, value: str = "") -> Label:
+    """Return a label whose text takes as many lines as it needs."""
+    label = Label(value=value, tooltip=tooltip)
+    label.native.setWordWrap(True)
+    return label
+
+
+def _let_shrink(widget: Widget) -> None:
+    if isinstance(widget, ComboBox):
+        box = widget.native
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setMinimumContentsLength(NARROW)
+        box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    if isinstance(widget, Container):
+        for button in widget.native.findChildren(QPushButton):
+            button.setMinimumWidth(10)

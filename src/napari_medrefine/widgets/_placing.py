@@ -1,0 +1,239 @@
+"""Registering as a job on arrays, and putting what it found onto napari layers."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.progress import Step
+from napari_medrefine.registration import Placement
+from napari_medrefine.registration.overlay import Overlay, difference
+from napari_medrefine.widgets._geometry import (
+    Layer,
+    checked_factors,
+    is_plain,
+    part_place,
+    registered_affine,
+    same_place,
+)
+from napari_medrefine.widgets._layers import KEY, note, pixels
+
+Ratio = float | tuple[float, float] | None
+PARTS = 1000  # progress units per field
+GAIN = 4.0  # a difference is small where a registration is right
+EDGE_POINTS = 9  # per side of an outline that lens distortion bends
+
+
+@dataclass(frozen=True)
+class Task:
+    """A field to register: its layer, and what is known of its magnification."""
+
+    layer: Layer
+    ratio: Ratio
+
+
+@dataclass(frozen=True)
+class Known:
+    """Where a field lies, and the layer of its overview."""
+
+    overview: Layer
+    placement: Placement
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a field: where it lies, or why it could not be looked for."""
+
+    layer: Layer
+    placement: Placement | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Former:
+    """A layer's transform and metadata before we changed them."""
+
+    layer: Layer
+    affine: npt.NDArray[np.float64]
+    units: tuple[Any, ...]
+    metadata: dict[str, Any]
+
+    @classmethod
+    def of(cls, layer: Layer) -> Former:
+        """Remember `layer` as it is now."""
+        affine = np.array(layer.affine.affine_matrix, np.float64)
+        return cls(layer, affine, tuple(layer.units), dict(layer.metadata))
+
+    def restore(self) -> None:
+        """Give the layer back what it had."""
+        self.layer.units = self.units
+        self.layer.affine = self.affine
+        self.layer.metadata = self.metadata
+
+
+def register_steps(
+    overview: Layer,
+    tasks: Sequence[Task],
+    angle: tuple[float, float],
+    method: Literal["pyramid", "spiral"],
+) -> Generator[Step | Found, None, None]:
+    """Register every field on the overview; a field that cannot be is reported, not fatal."""
+    from napari_medrefine.registration import Overview  # with it comes SciPy: not before it is used
+
+    total = PARTS * len(tasks)
+    yield Step(0, total, f"Preparing '{overview.name}' ...")
+    prepared = Overview(np.asarray(pixels(overview)))
+    for k, task in enumerate(tasks):
+        name = task.layer.name
+        yield Step(k * PARTS, total, f"Reading '{name}' ...")
+        try:
+            job = prepared.register_steps(
+                np.asarray(pixels(task.layer)), ratio=task.ratio, angle=angle, method=method
+            )
+            placement = yield from _within(job, k, total, name)
+            yield Found(task.layer, placement)
+        except MedRefineError as error:
+            yield Found(task.layer, None, str(error))
+
+
+def _within(
+    job: Generator[Step, None, Placement], k: int, total: int, name: str
+) -> Generator[Step, None, Placement]:
+    """Report one field's steps as part of the whole job's."""
+    try:
+        while True:
+            step = next(job)
+            done = k * PARTS + PARTS * step.done // max(step.total, 1)
+            yield Step(min(done, (k + 1) * PARTS), total, f"{name}: {step.text}")
+    except StopIteration as stop:
+        placement: Placement = stop.value
+        return placement
+    finally:
+        job.close()
+
+
+def check_units(overview: Layer, field: Layer) -> None:
+    """Refuse two layers whose units measure different things, seconds and micrometres.
+
+    Plain pixels are what napari assumes when told nothing: they go with everything.
+    """
+    if not (is_plain(overview) or is_plain(field)):
+        checked_factors(overview, field)
+
+
+def place(overview: Layer, field: Layer, placement: Placement) -> Former:
+    """Lay `field` on `overview`, and return what the field's layer had before.
+
+    Only the affine changes. Where one of the two is in plain pixels there is nothing to convert:
+    then the field takes the overview's units.
+    """
+    former = Former.of(field)
+    check_units(overview, field)
+    if is_plain(overview) or is_plain(field):
+        field.units = overview.units
+    field.affine = registered_affine(overview, field, placement.matrix)
+    note(
+        field,
+        placement=placement,
+        overview=overview.name,
+        overview_sha256=placement.overview_sha256,
+        field_sha256=placement.field_sha256,
+        version=placement.version,
+    )
+    return former
+
+
+def bring_into_sight(viewer: Any, overview: Layer, field: Layer) -> None:
+    """Show both layers, the field above its overview."""
+    overview.visible = field.visible = True
+    below, own = viewer.layers.index(overview), viewer.layers.index(field)
+    if own < below:
+        viewer.layers.move(own, below + 1)
+
+
+def describe(name: str, placement: Placement) -> str:
+    """Say where a field lies and how sure that is, in words."""
+    share = f"{placement.overlap:.0%} of it on the overview"
+    numbers = (
+        f"ratio {placement.ratio:.2f}, turned {placement.angle:.1f}°, score "
+        f"{placement.score:.2f}, {share}"
+    )
+    if placement.accepted:
+        return f"{name}: placed. {placement.reason} ({numbers})"
+    why = placement.reason.removeprefix("Refused: ")
+    return f"{name}: not placed, refused: {why} (best guess: {numbers})"
+
+
+def outline_layer(overview: Layer, field: Layer, placement: Placement) -> tuple[Any, Any, str]:
+    """Return the field's outline on the overview as layer data for a shapes layer."""
+    height, width = placement.overview_shape
+    thickness = max(height, width) / 500
+    options = {
+        **same_place(overview),
+        "name": f"{field.name} · outline",
+        "shape_type": "polygon",
+        "edge_color": "yellow",
+        "edge_width": thickness,
+        "face_color": "transparent",
+        "metadata": {KEY: {"outline_of": [field.name], "overview": overview.name}},
+    }
+    return [_outline(placement)], options, "shapes"
+
+
+def _outline(placement: Placement) -> npt.NDArray[np.float64]:
+    """Return the field's edge on the overview: its corners, and more where the lens bends it."""
+    if placement.distortion is None:
+        return placement.corners()
+    height, width = placement.field_shape
+    way = np.linspace(0, 1, EDGE_POINTS)[:-1]
+    turn = [(0 * way, way), (way, 0 * way + 1), (0 * way + 1, 1 - way), (1 - way, 0 * way)]
+    rows, cols = (np.concatenate([side[i] for side in turn]) for i in (0, 1))
+    return placement.to_overview(np.stack([rows * height, cols * width], 1) - 0.5)
+
+
+@dataclass(frozen=True)
+class Made:
+    """An image that was made of layers, and the options with which napari shows it."""
+
+    image: npt.NDArray[np.generic]
+    options: dict[str, Any]
+    of: tuple[Layer, ...]
+
+
+def differences(known: Sequence[tuple[Layer, Known]]) -> Generator[Step | Made, None, None]:
+    """Compute for each field how far it and its overview are apart."""
+    for k, (field, each) in enumerate(known):
+        yield Step(k, len(known), f"Comparing '{field.name}' with '{each.overview.name}' ...")
+        yield _difference(each.overview, field, each.placement)
+
+
+def _difference(overview: Layer, field: Layer, placement: Placement) -> Made:
+    apart = difference(np.asarray(pixels(overview)), np.asarray(pixels(field)), placement)
+    about = {
+        "difference_of": [field.name, overview.name],
+        "meaning": "absolute difference, black where the two agree, after the brightness and "
+        "contrast of the field were fitted to those of the overview; brightened by the gain",
+        "gain": GAIN,
+        "overview_sha256": placement.overview_sha256,
+        "field_sha256": placement.field_sha256,
+        "version": placement.version,
+    }
+    options: dict[str, Any] = {
+        **part_place(overview, (float(apart.first[0]), float(apart.first[1])), (1.0, 1.0)),
+        "name": f"{field.name} · difference",
+        "rgb": True,
+        "metadata": {KEY: about},
+    }
+    return Made(_with_alpha(apart), options, (field, overview))
+
+
+def _with_alpha(apart: Overlay) -> npt.NDArray[np.float32]:
+    """Return the difference as RGBA, transparent where the field does not lie."""
+    image = apart.image if apart.image.ndim == 3 else np.repeat(apart.image[..., None], 3, -1)
+    image = np.clip(image * GAIN, 0, 1)
+    return np.concatenate([image, apart.mask[..., None]], axis=-1, dtype=np.float32)

@@ -1,0 +1,141 @@
+"""The registrations of one viewer: what was found, what was changed, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.widgets._geometry import Layer
+from napari_medrefine.widgets._layers import KEY, Viewer, about
+from napari_medrefine.widgets._placing import (
+    Former,
+    Found,
+    Known,
+    bring_into_sight,
+    describe,
+    outline_layer,
+    place,
+)
+
+
+class Registrations:
+    """Places fields on overviews in `viewer`, undoes it, draws and saves it."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._known: dict[Layer, Known] = {}
+        self._done: list[list[Former]] = []
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether something was placed that can be put back."""
+        return any(self._done)
+
+    def begin(self) -> None:
+        """Begin a group of changes that are undone together."""
+        self._done.append([])
+
+    def forget_removed(self) -> None:
+        """Let go of layers that are no longer in the viewer."""
+        there = set(self._viewer.layers)
+        self._known = {
+            field: known for field, known in self._known.items() if {field, known.overview} <= there
+        }
+        self._done = [[former for former in group if former.layer in there] for group in self._done]
+
+    def take(self, overview: Layer, found: Found) -> str:
+        """Place a field that was found, if it is sure and still there; say what was done."""
+        field, placement = found.layer, found.placement
+        if placement is None:
+            return f"{field.name}: {found.problem}"
+        if not {overview, field} <= set(self._viewer.layers):
+            return f"{field.name}: its layer or the overview's was removed, so nothing was changed."
+        self._known[field] = Known(overview, placement)
+        if placement.accepted:
+            try:
+                self._place(field)
+            except MedRefineError as error:
+                return f"{field.name}: {error}"
+        return describe(field.name, placement)
+
+    def _place(self, field: Layer) -> None:
+        known = self._known[field]
+        self._done[-1].append(place(known.overview, field, known.placement))
+        bring_into_sight(self._viewer, known.overview, field)
+
+    def refused(self, fields: Sequence[Layer]) -> list[Layer]:
+        """Return those fields that were looked for and not accepted."""
+        return [
+            field
+            for field in fields
+            if field in self._known and not self._known[field].placement.accepted
+        ]
+
+    def apply_anyway(self, fields: Sequence[Layer]) -> str:
+        """Put refused fields at their best guess, to judge by eye."""
+        refused = self.refused(fields)
+        if not refused:
+            raise MedRefineError("None of the chosen fields was refused; register them first.")
+        self.begin()
+        for field in refused:
+            self._place(field)
+        names = ", ".join(field.name for field in refused)
+        return f"{names}: put at the best guess, which is not to be trusted; Undo puts it back."
+
+    def undo(self) -> str:
+        """Put the fields of the last group back to where they were."""
+        while self._done:
+            group = self._done.pop()
+            for former in reversed(group):
+                former.restore()
+            if group:
+                names = ", ".join(former.layer.name for former in group)
+                return f"{names}: back where it was before."
+        raise MedRefineError("There is nothing to undo.")
+
+    def of(self, fields: Sequence[Layer]) -> list[tuple[Layer, Known]]:
+        """Return the fields with what is known of them.
+
+        Raises
+        ------
+        MedRefineError
+            If no field is chosen, or one has not been registered.
+        """
+        if not fields:
+            raise MedRefineError("Select one or more registered fields under 'Fields' first.")
+        missing = [field.name for field in fields if field not in self._known]
+        if missing:
+            raise MedRefineError(f"Register '{missing[0]}' first.")
+        return [(field, self._known[field]) for field in fields]
+
+    def add_outlines(self, fields: Sequence[Layer]) -> str:
+        """Draw each field's outline on its overview; our own earlier one is replaced."""
+        for field, known in self.of(fields):
+            data, options, _ = outline_layer(known.overview, field, known.placement)
+            self.remove_own("outline_of", [field.name])
+            self._viewer.add_shapes(data, **options)
+        return "The yellow outline shows where the field lies on the overview."
+
+    def remove_own(self, kind: str, sources: Sequence[str]) -> None:
+        """Remove the layers that we made of `sources` before and that say so."""
+        for layer in list(self._viewer.layers):
+            if KEY in layer.metadata and about(layer).get(kind) == list(sources):
+                self._viewer.layers.remove(layer)
+
+    def save(self, fields: Sequence[Layer], target: Path) -> str:
+        """Write one field's placement to the file `target`, or several into the folder `target`."""
+        known = self.of(fields)
+        if len(known) == 1:
+            path = target if target.suffix else target.with_suffix(".json")
+            known[0][1].placement.save(path)
+            return f"The placement is in {path}"
+        for field, each in known:
+            each.placement.save(target / file_name(field))
+        return f"{len(known)} placements are in {target}"
+
+
+def file_name(field: Layer) -> str:
+    """Return a file name for a field's placement that every system takes."""
+    safe = "".join(c if c.isalnum() or c in " ._-" else "_" for c in field.name).strip()
+    return f"{safe or 'field'}.placement.json"

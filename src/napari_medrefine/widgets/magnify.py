@@ -1,0 +1,255 @@
+"""The *Magnify & sharpen* widget: what lies between the photos, as one more layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from magicgui.widgets import ComboBox, FloatSlider, FloatSpinBox, PushButton
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.widgets._choices import LayerChoice
+from napari_medrefine.widgets._generating import (
+    NOT_FOR_DIAGNOSIS,
+    Recipe,
+    check_memory,
+    generate_steps,
+    in_pieces,
+    result_shape,
+)
+from napari_medrefine.widgets._geometry import Layer, same_place
+from napari_medrefine.widgets._jobs import JobPanel
+from napari_medrefine.widgets._layers import (
+    check_photo,
+    images,
+    is_derived,
+    likely_overview,
+    shapes,
+)
+from napari_medrefine.widgets._panel import Panel, wrapped_label
+from napari_medrefine.widgets._placing import Made
+from napari_medrefine.widgets._regions import Region, in_rectangle, in_view, whole
+
+NOTE = f"The result is {NOT_FOR_DIAGNOSIS}."
+MAGNIFY, SHARPEN = "magnify", "sharpen"
+VIEW, WHOLE, RECTANGLE = "view", "whole", "rectangle"
+OTHER = 0.0
+SCALES = [
+    ("2 ×", 2.0),
+    ("2.5 ×  (4x to 10x)", 2.5),
+    ("4 ×  (10x to 40x)", 4.0),
+    ("10 ×  (4x to 40x)", 10.0),
+    ("other ...", OTHER),
+]
+
+
+class MagnifyWidget(Panel):
+    """Magnify or sharpen a layer, or a part of it, with the SR-GAN.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer or napari.components.ViewerModel
+        The viewer whose layers are magnified.
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        self._viewer = napari_viewer
+        self._chosen_by_user = False
+        self._make_what()
+        self._make_where()
+        self.note = wrapped_label("What the result may be used for", NOTE)
+        super().__init__(
+            [
+                self.layer,
+                self.task,
+                self.scale,
+                self.other_scale,
+                self.strength,
+                self.realism,
+                self.region,
+                self.rectangles,
+                self.draw,
+                self.size,
+                self.job,
+                self.note,
+                self.job.message,
+            ]
+        )
+        self._connect()
+        self.reset_choices()
+
+    def _make_what(self) -> None:
+        self.layer = LayerChoice(
+            lambda: images(self._viewer),
+            label="Layer",
+            tooltip="The photo to magnify or sharpen; it stays as it is",
+        )
+        self.task = ComboBox(
+            label="Task",
+            choices=[("magnify", MAGNIFY), ("sharpen, same size", SHARPEN)],
+            tooltip="Magnify: more pixels. Sharpen: as many pixels, less blur",
+        )
+        self.scale = ComboBox(
+            label="Scale",
+            choices=SCALES,
+            value=4.0,
+            tooltip="How many pixels of the result make one of the photo, along a side",
+        )
+        self.other_scale = FloatSpinBox(
+            label="Other scale", value=3, min=1, max=16, step=0.5, visible=False,
+            tooltip="Any scale from 1 to 16",
+        )  # fmt: skip
+        self.strength = FloatSlider(
+            label="Strength", value=1, min=0, max=1, step=0.05, visible=False,
+            tooltip="0 leaves the photo as it is, 1 sharpens fully",
+        )  # fmt: skip
+        self.realism = FloatSlider(
+            label="Realism", value=0, min=0, max=1, step=0.05,
+            tooltip="0: faithful, the smallest error on average, a little soft. 1: GAN, natural "
+            "texture, of which details are invented",
+        )  # fmt: skip
+
+    def _make_where(self) -> None:
+        self.region = ComboBox(
+            label="Region",
+            choices=[
+                ("the part in view", VIEW),
+                ("the whole layer", WHOLE),
+                ("inside a rectangle", RECTANGLE),
+            ],
+            tooltip="Which part of the layer; zoom in to make it smaller and faster",
+        )
+        self.rectangles = LayerChoice(
+            lambda: shapes(self._viewer),
+            label="Drawn in",
+            visible=False,
+            tooltip="The shapes layer with the rectangle; its selected shapes count, else the last",
+        )
+        self.draw = PushButton(
+            text="Draw a rectangle",
+            visible=False,
+            tooltip="Add a shapes layer on this layer, ready to draw a rectangle on the canvas",
+        )
+        self.size = wrapped_label("How large the result will be")
+        self.job = JobPanel(
+            "Magnify", "Run the network and add the result as a new layer", "Magnifying"
+        )
+
+    def _connect(self) -> None:
+        self.layer.changed.connect(self._layer_chosen)
+        for control in (self.task, self.scale, self.region):
+            control.changed.connect(self._show_controls)
+        for control in (self.other_scale, self.rectangles):
+            control.changed.connect(self._tell_size)
+        self.draw.changed.connect(self.draw_rectangle)
+        self.job.start.changed.connect(self.generate)
+        events = self._viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+            event.connect(self.reset_choices)
+        camera = self._viewer.scene.camera.events
+        for event in (camera.zoom, camera.center):
+            event.connect(self._view_moved)
+
+    def reset_choices(self, *_: Any) -> None:
+        """Follow the viewer's layers; choose a likely one until the user has chosen."""
+        if not self._initialized or not self.job.alive:
+            return
+        self.layer.reset_choices()
+        self.rectangles.reset_choices()
+        if not self._chosen_by_user:
+            photos = [layer for layer in images(self._viewer) if not is_derived(layer)]
+            overview = likely_overview(photos)
+            with self.layer.changed.blocked():
+                self.layer.choose([overview] if overview is not None else [])
+        self._tell_size()
+
+    @property
+    def recipe(self) -> Recipe:
+        """What the controls say is to be done."""
+        if self.task.value == SHARPEN:
+            return Recipe("sharpen", 1.0, self.realism.value, self.strength.value)
+        scale = self.other_scale.value if self.scale.value == OTHER else self.scale.value
+        return Recipe("magnify", scale, self.realism.value)
+
+    def chosen_region(self, layer: Layer) -> Region:
+        """Return the part of `layer` that is chosen, or raise a sentence."""
+        if self.region.value == WHOLE:
+            return whole(layer)
+        if self.region.value == VIEW:
+            return in_view(self._viewer, layer)
+        if self.rectangles.value is None:
+            raise MedRefineError("Draw a rectangle first: press 'Draw a rectangle'.")
+        return in_rectangle(self.rectangles.value, layer)
+
+    def generate(self) -> None:
+        """Magnify or sharpen what is chosen, and add the result as a layer."""
+        recipe = self.recipe
+        try:
+            layer = check_photo(self.layer.value, "a photo")
+            region = self.chosen_region(layer)
+            check_memory(layer, region, recipe)
+        except MedRefineError as error:
+            self.job.say(str(error), problem=True)
+            return
+        self.job.run(lambda: generate_steps(layer, region, recipe), on_done=self._add)
+
+    def _add(self, made: Made) -> None:
+        (source,) = made.of
+        layers = self._viewer.layers
+        if source not in layers:
+            raise MedRefineError(f"'{source.name}' was removed meanwhile; the result is not shown.")
+        data = in_pieces(made.image)
+        self._viewer.add_image(data, multiscale=isinstance(data, list), **made.options)
+        layers.move(len(layers) - 1, layers.index(source) + 1)
+        height, width = made.image.shape[:2]
+        self.job.say(f"Added '{made.options['name']}', {width} x {height} pixels.")
+
+    def draw_rectangle(self) -> None:
+        """Add a shapes layer on the chosen layer in which one can draw at once."""
+        try:
+            layer = check_photo(self.layer.value, "a photo")
+        except MedRefineError as error:
+            self.job.say(str(error), problem=True)
+            return
+        drawn = self._viewer.add_shapes(
+            None,
+            **same_place(layer),
+            name=f"{layer.name} · region",
+            edge_color="yellow",
+            face_color="transparent",
+            edge_width=max(layer.extent.data[1]) / 500,
+        )
+        drawn.mode = "add_rectangle"
+        self.rectangles.choose([drawn])
+        drawn.events.set_data.connect(self._tell_size)
+        self.job.say(f"Draw a rectangle on the canvas, then press '{self.job.start.text}'.")
+
+    def _layer_chosen(self) -> None:
+        self._chosen_by_user = True
+        self._tell_size()
+
+    def _show_controls(self) -> None:
+        magnifying = self.task.value == MAGNIFY
+        self.scale.visible = magnifying
+        self.other_scale.visible = magnifying and self.scale.value == OTHER
+        self.strength.visible = not magnifying
+        self.job.start.text = "Magnify" if magnifying else "Sharpen"
+        drawing = self.region.value == RECTANGLE
+        self.rectangles.visible = self.draw.visible = drawing
+        self._tell_size()
+
+    def _view_moved(self) -> None:
+        if self.job.alive and self.region.value == VIEW:
+            self._tell_size()
+
+    def _tell_size(self, *_: Any) -> None:
+        """Say how large the result will be, or what is missing."""
+        if not self.job.alive:
+            return
+        try:
+            layer = check_photo(self.layer.value, "a photo")
+            region = self.chosen_region(layer)
+        except MedRefineError as error:
+            self.size.value = str(error)
+            return
+        (height, width), (rows, cols) = region.shape, result_shape(region, self.recipe)
+        self.size.value = f"{width} x {height} pixels become {cols} x {rows}"

@@ -1,0 +1,109 @@
+"""A job in the background: progress, errors as sentences, windows that close in the middle."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.progress import Step
+from napari_medrefine.widgets._jobs import JobPanel
+
+
+@pytest.fixture
+def panel(qapp):
+    return JobPanel("Go", "Start", "Going")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MedRefineError("The photo is empty."), "The photo is empty."),
+        (MemoryError(), "not enough memory"),
+        (RuntimeError("shape '[3]' is invalid"), "RuntimeError: shape '[3]' is invalid"),
+        (KeyError("weights"), "KeyError: 'weights'"),
+    ],
+)
+def test_every_error_becomes_one_sentence(panel, wait, error, says):
+    def work():
+        yield Step(0, 1, "")
+        raise error
+
+    done = []
+    panel.run(work, on_done=done.append)
+    wait(panel)
+    assert says in panel.message.value
+    assert done == []
+    assert panel.start.enabled
+
+
+def test_results_and_items_arrive_in_the_main_thread(panel, wait):
+    def work():
+        yield Step(1, 2, "half")
+        yield "item"
+        return "result"
+
+    seen = []
+
+    def note(value):
+        seen.append((value, threading.current_thread() is threading.main_thread()))
+
+    panel.run(work, on_done=note, on_item=note)
+    wait(panel)
+    assert seen == [("item", True), ("result", True)]
+
+
+def test_cancel_closes_the_job(panel, wait, qtbot):
+    closed = []
+
+    def work():
+        try:
+            for k in range(10_000):
+                threading.Event().wait(0.005)
+                yield Step(k, 10_000, f"step {k}")
+        finally:
+            closed.append(threading.current_thread())
+
+    stopped = []
+    panel.run(work, on_done=stopped.append, on_stop=lambda: stopped.append("stopped"))
+    qtbot.waitUntil(lambda: panel.bar.value > 2, timeout=10_000)
+    panel.cancel.native.click()
+    wait(panel)
+    qtbot.waitUntil(lambda: bool(closed), timeout=5_000)
+    assert stopped == ["stopped"]
+    assert not panel.bar.visible
+
+
+def test_a_second_start_waits_for_nobody(panel, wait):
+    go_on = threading.Event()
+
+    def work():
+        yield Step(0, 1, "")
+        go_on.wait(10)
+
+    started = []
+    panel.run(work, on_done=started.append)
+    panel.run(lambda: iter(()), on_done=lambda _: started.append("second"))
+    go_on.set()
+    wait(panel)
+    assert started == [None]
+
+
+def test_deleting_the_widget_stops_the_job(panel, qtbot):
+    from superqt.utils import WorkerBase  # noqa: F401 - the pool below is superqt's
+
+    closed = []
+
+    def work():
+        try:
+            for k in range(2_000):
+                threading.Event().wait(0.005)
+                yield Step(k, 2_000, "")
+        finally:
+            closed.append(True)
+
+    panel.run(work, on_done=closed.append)
+    qtbot.wait(50)
+    panel.native.deleteLater()
+    qtbot.waitUntil(lambda: closed == [True], timeout=5_000)

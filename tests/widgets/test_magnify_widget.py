@@ -1,0 +1,221 @@
+"""The Magnify & sharpen widget, with an enlarger that answers at once: where its layer lies."""
+
+from __future__ import annotations
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from napari_medrefine.images import sha256_of
+from napari_medrefine.progress import Step
+from napari_medrefine.widgets._generating import in_pieces
+from napari_medrefine.widgets.magnify import MagnifyWidget
+
+LOOSE = {
+    "scale": (1.25, 1.5),
+    "translate": (100.0, -40.0),
+    "rotate": 20.0,
+    "affine": [[0.9, -0.1, 5.0], [0.2, 1.1, -3.0], [0, 0, 1]],
+    "units": ("um", "um"),
+}
+
+
+@pytest.fixture
+def enlarger(monkeypatch):
+    """Nearest-neighbour enlargement in place of the network; notes what it was asked."""
+    asked = []
+
+    def magnify_steps(image, scale, *, realism=0.0):
+        asked.append({"shape": image.shape, "scale": scale, "realism": realism})
+        yield Step(0, 2, "tile 1 of 2")
+        height, width = round(image.shape[0] * scale), round(image.shape[1] * scale)
+        rows = np.minimum((np.arange(height) / scale).astype(int), image.shape[0] - 1)
+        cols = np.minimum((np.arange(width) / scale).astype(int), image.shape[1] - 1)
+        yield Step(1, 2, "tile 2 of 2")
+        return image[rows][:, cols]
+
+    def sharpen_steps(image, *, realism=0.0, strength=1.0):
+        asked.append({"shape": image.shape, "strength": strength, "realism": realism})
+        yield Step(0, 1, "sharpening")
+        return image.copy()
+
+    monkeypatch.setattr("napari_medrefine.superres.magnify_steps", magnify_steps, raising=False)
+    monkeypatch.setattr("napari_medrefine.superres.sharpen_steps", sharpen_steps, raising=False)
+    return asked
+
+
+def outer_corners(layer, rows=None, cols=None):
+    """World coordinates of the outer edge of a layer's pixels, or of a part of it."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    rows, cols = rows or (0, data.shape[0]), cols or (0, data.shape[1])
+    points = [(r - 0.5, c - 0.5) for r in rows for c in cols]
+    return np.array([layer.data_to_world(point) for point in points])
+
+
+def magnify(viewer, wait, **values):
+    widget = MagnifyWidget(viewer)
+    for name, value in values.items():
+        getattr(widget, name).value = value
+    widget.job.start.native.click()
+    wait(widget.job)
+    return widget
+
+
+@pytest.mark.parametrize("scale", [2.0, 2.5, 4.0, 10.0])
+def test_the_magnified_layer_covers_its_source(viewer, tissue, enlarger, wait, scale):
+    source = viewer.add_image(tissue(41, 63), rgb=True, name="slide 4x", **LOOSE)
+    pixels, affine = source.data.copy(), source.affine.affine_matrix.copy()
+    magnify(viewer, wait, region="whole", scale=scale)
+    made = viewer.layers[1]
+    assert made.name == f"slide 4x · magnified x{scale:g} (generated)"
+    assert made.data.shape == (round(41 * scale), round(63 * scale), 3)
+    assert made.rgb
+    assert made.units == source.units
+    np.testing.assert_allclose(outer_corners(made), outer_corners(source), rtol=1e-9)
+    np.testing.assert_array_equal(source.data, pixels)
+    np.testing.assert_array_equal(source.affine.affine_matrix, affine)
+
+
+def test_sharpening_lies_pixel_on_pixel(viewer, tissue, enlarger, wait):
+    source = viewer.add_image(tissue(41, 63), rgb=True, name="slide", **LOOSE)
+    magnify(viewer, wait, region="whole", task="sharpen", strength=0.5, realism=1.0)
+    made = viewer.layers["slide · sharpened (generated)"]
+    np.testing.assert_allclose(outer_corners(made), outer_corners(source), rtol=1e-9)
+    assert enlarger == [{"shape": (41, 63, 3), "strength": 0.5, "realism": 1.0}]
+
+
+def test_the_part_in_view_lies_on_its_part(viewer, tissue, enlarger, wait):
+    source = viewer.add_image(tissue(200, 300), rgb=True, name="slide", **LOOSE)
+    viewer.canvas.size = (600, 600)
+    viewer.scene.camera.center = (0, *source.data_to_world((100, 150)))
+    viewer.scene.camera.zoom = 10
+    magnify(viewer, wait, scale=2.5)
+    made = viewer.layers[1]
+    region = made.metadata["medrefine"]["region"]
+    rows, cols = region["rows"], region["cols"]
+    assert 0 < rows[0] < 100 < rows[1] < 200
+    assert 0 < cols[0] < 150 < cols[1] < 300
+    np.testing.assert_allclose(outer_corners(made), outer_corners(source, rows, cols), rtol=1e-9)
+
+
+def test_a_rectangle_is_drawn_and_magnified(viewer, tissue, enlarger, wait):
+    source = viewer.add_image(tissue(200, 300), rgb=True, name="slide", **LOOSE)
+    widget = MagnifyWidget(viewer)
+    widget.region.value = "rectangle"
+    widget.draw.native.click()
+    drawn = widget.rectangles.value
+    assert drawn.mode == "add_rectangle"
+    drawn.add_rectangles(np.array([[19.5, 29.5], [49.5, 69.5]]))
+    widget.job.start.native.click()
+    wait(widget.job)
+    made = viewer.layers["slide · magnified x4 (generated)"]
+    assert enlarger[0]["shape"] == (30, 40, 3)
+    np.testing.assert_allclose(
+        outer_corners(made), outer_corners(source, (20, 50), (30, 70)), rtol=1e-9
+    )
+    assert viewer.layers.index(made) == viewer.layers.index(source) + 1
+
+
+def test_provenance_says_what_it_was_made_of(viewer, tissue, enlarger, wait):
+    source = viewer.add_image(tissue(40, 60), rgb=True, name="slide 4x", scale=(1.25, 1.25),
+                              units=("um", "um"))  # fmt: skip
+    magnify(viewer, wait, region="whole", scale=2.5, realism=0.5)
+    noted = viewer.layers[1].metadata["medrefine"]
+    assert noted["made_from"] == "slide 4x"
+    assert noted["made_from_sha256"] == sha256_of(source.data)
+    assert noted["region"]["rows"] == [0, 40]
+    assert (noted["task"], noted["scale"], noted["realism"]) == ("magnify", 2.5, 0.5)
+    assert noted["pixel_um"] == pytest.approx(0.5)
+    assert "not for diagnosis" in noted["warning"]
+
+
+@pytest.mark.parametrize("kind", ["grey", "rgba", "dask", "uint16"])
+def test_kinds_of_image(viewer, tissue, enlarger, wait, kind):
+    rgb = tissue(40, 60)
+    data = {
+        "grey": rgb[..., 0],
+        "rgba": np.dstack([rgb, np.full((40, 60), 255, np.uint8)]),
+        "dask": da.from_array(rgb, chunks=(16, 16, 3)),
+        "uint16": rgb.astype(np.uint16) * 257,
+    }[kind]
+    source = viewer.add_image(data, rgb=data.ndim == 3, name="slide")
+    if kind == "grey":
+        source.contrast_limits, source.colormap = (20, 200), "magma"
+    magnify(viewer, wait, region="whole")
+    made = viewer.layers[1]
+    assert made.data.dtype == data.dtype
+    assert made.data.shape == (160, 240, *data.shape[2:])
+    if kind == "grey":
+        assert made.contrast_limits == [20, 200]
+        assert made.colormap.name == "magma"
+
+
+def test_a_multiscale_level_in_view_lies_on_its_part(viewer, tissue, enlarger, wait):
+    full = da.from_array(tissue(400, 600))
+    levels = [full, full[::2, ::2], full[::4, ::4]]
+    source = viewer.add_image(levels, multiscale=True, rgb=True, name="slide", **LOOSE)
+    viewer.canvas.size = (600, 600)
+    viewer.scene.camera.center = (0, *source.data_to_world((200, 300)))
+    viewer.scene.camera.zoom = 4
+    source.data_level = 1
+    magnify(viewer, wait, scale=4.0)
+    made = viewer.layers[1]
+    region = made.metadata["medrefine"]["region"]
+    assert region["level"] == 1
+    rows, cols = ([2 * n for n in region[axis]] for axis in ("rows", "cols"))
+    np.testing.assert_allclose(outer_corners(made), outer_corners(source, rows, cols), rtol=1e-9)
+
+
+def test_what_cannot_fit_is_refused_with_numbers(viewer, enlarger, wait):
+    lazy = da.zeros((100_000, 100_000, 3), np.uint8, chunks=4096)
+    viewer.add_image([lazy, lazy[::64, ::64]], multiscale=True, rgb=True, name="scan")
+    widget = magnify(viewer, wait, region="whole", scale=10.0)
+    assert "1000000 x 1000000 pixels" in widget.job.message.value
+    assert "GiB are free" in widget.job.message.value
+    assert enlarger == []
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (np.full((40, 60, 3), 9, np.uint8), "one even colour"),
+        (np.where(np.eye(40, 60)[..., None] > 0, np.nan, np.ones(3)), "NaN"),
+        (np.zeros((40, 60, 3), np.int64), "int64"),
+    ],
+)
+def test_what_is_no_photo_gets_a_sentence(viewer, enlarger, wait, data, says):
+    viewer.add_image(data, rgb=True, name="slide")
+    widget = magnify(viewer, wait, region="whole")
+    assert says in widget.job.message.value
+    assert len(viewer.layers) == 1
+
+
+def test_without_layers_or_with_a_stack_it_says_what_to_do(viewer, enlarger, wait):
+    assert "Select a photo first" in magnify(viewer, wait).job.message.value
+    viewer.add_image(np.zeros((5, 40, 60)), name="stack")
+    assert "'stack' has 3 dimensions" in magnify(viewer, wait, region="whole").job.message.value
+
+
+def test_a_rectangle_that_is_missing_is_asked_for(viewer, tissue, enlarger, wait):
+    viewer.add_image(tissue(40, 60), rgb=True, name="slide")
+    widget = magnify(viewer, wait, region="rectangle")
+    assert "press 'Draw a rectangle'" in widget.job.message.value
+
+
+def test_the_size_is_told_beforehand(viewer, tissue, enlarger):
+    viewer.add_image(tissue(40, 60), rgb=True, name="slide")
+    widget = MagnifyWidget(viewer)
+    widget.region.value = "whole"
+    widget.scale.value = 0.0  # other ...
+    widget.other_scale.value = 3.0
+    assert widget.size.value == "60 x 40 pixels become 180 x 120"
+
+
+def test_large_results_become_a_pyramid_of_the_same_place():
+    image = np.zeros((10, 9001), np.uint8)
+    image[:, 4000:4002] = 200
+    levels = in_pieces(image)
+    assert levels[0] is image
+    assert [level.shape[1] for level in levels[:2]] == [9001, 4501]
+    assert levels[1][0, 2000] == 200
+    assert in_pieces(image[:, :5000]).shape == (10, 5000)
