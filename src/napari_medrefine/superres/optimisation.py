@@ -41,7 +41,7 @@ class Optimisation:
             torch.manual_seed(config.seed)
             self.generator = precision.network(new_generator(config))
             self.discriminator = precision.network(Discriminator())
-        self.perceptual = precision.network(losses.RandomPyramid())
+            self.perceptual = precision.network(losses.RandomPyramid())
         self.average = copy.deepcopy(self.generator).requires_grad_(requires_grad=False)
         self._restart_optimisers()
 
