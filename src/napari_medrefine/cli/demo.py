@@ -27,9 +27,15 @@ EXAMPLES = """\
   medrefine demo -o my-folder --no-napari"""
 
 Picture = npt.NDArray[np.uint8]
-FIELDS = {"10x": (10, 2.0, 0.503, (60.0, -80.0)), "40x": (40, -3.0, 0.1235, (-90.0, 120.0))}
-"""Objective, camera angle, true pixel size in um, place from the slide's middle in um."""
+NOMINAL_UM = {4.0: 1.25, 10.0: 0.5, 40.0: 0.125}  # what a user knows of the objectives
 SHOWN = 48  # overview pixels on a side that are shown magnified
+
+
+EXPLANATION = """\
+registered.png shows the fields on the overview. magnified.png shows one place, from left to right:
+the 4x enlarged by interpolation, by the faithful weights, by the GAN, and the real 40x.
+The generated pictures are for research, not for diagnosis.
+Everything is in {folder}"""
 
 
 def add_to(commands: Commands) -> None:
@@ -58,13 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     placements = register(overview, fields, folder)
     picture = overlaid(overview, fields, placements)
     write_image(folder / "registered.png", picture, pixel_um=overview.pixel_um)
-    write_image(folder / "magnified.png", magnified(overview, fields["40x"], placements["40x"]))
-    print(
-        "registered.png shows the fields on the overview; magnified.png shows, from left to right, "
-        "the 4x\nenlarged by interpolation, by the faithful weights, by the GAN, and the real 40x "
-        "of the same place.\nThe generated pictures are for research, not for diagnosis.\n"
-        f"Everything is in {folder.resolve()}"
-    )
+    last = list(fields)[-1]
+    write_image(folder / "magnified.png", magnified(overview, fields[last], placements[last]))
+    print(EXPLANATION.format(folder=folder.resolve()))
     if not arguments.no_napari and _has_napari_and_display():
         print("Opening napari with the same slide (close its window to end) ...", flush=True)
         return subprocess.call([sys.executable, "-m", "napari_medrefine.widgets.demo"])
@@ -72,18 +74,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def photograph(seed: int) -> tuple[SlidePhoto, dict[str, SlidePhoto]]:
-    """Return a 4x overview and its fields, whose pixel size and angle are a little off."""
-    from napari_medrefine.samples import Slide
+    """Return a 4x overview and its fields by name, 10x first."""
+    from napari_medrefine.samples import demo_photos
 
-    slide = Slide(seed)
-    overview = slide.photograph(4, seed=1)
-    middle = np.array(slide.size_um) / 2
-    fields = {}
-    for name, (objective, degrees, pixel_um, offset) in FIELDS.items():
-        y, x = middle + offset
-        fields[name] = slide.photograph(
-            objective, centre_um=(y, x), degrees=degrees, pixel_um=pixel_um, seed=objective
-        )
+    overview, photos = demo_photos(seed)
+    fields: dict[str, SlidePhoto] = {}
+    for photo in photos:
+        same = sum(name.startswith(f"{photo.objective:g}x") for name in fields)
+        fields[f"{photo.objective:g}x_{same + 1}"] = photo
     return overview, fields
 
 
@@ -97,7 +95,7 @@ def register(
     prepared = Overview(overview.image)
     placements = {}
     for name, field in fields.items():
-        nominal = field.objective / overview.objective
+        nominal = NOMINAL_UM[overview.objective] / NOMINAL_UM[field.objective]
         job = prepared.register_steps(field.image, ratio=nominal)
         placements[name] = placement = run_with_progress(job, name)
         placement.save(folder / f"slide_{name}.placement.json")
@@ -106,9 +104,7 @@ def register(
         truth = field_to_overview(field, overview)
         right = corners @ truth[:2, :2].T + truth[:2, 2]
         error = np.sqrt(((placement.to_overview(corners) - right) ** 2).sum(1).mean())
-        print(
-            f"{describe(name, placement)}\n     Its corners are {error:.3f} pixels off the truth."
-        )
+        print(f"{describe(name, placement)}\n    Its corners are {error:.3f} pixels off the truth.")
     return placements
 
 
