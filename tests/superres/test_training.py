@@ -193,8 +193,17 @@ def test_the_losses_go_down_on_one_batch(sides):
     assert pixel[-1] < 0.75 * pixel[0]
     learn = Optimisation(config, Precision(channels_last=True))
     seen = [learn.adversarial_step(batch, done, 40) for done in range(40)]
-    for name in ("pixel", "perceptual", "consistency", "discriminator"):
+    for name in ("pixel", "perceptual", "consistency"):
         assert seen[-1][name] < 0.9 * seen[0][name]
+
+
+def test_the_discriminator_learns_to_tell_outputs_from_photos(sides):
+    learn = Optimisation(MAGNIFY, Precision(channels_last=True))
+    batch = make_pairs(sides[0], MAGNIFY, batch=4, steps=1, seed=0)[0]
+    output, truth = learn._generate(batch)
+    judged = [learn._discriminator_step(output.detach(), truth, 1e-3) for _ in range(40)]
+    assert judged[-1] < 0.8 * judged[0]
+    assert learn.discriminator(truth)[0].mean() > learn.discriminator(output)[0].mean()
 
 
 def test_the_first_stage_ends_early_when_it_no_longer_gets_better(sides, tmp_path, monkeypatch):
@@ -244,6 +253,12 @@ def test_a_damaged_checkpoint_is_one_sentence(sides, whole, tmp_path, damage):
     content = (whole[1].folder / "checkpoint.pt").read_bytes()
     (tmp_path / "checkpoint.pt").write_bytes(content[:5000] if damage is None else damage)
     with pytest.raises(MedRefineError, match="damaged"):
+        next(train_steps(*sides, MAGNIFY, tmp_path, resume=True))
+
+
+def test_a_checkpoint_with_parts_missing_is_one_sentence(sides, tmp_path):
+    torch.save({"format": "medrefine-training", "version": 1}, tmp_path / "checkpoint.pt")
+    with pytest.raises(MedRefineError, match="missing or wrong"):
         next(train_steps(*sides, MAGNIFY, tmp_path, resume=True))
 
 

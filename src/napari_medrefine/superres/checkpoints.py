@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from napari_medrefine._atomic import cannot, replacing
@@ -109,14 +110,17 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise MedRefineError(f"Cannot read {path}: it is not a checkpoint of a training.")
     if content.get("version") != _VERSION:
         raise MedRefineError(f"Cannot read {path}: it was written by another version.")
-    return Checkpoint(
-        TrainingConfig.model_validate_json(content["config"]),
-        content["tiles"],
-        Precision(**content["precision"]),
-        Progress(**content["progress"]),
-        content["networks"],
-        content["best"],
-    )
+    try:
+        return Checkpoint(
+            TrainingConfig.model_validate_json(content["config"]),
+            content["tiles"],
+            Precision(**content["precision"]),
+            Progress(**content["progress"]),
+            content["networks"],
+            content["best"],
+        )
+    except (KeyError, TypeError, ValidationError) as error:
+        raise MedRefineError(f"Cannot read {path}: parts of it are missing or wrong.") from error
 
 
 def check_same(saved: Checkpoint, config: TrainingConfig, tiles: str, folder: Path) -> None:

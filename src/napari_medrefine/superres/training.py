@@ -67,7 +67,7 @@ def train_steps(
         to resume or it was started with other settings or tiles, or the loss is not a number.
     """
     check_split(training, validation)
-    run = _open(training, validation, config, folder, resume=resume)
+    run = _open(training, validation, config, Path(folder), resume=resume)
     try:
         yield run.event("ready to train")
         while run.progress.stage != "done":
