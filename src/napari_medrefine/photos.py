@@ -125,14 +125,14 @@ def read_photo(path: str | Path) -> Photo:
     MedRefineError
         If the file is missing, truncated, corrupt, no photo, or a decompression bomb.
     """
-    with _opened(Path(path)) as (header, file):
+    with open_photo(Path(path)) as (header, file):
         image = check_image(file.pixels(), f"photo {header.path.name}")
     return Photo(image, header.path, header.name, header.objective, header.pixel_um)
 
 
 def read_header(path: str | Path) -> PhotoHeader:
     """Read what a photo's file says of itself, without decoding the pixels; see `read_photo`."""
-    with _opened(Path(path)) as (header, _):
+    with open_photo(Path(path)) as (header, _):
         return header
 
 
@@ -159,8 +159,8 @@ def write_image(path: str | Path, image: Image, *, pixel_um: float | None = None
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[PhotoHeader, PhotoFile]]:
-    """Open `path`; whatever goes wrong in the block becomes one sentence."""
+def open_photo(path: Path) -> Iterator[tuple[PhotoHeader, PhotoFile]]:
+    """Open `path` for more than `read_photo` does; whatever goes wrong becomes one sentence."""
     try:
         with path.open("rb") as stream:
             file = _reader(stream)(path, stream)

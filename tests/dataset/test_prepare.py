@@ -264,6 +264,20 @@ def test_sixteen_bits_grey_and_alpha_become_rgb_tiles(
     assert (tile[..., 0] == tile[..., 2]).all()
 
 
+@pytest.mark.parametrize("reduce", [1, 2, 3])
+def test_the_file_format_does_not_change_the_tiles(
+    tmp_path: Path, photo: Callable[..., np.ndarray], reduce: int
+) -> None:
+    recipe, tiles = Recipe(tile=64, reduce=reduce), {}
+    for suffix in (".png", ".tif"):  # PNG is reduced by Pillow, TIFF by NumPy
+        (tmp_path / suffix).mkdir()
+        write_image(tmp_path / suffix / f"a{suffix}", photo(1))
+        prepare(tmp_path / suffix, tmp_path / f"out{suffix}", recipe)
+        tiles[suffix] = contents(tmp_path / f"out{suffix}" / "tiles")
+    assert tiles[".png"] == tiles[".tif"]
+    assert tiles[".png"]
+
+
 @pytest.mark.parametrize("which", ["missing", "empty", "same"])
 def test_nothing_to_prepare_is_said(tmp_path: Path, small: Recipe, which: str) -> None:
     (tmp_path / "empty").mkdir()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
@@ -14,6 +15,9 @@ from napari_medrefine.images import Image
 MOST_PIXELS = 2**30
 # Deflate reaches 1000 : 1 on nothing but zeros. A photo that large never comes near.
 BOMB_BYTES, BOMB_RATIO = 2**29, 400
+
+
+Box = tuple[int, int, int, int]
 
 
 class PhotoFile(Protocol):
@@ -26,6 +30,13 @@ class PhotoFile(Protocol):
 
     def pixels(self) -> Image:
         """Decode the pixels."""
+        ...
+
+    def reduced(self, box: Box, side: int) -> npt.NDArray[np.uint8] | None:
+        """Return the block means of a part as RGB, or None where that is no faster than `pixels`.
+
+        `box` is (top, left, height, width); the means are over ``side x side``, rounded half up.
+        """
         ...
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ import tifffile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from napari_medrefine._photos import scale
-from napari_medrefine._photos.base import check_size, turn, turned_shape
+from napari_medrefine._photos.base import Box, check_size, turn, turned_shape
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 
@@ -64,6 +64,9 @@ class TiffPhoto:
         if self._page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
             image = np.invert(image) if image.dtype.kind in "bu" else image.max() - image
         return turn(_whole(image, self.dtype), self._orientation)
+
+    def reduced(self, box: Box, side: int) -> None:
+        """Return None: it is no faster."""
 
     def close(self) -> None:
         """Close the file."""

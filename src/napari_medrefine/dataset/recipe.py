@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from napari_medrefine._photos.jpeg_png import EXACT
 from napari_medrefine.errors import MedRefineError
 
 Split = Literal["train", "validation", "test"]
@@ -121,9 +122,9 @@ def cut_and_reduce(photo: Pixels, recipe: Recipe) -> tuple[Cut, Pixels]:
 
 
 def _block_means(picture: Pixels, side: int) -> Pixels:
-    if side in (1, 2, 4, 8, 16):  # fast, and exact for these sides only
+    if side in EXACT:
         return np.asarray(Pillow.fromarray(picture).reduce(side))
     height, width = (n // side for n in picture.shape[:2])
     sums = picture.reshape(height, side, width, side, 3).sum(axis=(1, 3), dtype=np.uint32)
     means = (sums + side * side // 2) // (side * side)  # of whole numbers, rounded half up
-    return means.astype(np.uint8)
+    return np.asarray(means, np.uint8)
