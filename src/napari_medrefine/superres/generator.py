@@ -1,0 +1,168 @@
+"""The generators: the study's U-Net, and a residual trunk that works on the small image.
+
+Both keep one contract, ``G(x, s) = interpolate(x, s) + strength * residual(x, s)``, on
+``(N, 3, H, W)`` tensors with white at 1. Neither has biases, and both see ``x - 1``: of a white
+area the residual is exactly zero (bias-free networks: Mohan et al. 2020).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as nnf
+
+from napari_medrefine.superres.resample import cubic
+
+
+class Generator(nn.Module):
+    """What every generator shares.
+
+    Attributes
+    ----------
+    scales : tuple of int
+        The enlargements it has been built for; ``(1,)`` means any, after interpolation.
+    halo : int
+        How far, in pixels it works on, an input pixel reaches; a multiple of `multiple`.
+    multiple : int
+        Its input's sides must be multiples of this; others are padded by reflection.
+    """
+
+    scales: tuple[int, ...]
+    halo: int
+    multiple: int = 1
+
+    def residual(self, image: Tensor, scale: int) -> Tensor:
+        """Return what to add to the interpolated `image`."""
+        raise TypeError("a generator says in residual() what it adds")
+
+    def forward(self, image: Tensor, scale: int = 1, strength: float = 1.0) -> Tensor:
+        """Return `image` enlarged `scale` times, with `strength` (0..1) of the residual."""
+        return interpolate(image, scale) + strength * self.residual(image, scale).float()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the weights."""
+        return next(self.parameters()).dtype
+
+
+class Trunk(Generator):
+    """Residual blocks on the small image, one pixel-shuffle head per scale (EDSR, Lim et al. 2017).
+
+    Parameters
+    ----------
+    channels : int
+        A multiple of 16: others run at half the speed on a CPU.
+    blocks : int
+        Residual blocks of two convolutions.
+    scales : tuple of int
+        The heads.
+    """
+
+    def __init__(
+        self, channels: int = 48, blocks: int = 6, scales: tuple[int, ...] = (2, 3, 4)
+    ) -> None:
+        super().__init__()
+        self.scales = scales
+        self.halo = 2 * blocks + 2
+        self.entry = _conv(3, channels)
+        self.blocks = nn.ModuleList(_Block(channels) for _ in range(blocks))
+        self.heads = nn.ModuleDict({str(s): _conv(channels, 3 * s * s, gain=0.1) for s in scales})
+
+    def residual(self, image: Tensor, scale: int) -> Tensor:
+        """See `Generator.residual`."""
+        features = self.entry((image - 1).to(self.dtype))
+        for block in self.blocks:
+            features = block(features)
+        return nnf.pixel_shuffle(self.heads[str(scale)](features), scale)
+
+
+class UNet(Generator):
+    """The study's generator: 3x256x256 to 128x32x32 by convolution and max-pooling, and back.
+
+    On the way back each level is upsampled, concatenated with its like, and convolved. It sharpens
+    without changing the size; enlarging is left to the interpolation before it.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the first level; the deepest has four times as many.
+    """
+
+    multiple = 8
+
+    def __init__(self, channels: int = 32) -> None:
+        super().__init__()
+        c = channels
+        self.scales = (1,)
+        self.halo = 40
+        self.down = nn.ModuleList([_conv(3, c), _conv(c, 2 * c), _conv(2 * c, 4 * c)])
+        self.up = nn.ModuleList([_conv(8 * c, 2 * c), _conv(4 * c, c), _conv(2 * c, c)])
+        self.exit = _conv(c, 3, gain=0.1)
+
+    def residual(self, image: Tensor, scale: int) -> Tensor:
+        """See `Generator.residual`."""
+        image = interpolate(image, scale)
+        height, width = image.shape[-2:]
+        features = _pad_to_multiple(image - 1, self.multiple).to(self.dtype)
+        passed = []
+        for convolve in self.down:
+            passed.append(nnf.relu(convolve(features)))
+            features = nnf.max_pool2d(passed[-1], 2)
+        for convolve in self.up:
+            features = nnf.interpolate(features, scale_factor=2.0, mode="nearest")
+            features = nnf.relu(convolve(torch.cat([features, passed.pop()], dim=1)))
+        return self.exit(features)[..., :height, :width]
+
+
+class _Block(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = _conv(channels, channels)
+        self.second = _conv(channels, channels, gain=0.1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.second(nnf.relu(self.first(features)))
+
+
+def interpolate(image: Tensor, scale: int) -> Tensor:
+    """Return `image` enlarged by bicubic interpolation (a = -0.75), centre-aligned, in float32.
+
+    One fixed convolution per sub-pixel position: faster than a general resize, and each output
+    depends on its neighbours' values only, not on where in the image it lies.
+    """
+    if scale == 1:
+        return image
+    with torch.autocast(image.device.type, enabled=False):
+        padded = nnf.pad(image, (2, 2, 2, 2), mode="replicate")
+        return nnf.pixel_shuffle(nnf.conv2d(padded, _cubic_kernels(scale).to(image)), scale)
+
+
+@lru_cache(maxsize=8)
+def _cubic_kernels(scale: int) -> Tensor:
+    offset = (np.arange(scale) + 0.5) / scale - 0.5
+    line = cubic(np.arange(-2, 3) - offset[:, None], -0.75)
+    planes = np.einsum("iy,jx->ijyx", line, line).reshape(scale * scale, 5, 5)
+    kernels = np.zeros((3, scale * scale, 3, 5, 5), np.float32)
+    for channel in range(3):
+        kernels[channel, :, channel] = planes
+    return torch.from_numpy(kernels.reshape(-1, 3, 5, 5))
+
+
+def _conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Conv2d:
+    layer = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    with torch.no_grad():
+        layer.weight *= gain
+    return layer
+
+
+def _pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    height, width = image.shape[-2:]
+    below, right = -height % multiple, -width % multiple
+    if below == 0 and right == 0:
+        return image
+    mode = "reflect" if min(height, width) > multiple else "replicate"
+    return nnf.pad(image, (0, right, 0, below), mode=mode)

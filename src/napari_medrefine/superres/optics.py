@@ -1,0 +1,144 @@
+"""How an objective and a camera degrade what is on the slide: training pairs and test tracks.
+
+Blur and sampling are separable and linear, so each degradation is one small matrix applied to
+rows and columns; noise, JPEG and rounding follow. Images are ``(..., H, W, 3)``, white at 1.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as Pillow
+
+from napari_medrefine.superres.resample import area_taps, cubic_taps, gaussian_taps
+
+Floats = npt.NDArray[np.float32]
+Sampling = Literal["area", "bicubic"]
+
+# Ruifrok & Johnston 2001: optical densities (R, G, B) of haematoxylin, eosin and DAB.
+_HED = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
+_BLACK = 1 / 255
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """One way from the sharp image to the one the camera gives.
+
+    Attributes
+    ----------
+    factor : float
+        Sharp pixels per camera pixel (side), >= 1.
+    sigma : float
+        Gaussian blur before sampling, in sharp pixels.
+    sampling : {"area", "bicubic"}
+        How a camera pixel collects light; bicubic is antialiased.
+    noise : float
+        Standard deviation of the camera noise, in grey levels of 255.
+    jpeg : int or None
+        JPEG quality.
+    same_size : bool
+        Whether the result is interpolated back to the size of the sharp image (for sharpening).
+    """
+
+    factor: float = 4.0
+    sigma: float = 0.0
+    sampling: Sampling = "area"
+    noise: float = 0.0
+    jpeg: int | None = None
+    same_size: bool = False
+
+    def matrix(self, n: int) -> Floats:
+        """Return the matrix that takes `n` sharp samples to the camera's."""
+        reduced = max(1, round(n / self.factor))
+        taps = cubic_taps if self.sampling == "bicubic" else area_taps
+        matrix = np.eye(n) if reduced == n else taps(n, reduced).dense()
+        if self.sigma > 0:
+            matrix = matrix @ gaussian_taps(n, self.sigma).dense()
+        if self.same_size and reduced != n:
+            matrix = cubic_taps(reduced, n).dense() @ matrix
+        return matrix.astype(np.float32)
+
+
+def blur_sigma(na: float, pixel_um: float, *, reference_na: float | None = None,
+               wavelength_um: float = 0.55) -> float:
+    """Return the Gaussian sigma, in pixels, of an objective's blur.
+
+    The Gaussian nearest to the paraxial wide-field spot has sigma 0.225 wavelength / NA (Zhang,
+    Zerubia & Olivo-Marin 2007). With `reference_na`, what must be added to an image taken with
+    that (larger) aperture.
+    """
+    spread = 0.225 * wavelength_um / na
+    already = 0.0 if reference_na is None else 0.225 * wavelength_um / reference_na
+    return float(np.sqrt(max(0.0, spread**2 - already**2)) / pixel_um)
+
+
+def project(image: Floats, rows: Floats, columns: Floats) -> Floats:
+    """Apply `rows` to the rows and `columns` to the columns of ``(..., H, W, 3)``."""
+    high = np.einsum("ij,...jkc->...ikc", rows, image, optimize=True)
+    return np.einsum("ij,...kjc->...kic", columns, high, optimize=True)
+
+
+def degrade(sharp: Floats, how: Degradation, rng: np.random.Generator) -> Floats:
+    """Return `sharp` as the camera would give it: clipped, rounded to 255 levels, white at 1."""
+    seen = project(sharp, how.matrix(sharp.shape[-3]), how.matrix(sharp.shape[-2]))
+    return expose(seen, how, rng)
+
+
+def expose(light: Floats, how: Degradation, rng: np.random.Generator) -> Floats:
+    """Add the camera's share to `light` (already blurred and sampled): noise, rounding, JPEG."""
+    if how.noise > 0:
+        light = light + rng.standard_normal(light.shape, np.float32) * (how.noise / 255)
+    levels = np.clip(np.rint(light * 255), 0, 255)
+    if how.jpeg is not None:
+        levels = _through_jpeg(levels.astype(np.uint8), how.jpeg)
+    return (levels / 255).astype(np.float32)
+
+
+def _through_jpeg(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
+    buffer = io.BytesIO()
+    Pillow.fromarray(image).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Pillow.open(buffer))
+
+
+def stain_jitter(image: Floats, rng: np.random.Generator, strength: float = 0.25) -> Floats:
+    """Return `image` with its stains a little stronger or weaker and turned in colour.
+
+    Works on optical density, where stains add up (Tellez et al. 2019); white stays white.
+    """
+    density = -np.log(np.maximum(image, _BLACK))
+    gains = np.diag(np.exp(rng.normal(0, strength, 3)))
+    turned = _HED + rng.normal(0, 0.1 * strength, (3, 3))
+    mix = (np.linalg.inv(_HED) @ gains @ turned).astype(np.float32)
+    return np.clip(np.exp(-(density @ mix)), 0, 1).astype(np.float32)
+
+
+def random_reduction(rng: np.random.Generator, factor: float) -> Degradation:
+    """Draw one degradation for magnifying by `factor`: clean, optical or rough."""
+    kind = rng.random()
+    sampling: Sampling = "bicubic" if rng.random() < 0.45 else "area"
+    if kind < 0.55:
+        return Degradation(factor, sampling=sampling)
+    if kind < 0.85:
+        sigma = 1.85 * factor / 4 * rng.uniform(0.75, 1.2)
+        return Degradation(factor, sigma, "area", noise=rng.uniform(0, 2.5))
+    quality = int(rng.integers(60, 96)) if rng.random() < 0.5 else None
+    sigma = rng.uniform(0, 0.35) * factor
+    return Degradation(factor, sigma, sampling, noise=rng.uniform(0, 3), jpeg=quality)
+
+
+def random_blur(rng: np.random.Generator) -> Degradation:
+    """Draw one degradation for sharpening: mostly the study's halve-and-enlarge, or defocus."""
+    kind = rng.random()
+    sampling: Sampling = "bicubic" if rng.random() < 0.4 else "area"
+    if kind < 0.5:
+        sigma = rng.uniform(0, 1.2) if rng.random() < 0.5 else 0.0
+        return Degradation(2.0, sigma, sampling, same_size=True)
+    if kind < 0.75:
+        return Degradation(1.0, rng.uniform(0.4, 2.2), noise=rng.uniform(0, 2), same_size=True)
+    quality = int(rng.integers(60, 96)) if rng.random() < 0.3 else None
+    sigma, noise = rng.uniform(0, 1), rng.uniform(0, 2)
+    return Degradation(rng.uniform(1.5, 4), sigma, sampling, noise, quality, same_size=True)

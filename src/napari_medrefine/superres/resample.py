@@ -1,0 +1,81 @@
+"""Separable resampling as sparse weights: which samples, with which weights, make each new one.
+
+Everything is centre-aligned: the extent of the image stays, pixel ``i`` of ``n`` new ones covers
+``[i, i + 1) / n`` of it, so that nothing shifts. Weights that would fall outside are left out and
+the rest renormalised. Summing tap by tap gives each output the same value whatever else is
+computed with it: that is what makes tiles join without a seam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Taps:
+    """Row ``i`` of the result is ``sum_k weight[i, k] * source[index[i, k]]``."""
+
+    index: Ints
+    weight: Floats
+    source: int
+
+    def dense(self) -> Floats:
+        """Return the ``(n_out, n_in)`` matrix."""
+        matrix = np.zeros((len(self.index), self.source))
+        np.add.at(matrix, (np.arange(len(self.index))[:, None], self.index), self.weight)
+        return matrix
+
+
+def cubic(distance: Floats, sharpness: float) -> Floats:
+    """Keys' cubic convolution kernel; `sharpness` is its ``a``, -0.5 or -0.75 as a rule."""
+    d, a = np.abs(distance), sharpness
+    near = ((a + 2) * d - (a + 3)) * d * d + 1
+    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return np.where(d < 1, near, np.where(d < 2, far, 0.0))
+
+
+def cubic_taps(n_in: int, n_out: int, start: int = 0, stop: int | None = None) -> Taps:
+    """Return bicubic weights, antialiased where the image shrinks, for new samples start..stop.
+
+    Reducing uses ``a = -0.5`` and enlarging ``a = -0.75``, as torch and (for the latter) OpenCV do.
+    """
+    ratio = n_in / n_out
+    stretch, sharpness = max(1.0, ratio), -0.5 if ratio > 1 else -0.75
+    return _taps(n_in, ratio, _span(n_out, start, stop), 2 * stretch,
+                 lambda d: cubic(d / stretch, sharpness))
+
+
+def area_taps(n_in: int, n_out: int) -> Taps:
+    """Return the weights of area averaging: the share of each old pixel inside the new one."""
+    half = n_in / n_out / 2
+    return _taps(n_in, 2 * half, _span(n_out, 0, None), half + 0.5,
+                 lambda d: np.clip(np.minimum(d + 0.5, half) - np.maximum(d - 0.5, -half), 0, 1))
+
+
+def gaussian_taps(n: int, sigma: float) -> Taps:
+    """Return the weights of a Gaussian blur (4 sigma to each side), `sigma` in pixels."""
+    return _taps(n, 1.0, np.arange(n), max(1.0, 4 * sigma),
+                 lambda d: np.exp(-0.5 * (d / max(sigma, 1e-3)) ** 2))
+
+
+def _span(n_out: int, start: int, stop: int | None) -> Ints:
+    return np.arange(start, n_out if stop is None else stop)
+
+
+def _taps(
+    n_in: int, ratio: float, rows: Ints, support: float, kernel: Callable[[Floats], Floats]
+) -> Taps:
+    centre = (rows + 0.5) * ratio - 0.5
+    first = np.ceil(centre - support).astype(np.int64)
+    index = first[:, None] + np.arange(int(np.ceil(2 * support)) + 1)
+    weight = kernel(index - centre[:, None])
+    weight[(index < 0) | (index >= n_in)] = 0.0
+    weight /= weight.sum(axis=1, keepdims=True)
+    return Taps(np.clip(index, 0, n_in - 1), weight, n_in)
