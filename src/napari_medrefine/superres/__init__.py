@@ -1,1 +1,49 @@
+"""The SR-GAN: magnifying and sharpening, and the networks behind them; imported lazily.
 
+``import napari_medrefine.superres`` loads no torch: that comes when a network runs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_medrefine.superres.api import magnify, magnify_steps, sharpen, sharpen_steps
+    from napari_medrefine.superres.cards import ModelCard
+    from napari_medrefine.superres.models import list_models, load_model, save_model
+    from napari_medrefine.superres.training import train_steps
+
+__all__ = [
+    "ModelCard",
+    "list_models",
+    "load_model",
+    "magnify",
+    "magnify_steps",
+    "save_model",
+    "sharpen",
+    "sharpen_steps",
+    "train_steps",
+]
+
+_HOME = {
+    "ModelCard": "cards",
+    "list_models": "models",
+    "load_model": "models",
+    "magnify": "api",
+    "magnify_steps": "api",
+    "save_model": "models",
+    "sharpen": "api",
+    "sharpen_steps": "api",
+    "train_steps": "training",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -49,6 +49,9 @@ class TrainingConfig(BaseModel):
         Width and (of the trunk) depth of the generator; None: what ships.
     scales : tuple of int
         What the trunk learns to magnify by.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the convolutions; auto is what a measurement finds fastest, so that two runs on a busy
+        machine may differ in the last digits (one run and its continuation never do).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -68,6 +71,7 @@ class TrainingConfig(BaseModel):
     channels: Positive | None = None
     blocks: Positive | None = None
     scales: tuple[Annotated[int, Field(ge=2, le=8)], ...] = (2, 3, 4)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     @model_validator(mode="after")
     def _check(self) -> Self:

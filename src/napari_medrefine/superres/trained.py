@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors.torch import save
-
-from napari_medrefine._atomic import write_bytes
+from napari_medrefine.superres.cards import ModelCard
 from napari_medrefine.superres.events import TrainingConfig
 from napari_medrefine.superres.generator import Generator
+from napari_medrefine.superres.models import describe, save_model
 from napari_medrefine.superres.validation import Scores
 
 
 def save_trained(path: Path, generator: Generator, config: TrainingConfig, scores: Scores) -> None:
     """Write the weights of `generator` with a model card."""
-    state = {name: tensor.contiguous() for name, tensor in generator.state_dict().items()}
-    write_bytes(path, save(state, {"config": config.model_dump_json(), "psnr": str(scores.psnr)}))
+    card = ModelCard(
+        name=path.stem,
+        task=config.task,
+        weights="gan" if path.stem == "gan" else "faithful",
+        training=config.model_dump_json(),
+        metrics={
+            "training": {"held out": {"psnr": scores.psnr, "interpolated": scores.plain_psnr}}
+        },
+        licence="That of whoever trained it.",
+        **describe(generator),
+    )
+    save_model(path, generator, card)

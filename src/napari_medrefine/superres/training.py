@@ -69,7 +69,7 @@ def train_steps(
     check_split(training, validation)
     run = _open(training, validation, config, Path(folder), resume=resume)
     try:
-        yield run.event("ready to train")
+        yield run.event(f"ready to train on {run.precision.device} in {run.precision.dtype}")
         while run.progress.stage != "done":
             for batch in run.batches(workers):
                 yield run.step(batch)
@@ -106,7 +106,7 @@ def _open(
         raise MedRefineError(
             f"{folder} is already there; resume the training in it or choose another folder."
         )
-    precision = choose_precision() if saved is None else available(saved.precision)
+    precision = choose_precision(config.precision) if saved is None else available(saved.precision)
     run = Run(training, validation, config, folder, tiles, precision)
     if saved is not None:
         run.restore(saved)

@@ -1,0 +1,79 @@
+"""The model card: what a weight file is, what it was trained on, and what it is not for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CAUTION = (
+    "For research, not for diagnosis: detail finer than the photo shows is inferred from other "
+    "slides, and may be wrong."
+)
+Task = Literal["magnify", "sharpen"]
+
+
+class ModelCard(BaseModel):
+    """What travels with weights, inside their file.
+
+    Attributes
+    ----------
+    name : str
+        E.g. ``"magnify-faithful"``.
+    task : {"magnify", "sharpen"}
+        Enlarging, or sharpening at the same size.
+    architecture : {"trunk", "unet"}
+        See `superres.generator`.
+    channels, blocks, scales
+        Its parameters; `blocks` is 0 for the U-Net.
+    halo : int
+        How far an input pixel reaches, in pixels the network works on.
+    weights : {"faithful", "gan"}
+        Trained on the pixel loss alone, or against a discriminator too.
+    pixel_um : tuple of float
+        Pixel sizes of the sharp training images, in micrometres.
+    optics : str
+        Which objectives the training stood for.
+    degradation : str
+        How the blurred images of the training were made from the sharp ones.
+    training : str
+        How long, with which losses.
+    data, attribution : str
+        Where the training images come from, and whom to thank.
+    training_slides, held_out_slides : tuple of str
+        The latter were used for choosing only.
+    metrics : dict
+        Track -> slide -> measure -> value, as `benchmarks/superres.py` prints them.
+    licence : str
+        Of the weights.
+    sha256 : str
+        Of the tensors; written and checked by `superres.models`.
+    caution : str
+        What it is not for.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    format: Literal["medrefine-model"] = "medrefine-model"
+    version: Literal[1] = 1
+    name: str
+    task: Task
+    architecture: Literal["trunk", "unet"]
+    channels: Annotated[int, Field(ge=1, le=1024)]
+    blocks: Annotated[int, Field(ge=0, le=256)] = 0
+    scales: Annotated[tuple[Annotated[int, Field(ge=1, le=8)], ...], Field(min_length=1)]
+    halo: Annotated[int, Field(ge=0, le=4096)]
+    image_channels: Literal[3] = 3
+    weights: Literal["faithful", "gan"] = "faithful"
+    pixel_um: tuple[float, ...] = ()
+    optics: str = ""
+    degradation: str = ""
+    training: str = ""
+    data: str = ""
+    attribution: str = ""
+    training_slides: tuple[str, ...] = ()
+    held_out_slides: tuple[str, ...] = ()
+    metrics: dict[str, dict[str, dict[str, float]]] = {}
+    licence: str = ""
+    sha256: str = ""
+    caution: str = CAUTION

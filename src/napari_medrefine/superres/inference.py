@@ -1,0 +1,267 @@
+"""Running a generator over an image of any size, tile by tile, to the same values as in one go.
+
+Tiles are cut in the result. For each one the input around it is read as far as an input pixel
+reaches (the halo), cut off only where the image itself ends, so that the network sees the same
+border as on the whole image. Memory is bounded by the tile, besides the result itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator as Iterating
+from dataclasses import dataclass
+from itertools import pairwise, product
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as nnf
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.images import Image, white_level
+from napari_medrefine.progress import Step
+from napari_medrefine.superres.generator import Generator, interpolate
+from napari_medrefine.superres.resample import Taps, cubic_taps
+
+Floats = npt.NDArray[np.float32]
+_TILE, _TILE_OUT = 512, 2048  # the most pixels a side of a tile has, before and after
+_CONSISTENCY_ROUNDS = 3
+_CUBIC_REACH = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One or more passes of a generator, each enlarging what the last one gave.
+
+    Attributes
+    ----------
+    generator : Generator or None
+        None for plain reduction.
+    heads : tuple of int
+        The enlargement of each pass.
+    strength : float
+        How much of the residual is added in each pass.
+    consistency : bool
+        Whether to feed back what reducing the result by area averaging leaves of the input.
+    """
+
+    generator: Generator | None
+    heads: tuple[int, ...]
+    strength: float = 1.0
+    consistency: bool = False
+
+    @property
+    def factor(self) -> int:
+        """How many times larger the last pass leaves the image."""
+        return int(np.prod(self.heads, dtype=int))
+
+    @property
+    def multiple(self) -> int:
+        """Tiles begin at multiples of this many input pixels."""
+        return 1 if self.generator is None else self.generator.multiple
+
+    @property
+    def halo(self) -> int:
+        """How far an input pixel reaches, in input pixels, rounded up to `multiple`."""
+        if self.generator is None:
+            return 0
+        reach, enlarged = 0.0, 1
+        for head in self.heads:
+            if self.generator.scales == (1,):  # interpolates first
+                reach += self.generator.halo / (enlarged * head) + _CUBIC_REACH / enlarged * (
+                    head > 1
+                )
+            else:
+                reach += max(self.generator.halo, _CUBIC_REACH) / enlarged
+            enlarged *= head
+        reach += self.consistency * _CONSISTENCY_ROUNDS * (_CUBIC_REACH + 1)
+        return int(np.ceil(reach / self.multiple)) * self.multiple
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Return `image` ``(1, 3, H, W)``, white at 1, after all passes."""
+        result = image
+        for head in self.heads:
+            if self.generator is not None:
+                result = self.generator(result, head, self.strength)
+        if self.consistency and self.factor > 1:
+            for _ in range(_CONSISTENCY_ROUNDS):
+                missing = image - nnf.avg_pool2d(result, self.factor)
+                result = result + interpolate(missing, self.factor)
+        return result
+
+
+def choose_heads(scales: tuple[int, ...], ratio: float) -> tuple[int, ...]:
+    """Return the passes whose product is the least that is not below `ratio`, largest first.
+
+    Among equal products the one with fewer passes: x4 is one pass, not two of x2.
+    """
+    if ratio <= 1:
+        return ()
+    if scales == (1,):
+        return (int(np.ceil(ratio)),)
+    found: list[tuple[int, ...]] = []
+    for passes in range(1, 1 + int(np.ceil(np.log(ratio) / np.log(max(scales)) + 1e-9)) + 1):
+        found += [
+            heads
+            for heads in product(sorted(scales, reverse=True), repeat=passes)
+            if tuple(sorted(heads, reverse=True)) == heads and np.prod(heads) >= ratio
+        ]
+    return min(found, key=lambda heads: (np.prod(heads), len(heads)))
+
+
+def run_steps(
+    image: Image, shape: tuple[int, int], chain: Chain, *, tile: int | None = None, text: str = ""
+) -> Iterating[Step, None, Image]:
+    """Run `chain` over `image`, reduce to `shape` what it enlarged too far; a `Step` per tile.
+
+    Parameters
+    ----------
+    image : image
+        ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``; grey is shown to the network as RGB, alpha is
+        interpolated.
+    shape : (int, int)
+        Rows and columns of the result.
+    chain : Chain
+        What to do.
+    tile : int, optional
+        Side of a tile in input pixels; default: what keeps its memory within about 0.3 GB.
+    text : str
+        For the steps.
+
+    Returns
+    -------
+    image
+        Of the dtype and channels of `image`.
+
+    Raises
+    ------
+    MedRefineError
+        If there is not enough memory.
+    """
+    job = _Job(image, shape, chain)
+    side = tile or min(_TILE, max(1, _TILE_OUT // chain.factor))
+    cuts = [_cuts(*lengths, side) for lengths in zip(image.shape, shape, strict=False)]
+    tiles = list(product(pairwise(cuts[0]), pairwise(cuts[1])))
+    try:
+        result = np.empty((*shape, *image.shape[2:]), image.dtype)
+        for done, (rows, columns) in enumerate(tiles):
+            yield Step(done, len(tiles), text)
+            result[slice(*rows), slice(*columns)] = job.part(rows, columns)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise MedRefineError(
+            f"There is not enough memory for an image of {shape[0]} x {shape[1]} pixels."
+        ) from error
+    yield Step(len(tiles), len(tiles), text)
+    return result
+
+
+def device() -> torch.device:
+    """Return where networks run: a GPU if there is one."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+class _Job:
+    """An image, what becomes of it, and the values (white, limits) all its tiles share."""
+
+    def __init__(self, image: Image, shape: tuple[int, int], chain: Chain) -> None:
+        self.image, self.shape, self.chain = image, shape, chain
+        self.white = np.float32(white_level(image))
+        self.limits = (0.0, float(self.white))
+        if image.dtype.kind == "f":  # floats may overshoot: keep what was there, add nothing
+            self.limits = (min(0.0, float(image.min())), max(float(self.white), float(image.max())))
+        self.device = device()
+        if chain.generator is not None:
+            chain.generator.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> Image:
+        """Return one tile of the result."""
+        spans = [self._span(axis, *part) for axis, part in enumerate((rows, columns))]
+        cut = tuple(slice(*span.source) for span in spans)
+        unit = self.image[cut].astype(np.float32) / self.white
+        colours = unit[..., :3] if unit.ndim == 3 else np.repeat(unit[..., None], 3, axis=2)
+        done = self._through(np.ascontiguousarray(colours))
+        for axis, span in enumerate(spans):
+            done = span.fit(done, axis)
+        if unit.ndim == 2:
+            done = done.mean(axis=2)
+        elif unit.shape[2] == 4:
+            done = np.concatenate([done, self._alpha(rows, columns)[..., None]], axis=2)
+        return self._like(done)
+
+    def _through(self, colours: Floats) -> Floats:
+        if not self.chain.heads:
+            return colours
+        with torch.inference_mode():
+            tensor = torch.from_numpy(colours).permute(2, 0, 1)[None].to(self.device)
+            tensor = tensor.contiguous(memory_format=torch.channels_last)
+            return self.chain(tensor)[0].permute(1, 2, 0).float().cpu().numpy()
+
+    def _span(self, axis: int, start: int, stop: int) -> _Span:
+        n_in, factor = self.image.shape[axis], self.chain.factor
+        taps = None
+        first, last = start, stop
+        if self.shape[axis] != n_in * factor:
+            taps = cubic_taps(n_in * factor, self.shape[axis], start, stop)
+            first, last = int(taps.index.min()), int(taps.index.max()) + 1
+        halo, multiple = self.chain.halo, self.chain.multiple
+        begin = max(0, (first // factor - halo) // multiple * multiple)
+        end = min(n_in, -(-(-(-last // factor) + halo) // multiple) * multiple)
+        return _Span(
+            (begin, end), (first - begin * factor, last - begin * factor), taps, begin * factor
+        )
+
+    def _alpha(self, rows: tuple[int, int], columns: tuple[int, int]) -> Floats:
+        taps = [
+            cubic_taps(n_in, n_out, *part)
+            for n_in, n_out, part in zip(
+                self.image.shape[:2], self.shape, (rows, columns), strict=True
+            )
+        ]
+        first = [int(t.index.min()) for t in taps]
+        cut = tuple(slice(f, int(t.index.max()) + 1) for f, t in zip(first, taps, strict=True))
+        plane: Floats = self.image[(*cut, 3)].astype(np.float32) / self.white
+        for axis in (0, 1):
+            plane = _resampled(plane, taps[axis], first[axis], axis)
+        return plane
+
+    def _like(self, unit: Floats) -> Image:
+        levels = np.clip(unit * self.white, *self.limits)
+        if self.image.dtype.kind != "f":
+            levels = np.rint(levels)
+        return levels.astype(self.image.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Along one axis: what to read, what of the enlarged part counts, and how it is reduced."""
+
+    source: tuple[int, int]
+    kept: tuple[int, int]
+    taps: Taps | None
+    offset: int
+
+    def fit(self, part: Floats, axis: int) -> Floats:
+        if self.taps is not None:
+            return _resampled(part, self.taps, self.offset, axis)
+        return part[slice(*self.kept)] if axis == 0 else part[:, slice(*self.kept)]
+
+
+def _resampled(part: Floats, taps: Taps, offset: int, axis: int) -> Floats:
+    """Apply `taps` along `axis`; `part` begins at `offset`. Tap by tap: see `resample`."""
+    weight = taps.weight.astype(np.float32)
+    shape = [1] * part.ndim
+    shape[axis] = len(weight)
+    total: Floats | None = None
+    for k in range(weight.shape[1]):
+        term = np.take(part, taps.index[:, k] - offset, axis) * weight[:, k].reshape(shape)
+        total = term if total is None else total + term
+    assert total is not None  # noqa: S101 - there is at least one tap
+    return total
+
+
+def _cuts(n_in: int, n_out: int, side: int) -> list[int]:
+    """Return where tiles of about `side` input pixels begin and end in the result."""
+    step = max(1, round(side * n_out / n_in))
+    return [*range(0, n_out, step), n_out]

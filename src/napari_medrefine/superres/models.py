@@ -1,0 +1,217 @@
+"""Weights on disk: one safetensors file each, its model card in the file's own metadata.
+
+Nothing in such a file is run as a program. Whatever is wrong with one is said in one sentence
+that names it, before any image is touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from napari_medrefine._atomic import cannot, write_bytes
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.superres.cards import ModelCard, Task
+from napari_medrefine.superres.generator import Generator, Trunk, UNet
+
+SUFFIX = ".safetensors"
+_SHIPPED = Path(__file__).parent / "weights"
+# Which file holds the GAN weights that belong to faithful ones: ours, and those of a training run.
+_PARTNERS = {"faithful" + SUFFIX: "gan" + SUFFIX, "best" + SUFFIX: "gan" + SUFFIX}
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A generator with its weights, ready to run, and what is known about it."""
+
+    generator: Generator
+    card: ModelCard
+
+
+def list_models() -> tuple[str, ...]:
+    """Return the names of the models that ship with this package."""
+    return tuple(sorted(path.stem for path in _SHIPPED.glob(f"*{SUFFIX}")))
+
+
+def load_model(name_or_path: str | Path) -> Model:
+    """Read one weight file.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        One of `list_models`, or the path of a ``.safetensors`` file.
+
+    Raises
+    ------
+    MedRefineError
+        If there is no such file, or it is damaged, holds no model of ours, or its tensors do not
+        fit the architecture its card names.
+    """
+    path = _find(name_or_path)
+    state, metadata = _read(path)
+    card = _card(path, metadata)
+    if card.sha256 != fingerprint(state):
+        raise MedRefineError(f"Cannot use {path}: its weights are not those its card describes.")
+    generator = _build(card)
+    try:
+        generator.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    except RuntimeError as error:
+        raise MedRefineError(
+            f"Cannot use {path}: its weights do not fit a {card.architecture} of {card.channels} "
+            "channels."
+        ) from error
+    return Model(generator.eval().requires_grad_(requires_grad=False), card)
+
+
+def model_for(task: Task, realism: float = 0.0, model: str | Path | None = None) -> Model:
+    """Return the model to run: faithful and GAN weights mixed (Wang et al. 2018, ESRGAN).
+
+    Parameters
+    ----------
+    task : {"magnify", "sharpen"}
+        Which shipped model, where none is named.
+    realism : float
+        0 (faithful) to 1 (GAN): the weights between are interpolated linearly.
+    model : str, Path or None
+        Weights to use instead. With `realism` above 0, the GAN weights must lie beside them:
+        ``gan.safetensors`` beside ``best.safetensors``, ``X-gan`` beside ``X-faithful``.
+
+    Raises
+    ------
+    MedRefineError
+        As `load_model`; or if the model is for the other task, or has no GAN weights.
+    """
+    if model is None:
+        model = f"{task}-faithful"
+    faithful = load_model(model)
+    if faithful.card.task != task and task == "sharpen":
+        raise MedRefineError(f"The model {model} is for magnifying; it cannot sharpen.")
+    if realism == 0:
+        return faithful
+    gan = load_model(_partner(_find(model)))
+    return Model(_mixed(faithful, gan, realism), gan.card)
+
+
+def save_model(path: Path, generator: Generator, card: ModelCard, *, half: bool = False) -> None:
+    """Write weights and card as one file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Where to; replaced if it exists.
+    generator : Generator
+        Whose weights to write; its architecture takes the place of what `card` says.
+    card : ModelCard
+        The rest.
+    half : bool
+        Store float16: half the size, and the network still computes in float32.
+
+    Raises
+    ------
+    MedRefineError
+        If the folder is missing or read-only, or the disk is full.
+    """
+    kind = torch.float16 if half else torch.float32
+    state = {
+        name: tensor.detach().cpu().to(kind).contiguous()
+        for name, tensor in generator.state_dict().items()
+    }
+    full = card.model_copy(update={**describe(generator), "sha256": fingerprint(state)})
+    write_bytes(Path(path), save(state, {"card": full.model_dump_json()}))
+
+
+def describe(generator: Generator) -> dict[str, Any]:
+    """Return the fields of a `ModelCard` that follow from the architecture."""
+    common = {"scales": tuple(generator.scales), "halo": generator.halo}
+    if isinstance(generator, Trunk):
+        channels, blocks = generator.entry.out_channels, len(generator.blocks)
+        return {"architecture": "trunk", "channels": channels, "blocks": blocks, **common}
+    if isinstance(generator, UNet):
+        channels = next(generator.parameters()).shape[0]
+        return {"architecture": "unet", "channels": channels, "blocks": 0, **common}
+    raise TypeError(f"no card describes a {type(generator).__name__}")
+
+
+def fingerprint(state: dict[str, Tensor]) -> str:
+    """Return the SHA-256 of names, dtypes, shapes and values, as hexadecimal text."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _find(name_or_path: str | Path) -> Path:
+    if str(name_or_path) in list_models():
+        return _SHIPPED / f"{name_or_path}{SUFFIX}"
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    raise MedRefineError(
+        f"There is no weight file {path}; give the path of a {SUFFIX} file or one of "
+        f"{', '.join(list_models())}."
+    )
+
+
+def _partner(path: Path) -> Path:
+    for ending, other in _PARTNERS.items():
+        partner = path.with_name(path.name.removesuffix(ending) + other)
+        if path.name.endswith(ending) and partner.is_file():
+            return partner
+    raise MedRefineError(f"No GAN weights lie beside {path}, so realism must be 0.")
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise MedRefineError(cannot("read", path, error)) from error
+    try:
+        state = load(content)  # checks lengths and offsets, which makes the next line safe
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise MedRefineError(
+            f"Cannot read {path}: it is damaged, or no safetensors file."
+        ) from error
+    if not all(bool(torch.isfinite(t).all()) for t in state.values() if t.is_floating_point()):
+        raise MedRefineError(f"Cannot use {path}: its weights are not all finite numbers.")
+    return state, header.get("__metadata__") or {}
+
+
+def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
+    if "card" not in metadata:
+        raise MedRefineError(f"Cannot use {path}: it has no model card of napari-medrefine.")
+    try:
+        return ModelCard.model_validate_json(metadata["card"])
+    except ValidationError as error:
+        raise MedRefineError(
+            f"Cannot use {path}: its model card is damaged or of another version."
+        ) from error
+
+
+def _build(card: ModelCard) -> Generator:
+    with torch.random.fork_rng(devices=[]):  # layers draw weights: leave the user's seed alone
+        if card.architecture == "unet":
+            return UNet(card.channels)
+        return Trunk(card.channels, card.blocks, card.scales)
+
+
+def _mixed(faithful: Model, gan: Model, realism: float) -> Generator:
+    first, second = faithful.generator.state_dict(), gan.generator.state_dict()
+    if {n: t.shape for n, t in first.items()} != {n: t.shape for n, t in second.items()}:
+        raise MedRefineError(
+            f"The weights {faithful.card.name} and {gan.card.name} are of different networks and "
+            "cannot be mixed."
+        )
+    mixed = {name: torch.lerp(first[name], second[name], realism) for name in first}
+    gan.generator.load_state_dict(mixed)
+    return gan.generator
