@@ -37,6 +37,7 @@ SMALL = {
     "validation_steps": 2,
     "adversarial": 0.5,
     "checkpoint_every": 2,
+    "precision": "float32",
 }
 MAGNIFY = TrainingConfig(task="magnify", **SMALL)
 SHARPEN = TrainingConfig(task="sharpen", **{**SMALL, "channels": 8, "crop": 32})
@@ -54,11 +55,11 @@ def sides() -> tuple[list[Tile], list[Tile]]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _one_precision() -> Iterator[None]:
-    """Runs are compared bit by bit, and a busy machine may measure differently each time."""
-    chosen = Precision(channels_last=True)
+def _on_the_cpu() -> Iterator[None]:
+    """Same bits are promised on a CPU only, and machines with a GPU run these tests too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("napari_medrefine.superres.training.choose_precision", lambda: chosen)
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        patch.setattr(torch.backends.mps, "is_available", lambda: False)
         yield
 
 
@@ -97,7 +98,7 @@ def test_a_run_leaves_weights_a_log_and_a_sample_of_each_epoch(whole):
     events, result = whole
     assert [event.done for event in events] == list(range(7))
     assert {event.total for event in events} == {6}
-    assert events[0].text == "epoch 1 of 2: ready to train"
+    assert events[0].text == "epoch 1 of 2: ready to train on cpu in float32"
     ends = [event for event in events if event.validation is not None]
     assert [(event.done, event.epoch, event.stage) for event in ends] == [
         (3, 1, "pixel"),
@@ -294,6 +295,16 @@ def test_an_epoch_shows_each_pixel_about_once():
     assert TrainingConfig(steps_per_epoch=7).steps_for(10**9) == 7
     assert TrainingConfig().adversarial_epochs == 10
     assert TrainingConfig(epochs=1, adversarial=0.9).adversarial_epochs == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_one_seed_is_one_result(sides, tmp_path, dtype):
+    config = MAGNIFY.model_copy(update={"precision": dtype})
+    runs = [follow(train_steps(*sides, config, tmp_path / name))[1] for name in ("a", "b")]
+    assert weights(runs[0].gan) == weights(runs[1].gan)
+    other = config.model_copy(update={"seed": 1, "adversarial": 0.0})
+    _, third = follow(train_steps(*sides, other, tmp_path / "c"))
+    assert weights(third.best) != weights(runs[0].best)
 
 
 def test_the_measured_precision_is_never_float16():

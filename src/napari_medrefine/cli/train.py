@@ -27,7 +27,7 @@ EXAMPLES = """\
   medrefine magnify photo.jpg -o large.png --model run/best.safetensors"""
 
 _SETTINGS = ("task", "epochs", "steps_per_epoch", "batch", "crop", "learning_rate", "seed",
-             "patience", "held_out")  # fmt: skip
+             "patience", "held_out", "precision")  # fmt: skip
 
 
 def add_to(commands: Commands) -> None:
@@ -51,6 +51,11 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--learning-rate", type=float, help="default: 0.001")
     parser.add_argument("--seed", type=int, help="default: 0")
     parser.add_argument("--patience", type=int, help="epochs without improvement (default: 8)")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        help="of the convolutions (default: auto, by a short measurement)",
+    )
     parser.add_argument(
         "--held-out", type=float, help="share of slides to hold out of folders (default: 0.2)"
     )
