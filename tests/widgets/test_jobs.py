@@ -91,8 +91,6 @@ def test_a_second_start_waits_for_nobody(panel, wait):
 
 
 def test_deleting_the_widget_stops_the_job(panel, qtbot):
-    from superqt.utils import WorkerBase  # noqa: F401 - the pool below is superqt's
-
     closed = []
 
     def work():

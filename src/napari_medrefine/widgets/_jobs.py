@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from magicgui.widgets import Container, ProgressBar, PushButton, TextEdit
-from napari.qt.threading import create_worker
+from napari.qt.threading import GeneratorWorkerSignals, WorkerBase, create_worker
 from napari.utils.notifications import show_warning
 
 from napari_medrefine.errors import MedRefineError
@@ -37,15 +37,35 @@ def sentence_of(error: Exception) -> str:
     return f"Something went wrong inside MedRefine ({type(error).__name__}: {detail[:300]})."
 
 
-def _outcome(work: Callable[[], Work]) -> Generator[object, None, _Finished | _Failed]:
-    """Run `work`; superqt would swallow a RuntimeError, and napari show others as a traceback."""
-    job = work()
-    try:
-        return _Finished((yield from job))
-    except Exception as error:  # noqa: BLE001 - whatever happens in the thread must reach the user
-        return _Failed(sentence_of(error))
-    finally:
-        job.close()
+class _Worker(WorkerBase):
+    """Runs a job in a thread, and closes it however it ends.
+
+    napari's own generator worker leaves a stopped generator open, and napari's task list keeps the
+    worker, so that neither the job's ``finally`` blocks would run nor its images be freed. It also
+    swallows every RuntimeError, torch's most frequent one.
+    """
+
+    def __init__(self, start: Callable[[], Work]) -> None:
+        super().__init__(SignalsClass=GeneratorWorkerSignals)
+        self._start: Callable[[], Work] | None = start
+
+    def work(self) -> _Finished | _Failed | None:
+        """Run the job to its end, or until `quit` was called; superqt calls this in the thread."""
+        start, self._start = self._start, None
+        if start is None:
+            return None
+        job = start()
+        try:
+            while not self.abort_requested:
+                self.yielded.emit(next(job))
+            self.aborted.emit()
+        except StopIteration as stop:
+            return _Finished(stop.value)
+        except Exception as error:  # noqa: BLE001 - whatever happens in there must reach the user
+            return _Failed(sentence_of(error))
+        finally:
+            job.close()
+        return None
 
 
 class JobPanel(Container):
@@ -119,7 +139,9 @@ class JobPanel(Container):
             return
         self._on_done, self._on_item = on_done, on_item
         self._on_stop, self._on_end = on_stop, on_end
-        self._worker = worker = create_worker(_outcome, work, _progress={"desc": self._desc})
+        self._worker = worker = create_worker(
+            work, _worker_class=_Worker, _progress={"desc": self._desc}
+        )
         worker.yielded.connect(self._yielded)
         worker.returned.connect(self._returned)
         worker.aborted.connect(self._aborted)

@@ -12,11 +12,13 @@ NARROW = 8  # letters that a combo box must at least show
 
 
 class Panel(Container):
-    """A container whose widgets scroll when the window is low.
+    """A container with a `job`, whose widgets scroll when the window is low.
 
     magicgui's own ``scrollable=True`` does not survive napari, which docks the inner widget without
     its scroll area; so the scroll area is put inside.
     """
+
+    job: Any  # a JobPanel
 
     def __init__(self, widgets: Sequence[Widget]) -> None:
         for widget in widgets:
@@ -25,6 +27,12 @@ class Panel(Container):
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self.native.layout().addWidget(self.body.root_native_widget)
+        self.native_parent_changed.connect(self._parent_changed)
+
+    def _parent_changed(self, parent: object) -> None:
+        """Stop what is running when the dock widget is closed: then it has no parent."""
+        if parent is None:
+            self.job.stop()
 
 
 def row(*widgets: Widget, **options: Any) -> Container:

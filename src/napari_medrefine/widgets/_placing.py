@@ -172,12 +172,13 @@ def describe(name: str, placement: Placement) -> str:
 def outline_layer(overview: Layer, field: Layer, placement: Placement) -> tuple[Any, Any, str]:
     """Return the field's outline on the overview as layer data for a shapes layer."""
     height, width = placement.overview_shape
-    thickness = max(height, width) / 500
+    thickness = max(height, width) / 800
+    guess = "" if placement.accepted else " (best guess)"
     options = {
         **same_place(overview),
-        "name": f"{field.name} · outline",
+        "name": f"{field.name} · outline{guess}",
         "shape_type": "polygon",
-        "edge_color": "yellow",
+        "edge_color": "yellow" if placement.accepted else "magenta",
         "edge_width": thickness,
         "face_color": "transparent",
         "metadata": {KEY: {"outline_of": [field.name], "overview": overview.name}},

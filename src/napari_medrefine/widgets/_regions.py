@@ -102,7 +102,7 @@ def in_rectangle(rectangles: Layer, layer: Layer) -> Region:
     if factors is None:
         raise MedRefineError(
             f"'{rectangles.name}' is in {unit_name(rectangles)} and '{layer.name}' in "
-            f"{unit_name(layer)}; draw in a shapes layer that was made with '{layer.name}' selected."
+            f"{unit_name(layer)}; press 'Draw a rectangle' for a fitting shapes layer."
         )
     chosen = sorted(rectangles.selected_data) or [len(rectangles.data) - 1]
     drawn = np.concatenate([np.asarray(rectangles.data[i], float)[:, -2:] for i in chosen])

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from napari.layers import Image
+
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.widgets._geometry import Layer
-from napari_medrefine.widgets._layers import KEY, Viewer, about
+from napari_medrefine.widgets._layers import KEY, Viewer, about, is_derived
 from napari_medrefine.widgets._placing import (
     Former,
     Found,
@@ -58,6 +60,25 @@ class Registrations:
             except MedRefineError as error:
                 return f"{field.name}: {error}"
         return describe(field.name, placement)
+
+    def still_covered(self, overview: Layer) -> str:
+        """Name the photos that hide `overview` since they have no place on it; empty if none do."""
+        if overview not in self._viewer.layers:
+            return ""
+        above = list(self._viewer.layers)[self._viewer.layers.index(overview) + 1 :]
+        placed = {former.layer for group in self._done for former in group}
+        names = [
+            f"'{layer.name}'"
+            for layer in above
+            if isinstance(layer, Image)
+            and layer.visible
+            and layer not in placed
+            and not is_derived(layer)
+        ]
+        if not names:
+            return ""
+        listed = ", ".join(names)
+        return f"Not placed, and perhaps in the way: {listed}. The eye in the layer list hides it."
 
     def _place(self, field: Layer) -> None:
         known = self._known[field]
@@ -115,7 +136,7 @@ class Registrations:
             data, options, _ = outline_layer(known.overview, field, known.placement)
             self.remove_own("outline_of", [field.name])
             self._viewer.add_shapes(data, **options)
-        return "The yellow outline shows where the field lies on the overview."
+        return "Outlines show where the fields lie: yellow, or magenta for a best guess only."
 
     def remove_own(self, kind: str, sources: Sequence[str]) -> None:
         """Remove the layers that we made of `sources` before and that say so."""

@@ -48,8 +48,7 @@ class SearchControls:
         self.angle = ComboBox(
             label="Camera angle",
             choices=list(ANGLES.items()),
-            tooltip="How far the camera may have been turned between the photos: about the same way up, "
-            "or any way",
+            tooltip="How far the camera may have been turned between the photos",
         )
         self.advanced = PushButton(
             text="▸ Advanced", tooltip="Show or hide the choice of the search method"
@@ -58,8 +57,8 @@ class SearchControls:
             label="Method",
             choices=list(METHODS.items()),
             visible=False,
-            tooltip="The pyramid is recommended; the brute-force spiral on RGB differences is the original "
-            "idea, kept for comparison: slow, and it seldom finds real photos",
+            tooltip="The pyramid is recommended. The brute-force spiral on RGB differences is the "
+            "original idea, kept for comparison: slow, and it seldom finds real photos",
         )
         self.widgets = (
             self.magnification,

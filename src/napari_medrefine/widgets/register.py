@@ -183,10 +183,14 @@ class RegisterWidget(Panel):
         self.job.run(
             lambda: register_steps(overview, tasks, angle, method),
             on_item=lambda found: said.append(self._registrations.take(overview, found)),
-            on_done=lambda _: self.job.say("\n\n".join(said)),
+            on_done=lambda _: self._tell(said, overview),
             on_stop=lambda: self.job.say("\n\n".join([*said, "Stopped."])),
             on_end=self._refresh,
         )
+
+    def _tell(self, said: list[str], overview: Layer) -> None:
+        covered = self._registrations.still_covered(overview)
+        self.job.say("\n\n".join([*said, covered] if covered else said))
 
     def _tasks(self) -> tuple[Layer, list[Task]]:
         """Return what to register, or raise a sentence that says what to do first."""
