@@ -15,7 +15,7 @@ from skimage.data import immunohistochemistry
 from napari_medrefine.cli import main
 from napari_medrefine.dataset import MANIFEST, Recipe, prepare_steps
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.photos import write_image
+from napari_medrefine.photos import read_photo, write_image
 from napari_medrefine.progress import finish
 from napari_medrefine.superres.data import read_dataset, read_photos
 
@@ -54,6 +54,11 @@ def test_a_prepared_dataset_becomes_weights(dataset, tmp_path, capsys):
     assert "Caution" not in said
     assert (run / "best.safetensors").stat().st_size > 100_000
     assert (run / "gan.safetensors").is_file()
+    photo, large = tmp_path / "photo.png", tmp_path / "large.png"
+    write_image(photo, immunohistochemistry()[:40, :30])
+    best = str(run / "best.safetensors")
+    assert main(["magnify", str(photo), "--scale", "4", "-o", str(large), "--model", best]) == 0
+    assert read_photo(large).image.shape == (160, 120, 3)
     assert sorted(p.name for p in (run / "samples").iterdir()) == ["epoch-001.png", "epoch-002.png"]
 
 

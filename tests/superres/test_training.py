@@ -16,7 +16,9 @@ from skimage.data import immunohistochemistry
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres import checkpoints, run
+from napari_medrefine.superres.api import magnify, sharpen
 from napari_medrefine.superres.data import Tile
+from napari_medrefine.superres.models import load_model
 from napari_medrefine.superres.optimisation import Optimisation
 from napari_medrefine.superres.precision import Precision, choose_precision
 from napari_medrefine.superres.training import (
@@ -119,6 +121,21 @@ def test_a_run_leaves_weights_a_log_and_a_sample_of_each_epoch(whole):
     assert result.validation == ends[0].validation
 
 
+def test_the_weights_are_models_that_magnify_uses(sides, whole):
+    photo = sides[1][0].sharp[:40, :30]
+    folder = whole[1].folder
+    card = load_model(folder / "best.safetensors").card
+    assert (card.task, card.weights, card.architecture) == ("magnify", "faithful", "trunk")
+    assert (card.training_slides, card.held_out_slides) == (("left",), ("right",))
+    best = magnify(photo, 4, model=folder / "best.safetensors")
+    gan = magnify(photo, 4, model=folder / "gan.safetensors")
+    assert best.shape == (160, 120, 3)
+    assert np.any(best != magnify(photo, 4, strength=0, model=folder / "best.safetensors"))
+    assert np.any(best != gan)
+    # realism mixes the two files of the run
+    assert np.array_equal(gan, magnify(photo, 4, realism=1, model=folder / "best.safetensors"))
+
+
 def test_the_sample_shows_input_generated_and_sharp(whole):
     picture = np.asarray(Pillow.open(whole[1].folder / "samples" / "epoch-002.png"), float)
     side = (picture.shape[1] - 8) // 3
@@ -173,8 +190,10 @@ def test_sharpening_trains_too_and_leaves_the_random_numbers_of_the_caller_alone
     torch.manual_seed(5)
     before = torch.get_rng_state()
     events, result = follow(train_steps(*sides, SHARPEN, tmp_path / "run"))
-    assert result.gan.is_file()
     assert torch.equal(torch.get_rng_state(), before)
+    photo = sides[1][0].sharp
+    assert sharpen(photo, model=result.best).shape == photo.shape
+    assert load_model(result.gan).card.weights == "gan"
     assert {"consistency", "perceptual", "features", "adversarial"} < set(events[-1].losses)
 
 

@@ -68,8 +68,8 @@ class TrainingConfig(BaseModel):
     patience: Positive = 8
     validation_steps: Positive = 8
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    channels: Positive | None = None
-    blocks: Positive | None = None
+    channels: Annotated[int, Field(ge=1, le=1024)] | None = None
+    blocks: Annotated[int, Field(ge=1, le=256)] | None = None
     scales: tuple[Annotated[int, Field(ge=2, le=8)], ...] = (2, 3, 4)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 

@@ -17,10 +17,9 @@ from napari_medrefine.superres.events import Stage, TrainingConfig, TrainingEven
 from napari_medrefine.superres.optimisation import Optimisation
 from napari_medrefine.superres.precision import Precision
 from napari_medrefine.superres.samples import add_to_log, sample_path
-from napari_medrefine.superres.trained import save_trained
+from napari_medrefine.superres.trained import BEST, GAN, Trained
 from napari_medrefine.superres.validation import Scores, Validation, make_pairs
 
-BEST, GAN = "best.safetensors", "gan.safetensors"
 _ADVERSARIAL_COST = 2.5  # a batch of the second stage, in batches of the first, until measured
 
 
@@ -55,6 +54,7 @@ class Run:
         self.progress = Progress()
         self.per_epoch = config.steps_for(sum(t.sharp.size // 3 for t in training))
         self.optimisation = Optimisation(config, precision)
+        self.trained = Trained(folder, config, training, validation)
         self.judge = Validation(validation, config, precision)
         self.best: dict[str, Tensor] | None = None
         self.pace: dict[Stage, float] = {}
@@ -127,7 +127,7 @@ class Run:
         if stage == "pixel":
             self._keep_if_better(scores)
         else:
-            save_trained(self.folder / GAN, average, self.config, scores)
+            self.trained.save(average, "gan", now.epoch, scores)
         losses = {name: total / self.per_epoch for name, total in now.sums.items()}
         text = f"{losses['pixel']:.4f}, validation {scores.loss:.4f}, {scores.psnr:.2f} dB"
         event = replace(
@@ -150,7 +150,7 @@ class Run:
             now.best, now.stale = scores.loss, 0
             state = self.optimisation.average.state_dict()
             self.best = {name: tensor.clone() for name, tensor in state.items()}
-            save_trained(self.folder / BEST, self.optimisation.average, self.config, scores)
+            self.trained.save(self.optimisation.average, "faithful", now.epoch, scores)
         else:
             now.stale += 1
 

@@ -1,27 +1,87 @@
-"""Trained weights as files that `magnify` and `sharpen` accept."""
+"""Trained weights as files that `magnify` and `sharpen` accept, each with its model card."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
+from napari_medrefine import __version__
 from napari_medrefine.superres.cards import ModelCard
+from napari_medrefine.superres.data import Tile
 from napari_medrefine.superres.events import TrainingConfig
 from napari_medrefine.superres.generator import Generator
 from napari_medrefine.superres.models import describe, save_model
 from napari_medrefine.superres.validation import Scores
 
+BEST, GAN = "best.safetensors", "gan.safetensors"
+_LOSSES = {
+    "faithful": "Charbonnier loss",
+    "gan": "Charbonnier, consistency, perceptual (random pyramid), feature and relativistic "
+    "adversarial losses, from the faithful weights",
+}
+_DEGRADATION = {
+    "magnify": "random, per crop (superres.optics.random_reduction): area or bicubic reduction, "
+    "Gaussian blur, noise, JPEG; stains varied",
+    "sharpen": "random, per crop (superres.optics.random_blur): reduced and enlarged again, "
+    "Gaussian blur, noise, JPEG; stains varied",
+}
 
-def save_trained(path: Path, generator: Generator, config: TrainingConfig, scores: Scores) -> None:
-    """Write the weights of `generator` with a model card."""
-    card = ModelCard(
-        name=path.stem,
-        task=config.task,
-        weights="gan" if path.stem == "gan" else "faithful",
-        training=config.model_dump_json(),
-        metrics={
-            "training": {"held out": {"psnr": scores.psnr, "interpolated": scores.plain_psnr}}
-        },
-        licence="That of whoever trained it.",
-        **describe(generator),
-    )
-    save_model(path, generator, card)
+
+class Trained:
+    """Where a training's weights go, and what their cards say of its data.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    config : TrainingConfig
+        Of the run.
+    training, validation : sequence of Tile
+        Whose slides the cards name.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: TrainingConfig,
+        training: Sequence[Tile],
+        validation: Sequence[Tile],
+    ) -> None:
+        self.folder, self.config, self.tiles = folder, config, len(training)
+        self.training = _slides(training)
+        self.validation = _slides(validation)
+
+    def save(
+        self, generator: Generator, weights: Literal["faithful", "gan"], epoch: int, scores: Scores
+    ) -> None:
+        """Write ``best.safetensors`` (faithful) or ``gan.safetensors``, as of `epoch`.
+
+        Raises
+        ------
+        MedRefineError
+            If the folder is read-only or the disk is full.
+        """
+        config = self.config
+        card = ModelCard(
+            name=f"{config.task}-{weights}",
+            task=config.task,
+            weights=weights,
+            degradation=_DEGRADATION[config.task],
+            training=f"napari-medrefine {__version__}, epoch {epoch} of {config.epochs}, seed "
+            f"{config.seed}: {_LOSSES[weights]}",
+            data=f"{self.tiles} tiles of {len(self.training)} slides, of the user",
+            training_slides=self.training,
+            held_out_slides=self.validation,
+            metrics={"training": {"held-out slides": _measures(scores)}},
+            **describe(generator),
+        )
+        save_model(self.folder / (GAN if weights == "gan" else BEST), generator, card)
+
+
+def _measures(scores: Scores) -> dict[str, float]:
+    return {"psnr": scores.psnr, "psnr_interpolated": scores.plain_psnr, "loss": scores.loss}
+
+
+def _slides(tiles: Sequence[Tile]) -> tuple[str, ...]:
+    return tuple(sorted({tile.slide for tile in tiles}))
