@@ -1,0 +1,147 @@
+"""The `medrefine` command as a person types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_medrefine.cli import main
+from napari_medrefine.photos import read_photo, write_image
+from napari_medrefine.registration import Placement
+from napari_medrefine.samples import SlidePhoto, demo_photos, field_to_overview
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SlidePhoto, SlidePhoto]:
+    """A folder with a 4x and a 40x photo of one slide, and the photos with their truth."""
+    folder = tmp_path_factory.mktemp("photos")
+    overview, fields = demo_photos(3)
+    write_image(folder / "one_4x.png", overview.image)
+    write_image(folder / "one_40x_1.png", fields[-1].image)
+    return folder, overview, fields[-1]
+
+
+@pytest.mark.parametrize(
+    "command", ["demo", "register", "magnify", "sharpen", "prepare", "train", "evaluate"]
+)
+def test_every_command_explains_itself_with_examples(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    assert f"medrefine {command}" in capsys.readouterr().out.split("examples:")[1]
+
+
+def test_register_takes_the_ratio_from_the_names_and_saves_where_the_field_lies(
+    session: tuple[Path, SlidePhoto, SlidePhoto], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, overview, field = session
+    words = [str(folder / "one_4x.png"), str(folder / "one_40x_1.png"), "-o", str(tmp_path)]
+    assert main(["register", *words]) == 0
+    placement = Placement.load(tmp_path / "one_40x_1.placement.json")
+    corner = np.array([[0.0, 0.0], [1023.0, 1343.0]])
+    truth = field_to_overview(field, overview)
+    right = corner @ truth[:2, :2].T + truth[:2, 2]
+    assert np.abs(placement.to_overview(corner) - right).max() < 0.5
+    assert "placed" in capsys.readouterr().out
+
+    # A second time: nothing is overwritten without asking.
+    before = (tmp_path / "one_40x_1.placement.json").read_bytes()
+    assert main(["register", *words]) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert (tmp_path / "one_40x_1.placement.json").read_bytes() == before
+
+
+def test_register_says_no_with_its_own_exit_status(
+    session: tuple[Path, SlidePhoto, SlidePhoto], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _, field = session
+    write_image(tmp_path / "mirrored_40x.png", np.ascontiguousarray(field.image[:, ::-1]))
+    words = [str(folder / "one_4x.png"), str(tmp_path / "mirrored_40x.png")]
+    assert main(["register", *words, "-o", str(tmp_path)]) == 3
+    assert "REFUSED" in capsys.readouterr().out
+
+
+def test_magnify_and_sharpen_write_pictures_of_the_right_size(
+    session: tuple[Path, SlidePhoto, SlidePhoto], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = session[1].image[:40, :50]
+    write_image(tmp_path / "small.tif", small, pixel_um=1.25)
+    source, large, sharp = (str(tmp_path / name) for name in ("small.tif", "large.tif", "s.png"))
+    assert main(["magnify", source, "--scale", "2.5", "-o", large]) == 0
+    assert read_photo(large).image.shape == (100, 125, 3)
+    assert read_photo(large).pixel_um == pytest.approx(0.5)
+    assert main(["sharpen", source, "--strength", "0", "-o", sharp]) == 0
+    np.testing.assert_array_equal(read_photo(sharp).image, small)
+    assert "not for diagnosis" in capsys.readouterr().out
+
+
+def test_evaluate_measures_networks_and_filters(
+    session: tuple[Path, SlidePhoto, SlidePhoto], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slide = tmp_path / "photos" / "slide"
+    slide.mkdir(parents=True)
+    write_image(slide / "a.png", session[2].image[:192, :192])
+    report = tmp_path / "report"
+    words = ["evaluate", str(tmp_path / "photos"), "-o", str(report), "--protocol", "x4"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert all(method in out for method in ("bicubic", "back-projection", "faithful", "GAN"))
+    assert (report / "report.html").exists()
+    assert main(words) == 1
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_the_demo_does_the_main_job_and_says_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "-o", str(tmp_path), "--no-napari"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("placed") == 4
+    assert str(tmp_path) in out
+    assert read_photo(tmp_path / "registered.png").image.shape == (1024, 1344, 3)
+    assert read_photo(tmp_path / "magnified.png").image.std() > 10
+    saved = json.loads((tmp_path / "slide_40x_1.placement.json").read_text())
+    assert saved["accepted"] is True
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["register", "missing.png", "missing.png"], "missing.png"),
+        (["magnify", "broken.jpg", "-o", "out.png"], "broken.jpg"),
+        (["magnify", "good.png", "-o", "out.gif"], "out.gif"),
+        (["magnify", "good.png", "--scale", "-2", "-o", "out.png"], "scale"),
+        (["magnify", "good.png", "--scale", "nan", "-o", "out.png"], "scale"),
+        (["sharpen", "good.png", "--model", "broken.jpg", "-o", "out.png"], "broken.jpg"),
+        (["register", "good.png", "flat.png"], "constant"),
+        (["prepare", "missing", "-o", "dataset"], "missing"),
+        (["prepare", ".", "-o", "dataset", "--tile", "0"], "tile"),
+        (["train", "missing", "-o", "run"], "missing"),
+        (["evaluate", "missing", "-o", "report"], "missing"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_bad_input_gets_one_sentence_and_changes_nothing(
+    words: list[str],
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    write_image(Path("good.png"), rng.integers(0, 255, (64, 64, 3), np.uint8))
+    write_image(Path("flat.png"), np.full((64, 64, 3), 200, np.uint8))
+    Path("broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and then nothing")
+    before = sorted(Path().rglob("*"))
+    assert main(words) == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("medrefine: ")
+    assert reason in error
+    assert len(error.splitlines()) == 1
+    assert sorted(Path().rglob("*")) == before
