@@ -23,7 +23,7 @@ from napari_medrefine.registration.placement import similarity
 from napari_medrefine.registration.pyramid import Floats, Matrix, reduction
 from napari_medrefine.registration.spiral import spiral
 
-LARGEST = 256  # pixels of the reduced overview's longer side
+LARGEST = 224  # pixels of the reduced overview's longer side
 AT_ONCE = 1024  # positions compared between two reports
 
 

@@ -14,7 +14,7 @@ from napari_medrefine.images import Image, check_image, sha256_of
 from napari_medrefine.progress import Step, finish
 from napari_medrefine.registration.brute_force import brute_force_steps
 from napari_medrefine.registration.placement import Placement
-from napari_medrefine.registration.pyramid import Level, build_pyramid, optical_density
+from napari_medrefine.registration.pyramid import Level, brightness, build_pyramid
 from napari_medrefine.registration.refine import Fit
 from napari_medrefine.registration.search import (
     CANDIDATES,
@@ -50,7 +50,7 @@ class Overview:
     def __init__(self, image: npt.ArrayLike) -> None:
         self.image: Image = _textured(image, "overview")
         self.shape = (int(self.image.shape[0]), int(self.image.shape[1]))
-        self.levels: tuple[Level, ...] = build_pyramid(optical_density(self.image))
+        self.levels: tuple[Level, ...] = build_pyramid(brightness(self.image))
         for level in self.levels:
             _ = level.features  # now, not when the first field waits for it
 
@@ -82,10 +82,11 @@ class Overview:
         image = _textured(field, "field")
         window = _window(ratio, angle)
         self._check_size(image, window)
+        window = _large_enough(image, window)
         if method not in ("pyramid", "spiral"):
             raise MedRefineError(f"The method must be 'pyramid' or 'spiral', not {method!r}.")
         yield Step(0, 1, "preparing")
-        small = Field(optical_density(image))
+        small = Field(brightness(image))
         if method == "spiral":
             return (yield from self._by_brute_force(image, small, window))
         fits = yield from search_steps(self.levels, small, window)
@@ -170,7 +171,8 @@ class Overview:
         if (smallest > np.array(self.shape)).all():
             raise MedRefineError(
                 f"The field ({image.shape[1]} x {image.shape[0]} pixels) is larger than "
-                f"the overview ({self.shape[1]} x {self.shape[0]}) even at a ratio of {window.ratio[1]:.4g}; "
+                f"the overview ({self.shape[1]} x {self.shape[0]}) even at a ratio of "
+                f"{window.ratio[1]:.4g}; "
                 "check the ratio, and whether field and overview are swapped."
             )
         largest = min(image.shape[:2]) / window.ratio[0]
@@ -224,6 +226,12 @@ def _textured(image: npt.ArrayLike, what: str) -> Image:
     if array.min() == array.max():
         raise MedRefineError(f"The {what} is constant (all pixels are {array.flat[0]}).")
     return array
+
+
+def _large_enough(image: Image, window: Window) -> Window:
+    """Return `window` without ratios at which the field would be too small to be told apart."""
+    low, high = window.ratio
+    return Window((low, max(low, min(high, min(image.shape[:2]) / SMALLEST))), window.angle)
 
 
 def _window(ratio: Ratio, angle: tuple[float, float]) -> Window:

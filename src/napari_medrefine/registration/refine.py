@@ -17,6 +17,7 @@ from napari_medrefine.registration.pyramid import Floats, Level, Matrix
 ENOUGH = 60_000  # points looked at; more cost time and gain nothing measurable
 STEPS = 12
 CONVERGED = 0.004  # pixels that nothing moves by any more
+MARGIN = 12  # pixels around the field that refinement may reach
 LEAST_SHARE = 0.2  # of the field's points that must lie on the overview
 
 
@@ -37,6 +38,30 @@ class _Points:
     middle: npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The part of a level on which a field may come to lie, and its derivatives."""
+
+    image: Floats
+    gradients: list[Floats]
+    first: npt.NDArray[np.int_]
+
+    @classmethod
+    def around(cls, image: Floats, points: npt.NDArray[np.float64], start: Matrix) -> _Part:
+        there = points @ start[:2, :2].T + start[:2, 2]
+        limit = np.array(image.shape)
+        low = np.clip(np.floor(there.min(0)).astype(int) - MARGIN, 0, limit - 2)
+        high = np.clip(np.ceil(there.max(0)).astype(int) + MARGIN, low + 2, limit)
+        part = image[low[0] : high[0], low[1] : high[1]]
+        return cls(part, list(np.gradient(part)), low)
+
+    def sample(self, image: Floats, there: npt.NDArray[np.float64]) -> Floats:
+        """Return `image` (the part, or a derivative) at points of the level."""
+        return np.asarray(
+            ndimage.map_coordinates(image, (there - self.first).T, order=1), np.float32
+        )
+
+
 def refine(level: Level, field: Floats, start: Matrix, steps: int = STEPS) -> Fit:
     """Return the best similarity near `start` and its normalised cross-correlation.
 
@@ -52,18 +77,19 @@ def refine(level: Level, field: Floats, start: Matrix, steps: int = STEPS) -> Fi
         Gauss-Newton steps at most.
     """
     points = _points(field)
+    part = _Part.around(level.features, points.at, start)
     best, matrix = Fit(-1.0, start), start
     for _ in range(steps):
         there = points.at @ matrix[:2, :2].T + matrix[:2, 2]
-        inside = _inside(there, level.features.shape)
+        inside = _inside(there - part.first, part.image.shape)
         if inside.mean() < LEAST_SHARE:
             break
         here, there = points.value[inside], there[inside]
-        seen = _sample(level.features, there)
+        seen = part.sample(part.image, there)
         score = correlation(here, seen)
         if score > best.score:
             best = Fit(score, matrix)
-        step, moved = _step(level, here, seen, there, matrix @ [*points.middle, 1.0])
+        step, moved = _step(part, here, seen, there, matrix @ [*points.middle, 1.0])
         matrix = step @ matrix
         if moved < CONVERGED:
             break
@@ -88,19 +114,15 @@ def _inside(points: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDAr
     return np.asarray(((points >= 0) & (points <= np.array(shape) - 1)).all(axis=1))
 
 
-def _sample(image: Floats, points: npt.NDArray[np.float64]) -> Floats:
-    return np.asarray(ndimage.map_coordinates(image, points.T, order=1), np.float32)
-
-
 def _step(
-    level: Level,
+    part: _Part,
     here: Floats,
     seen: Floats,
     there: npt.NDArray[np.float64],
     middle: npt.NDArray[np.float64],
 ) -> tuple[Matrix, float]:
     """Return the 3x3 to apply on the overview's side, and how far it moves any point."""
-    d_row, d_col = (_sample(gradient, there) for gradient in level.gradients)
+    d_row, d_col = (part.sample(gradient, there) for gradient in part.gradients)
     r, c = (there - middle[:2]).T
     jacobian = np.stack([d_row, d_col, d_row * r + d_col * c, d_row * c - d_col * r], 1)
     jacobian -= jacobian.mean(0)

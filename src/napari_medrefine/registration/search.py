@@ -18,13 +18,14 @@ import numpy.typing as npt
 from scipy import fft, ndimage
 
 from napari_medrefine.progress import Step
-from napari_medrefine.registration.placement import similarity
+from napari_medrefine.registration.placement import similarity, transform
 from napari_medrefine.registration.pyramid import (
     Floats,
     Level,
     Matrix,
     block_mean,
     features,
+    optical_density,
     reduction,
 )
 from napari_medrefine.registration.refine import Fit, refine
@@ -35,6 +36,7 @@ CANDIDATES = 24
 KEPT = (3, 8, 12, 16, 24, 24)  # candidates that survive at each level, finest first
 LEAST_ON_OVERVIEW = 0.28  # share of the field that must lie on the overview
 TURN = 12.0  # degrees within which the field's outline is taken as the same
+RIVAL = 0.1  # share of the field's shorter side by which a rival's corners are off
 WORKERS = 2  # threads of an FFT
 OCTAVE = 1.42  # ratios searched with one template size
 
@@ -48,11 +50,12 @@ class Window:
 
 
 class Field:
-    """A field's density at any reduction, each computed once."""
+    """A field at any reduction, each computed once."""
 
-    def __init__(self, density: Floats) -> None:
-        self.density = density
-        self.shape = (int(density.shape[0]), int(density.shape[1]))
+    def __init__(self, light: Floats) -> None:
+        self._light = light
+        self.shape = (int(light.shape[0]), int(light.shape[1]))
+        self._densities: dict[int, Floats] = {}
         self._features: dict[int, Floats] = {}
 
     @property
@@ -63,8 +66,14 @@ class Field:
     def features(self, factor: int) -> Floats:
         """Return the features of the field reduced by `factor`."""
         if factor not in self._features:
-            self._features[factor] = features(block_mean(self.density, factor))
+            self._features[factor] = features(self.density(factor))
         return self._features[factor]
+
+    def density(self, factor: int) -> Floats:
+        """Return the optical density of the field reduced by `factor`."""
+        if factor not in self._densities:
+            self._densities[factor] = optical_density(block_mean(self._light, factor))
+        return self._densities[factor]
 
 
 def search_steps(
@@ -75,17 +84,40 @@ def search_steps(
     for part in _octaves(window):
         found += yield from _coarse(levels, field, part)
     found.sort(key=lambda candidate: -candidate[0])
-    fits = [Fit(score, matrix) for score, matrix, _ in found[: max(CANDIDATES, len(found) // 8)]]
-    start = max((index for _, _, index in found), default=0)
-    for index in range(start, -1, -1):
+    found = found[: max(CANDIDATES, len(found) // 4)]
+    fits: list[Fit] = []
+    for index in range(max((at for _, _, at in found), default=-1), -1, -1):
+        fits += [Fit(score, matrix) for score, matrix, at in found if at == index]
         refined = []
         for number, fit in enumerate(fits):
             yield Step(number, len(fits), f"refining at 1/{levels[index].factor}")
             refined.append(refine_at(levels[index], field, fit.matrix))
         fits = _distinct(refined, field, 4 * levels[index].factor)[: KEPT[index]]
-        if fits:
-            fits = [fit for fit in fits if fit.score > 0.4 * fits[0].score]
-    return fits
+        fits = [fit for fit in fits if _weight(fit, field) > 0.4 * _weight(fits[0], field)]
+    return _rivals(fits, field)
+
+
+def _weight(fit: Fit, field: Field) -> float:
+    """Return how much a score says: Fisher's z over the pixels of the overview it rests on.
+
+    A field thought small enough fits somewhere by chance, so scores of different sizes are not
+    to be compared as they are.
+    """
+    pixels = field.shape[0] * field.shape[1] * _scale(fit.matrix) ** 2
+    return float(np.arctanh(np.clip(fit.score, -0.999, 0.999)) * np.sqrt(pixels))
+
+
+def _rivals(fits: list[Fit], field: Field) -> list[Fit]:
+    """Return the best of `fits` and its rivals, their scores as they would be at its size."""
+    if not fits:
+        return []
+    side = np.sqrt(field.shape[0] * field.shape[1]) * _scale(fits[0].matrix)
+    apart = RIVAL * min(field.shape) * _scale(fits[0].matrix)
+    best, *others = _distinct(fits, field, apart)
+    return [
+        best,
+        *(Fit(float(np.tanh(_weight(fit, field) / side)), fit.matrix) for fit in others),
+    ]
 
 
 def refine_at(level: Level, field: Field, matrix: Matrix) -> Fit:
@@ -155,7 +187,7 @@ class _Template:
 
     def __init__(self, field: Field, level: Level, window: Window) -> None:
         self._factor = max(1, int(window.ratio[0] * level.factor + 1e-6))
-        self._density = block_mean(field.density, self._factor)
+        self._density = field.density(self._factor)
         self._middle = reduction(self._factor) @ [*field.middle, 1.0]
         self._level = level.factor
         radius = np.hypot(*field.shape) / 2 / level.factor
@@ -251,14 +283,16 @@ def _peaks(best: Floats) -> list[tuple[float, int, int]]:
 
 
 def _distinct(fits: list[Fit], field: Field, apart: float) -> list[Fit]:
-    """Return `fits` from the best on, without those whose middle is near a better one's."""
+    """Return `fits` from the best on, without those that all but coincide with a better one."""
+    height, width = field.shape
+    corners = np.array([[0, 0], [0, width], [height, 0], [height, width]], np.float64)
     kept: list[Fit] = []
-    middles: list[npt.NDArray[np.float64]] = []
-    for fit in sorted(fits, key=lambda fit: -fit.score):
-        middle = (fit.matrix @ [*field.middle, 1.0])[:2]
-        if all(np.hypot(*(middle - other)) > apart for other in middles):
+    places: list[npt.NDArray[np.float64]] = []
+    for fit in sorted(fits, key=lambda fit: -_weight(fit, field)):
+        place = transform(fit.matrix, corners)
+        if all(np.hypot(*(place - other).T).mean() > apart for other in places):
             kept.append(fit)
-            middles.append(middle)
+            places.append(place)
     return kept
 
 
