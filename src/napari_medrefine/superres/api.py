@@ -37,8 +37,9 @@ def magnify(
         uint8, uint16 or float. Grey is shown to the network as RGB; alpha is interpolated.
     scale : float
         Above 0, up to 64. 2, 3 and 4 are one pass of the network; others are enlarged a little
-        further, in one or more passes, and reduced to the size asked for (10: x4, x3, then 10/12).
-        Beyond x4 most of the detail is inferred. Below 1 the image is reduced, without a network.
+        further and reduced to the size asked for (2.5: x3, then 2.5/3). Beyond x4 the network's x4
+        is interpolated (10: x4, interpolated x3, then 10/12): a second pass would invent a grid.
+        Below 1 the image is reduced, without a network.
     realism : float
         0 (faithful weights: the smallest error) to 1 (GAN weights: natural texture, some of it
         invented).

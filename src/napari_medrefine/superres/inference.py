@@ -31,16 +31,16 @@ _CUBIC_REACH = 2
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """One or more passes of a generator, each enlarging what the last one gave.
+    """A pass of a generator, then interpolation of what it gave.
 
     Attributes
     ----------
     generator : Generator or None
         None for plain reduction.
     heads : tuple of int
-        The enlargement of each pass.
+        The enlargement of each pass; only the first is the generator's.
     strength : float
-        How much of the residual is added in each pass.
+        How much of the residual is added.
     consistency : bool
         Whether to feed back what reducing the result by area averaging leaves of the input.
     """
@@ -80,9 +80,13 @@ class Chain:
     def __call__(self, image: Tensor) -> Tensor:
         """Return `image` ``(1, 3, H, W)``, white at 1, after all passes."""
         result = image
-        for head in self.heads:
-            if self.generator is not None:
+        for number, head in enumerate(self.heads):
+            if self.generator is not None and number == 0:
                 result = self.generator(result, head, self.strength)
+            else:
+                # On its own output, at pixels far finer than any it was trained on, the network
+                # turns the traces of its first pass into a grid: what follows is interpolated.
+                result = interpolate(result, head)
         if self.consistency and self.factor > 1:
             for _ in range(_CONSISTENCY_ROUNDS):
                 missing = image - nnf.avg_pool2d(result, self.factor)
@@ -220,8 +224,8 @@ class _Job:
             )
         ]
         first = [int(t.index.min()) for t in taps]
-        cut = tuple(slice(f, int(t.index.max()) + 1) for f, t in zip(first, taps, strict=True))
-        plane: Floats = self.image[(*cut, 3)].astype(np.float32) / self.white
+        high, wide = (slice(f, int(t.index.max()) + 1) for f, t in zip(first, taps, strict=True))
+        plane: Floats = self.image[high, wide, 3].astype(np.float32) / self.white
         for axis in (0, 1):
             plane = _resampled(plane, taps[axis], first[axis], axis)
         return plane
@@ -230,7 +234,7 @@ class _Job:
         levels = np.clip(unit * self.white, *self.limits)
         if self.image.dtype.kind != "f":
             levels = np.rint(levels)
-        return levels.astype(self.image.dtype)
+        return np.asarray(levels, self.image.dtype)
 
 
 @dataclass(frozen=True, slots=True)
