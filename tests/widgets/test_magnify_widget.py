@@ -25,8 +25,8 @@ def enlarger(monkeypatch):
     """Nearest-neighbour enlargement in place of the network; notes what it was asked."""
     asked = []
 
-    def magnify_steps(image, scale, *, realism=0.0):
-        asked.append({"shape": image.shape, "scale": scale, "realism": realism})
+    def magnify_steps(image, scale, *, realism, strength):
+        asked.append({"shape": image.shape, "scale": scale, "strength": strength})
         yield Step(0, 2, "tile 1 of 2")
         height, width = round(image.shape[0] * scale), round(image.shape[1] * scale)
         rows = np.minimum((np.arange(height) / scale).astype(int), image.shape[0] - 1)
@@ -34,7 +34,7 @@ def enlarger(monkeypatch):
         yield Step(1, 2, "tile 2 of 2")
         return image[rows][:, cols]
 
-    def sharpen_steps(image, *, realism=0.0, strength=1.0):
+    def sharpen_steps(image, *, realism, strength):
         asked.append({"shape": image.shape, "strength": strength, "realism": realism})
         yield Step(0, 1, "sharpening")
         return image.copy()
@@ -127,6 +127,9 @@ def test_provenance_says_what_it_was_made_of(viewer, tissue, enlarger, wait):
     assert (noted["task"], noted["scale"], noted["realism"]) == ("magnify", 2.5, 0.5)
     assert noted["pixel_um"] == pytest.approx(0.5)
     assert "not for diagnosis" in noted["warning"]
+    weights = {each["name"]: each["sha256"] for each in noted["weights"]}
+    assert weights.keys() == {"magnify-faithful", "magnify-gan"}
+    assert all(len(sha) == 64 for sha in weights.values())
 
 
 @pytest.mark.parametrize("kind", ["grey", "rgba", "dask", "uint16"])

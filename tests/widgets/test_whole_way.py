@@ -9,6 +9,7 @@ import pytest
 
 from napari_medrefine.photos import read_photo
 from napari_medrefine.samples import Slide, field_to_overview
+from napari_medrefine.widgets.magnify import MagnifyWidget
 from napari_medrefine.widgets.register import RegisterWidget
 
 TOLERANCE_UM = 1.25  # one overview pixel
@@ -70,6 +71,33 @@ def test_a_field_of_another_slide_is_refused_and_named_as_in_the_way(viewer, sho
     assert "t_40x: not placed, refused" in widget.job.message.value
     assert "perhaps in the way: 't_40x'" in widget.job.message.value
     np.testing.assert_array_equal(layer.affine.affine_matrix, np.eye(3))
+
+
+def test_the_network_magnifies_and_sharpens_in_place(viewer, shots, wait):
+    overview = shots[0]
+    source = add(viewer, overview, "s_4x", rotate=30)
+    viewer.canvas.size = (600, 600)
+    viewer.scene.camera.center = (0, *source.data_to_world((200, 300)))
+    viewer.scene.camera.zoom = 10
+    widget = MagnifyWidget(viewer)
+    widget.scale.value = 2.5
+    for task in ("magnify", "sharpen"):
+        widget.task.value = task
+        widget.job.start.native.click()
+        wait(widget.job, 120)
+        assert "Added" in widget.job.message.value
+    for made in viewer.layers[1:]:
+        region = made.metadata["medrefine"]["region"]
+        rows, cols = slice(*region["rows"]), slice(*region["cols"])
+        below = source.data[rows, cols].astype(float)
+        # The network changes texture, not colour or place: the same tissue is at both ends.
+        assert np.abs(made.data.mean((0, 1)) - below.mean((0, 1))).max() < 4
+        zoom = np.array(made.data.shape[:2]) / below.shape[:2]
+        for corner in ((0, 0), np.array(made.data.shape[:2]) - 1):
+            there = (np.array(corner) + 0.5) / zoom - 0.5 + (rows.start, cols.start)
+            np.testing.assert_allclose(
+                made.data_to_world(corner), source.data_to_world(there), rtol=1e-9
+            )
 
 
 @pytest.mark.photos

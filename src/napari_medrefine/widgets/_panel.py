@@ -52,6 +52,8 @@ def wrapped_label(tooltip: str, value: str = "") -> Label:
     """Return a label whose text takes as many lines as it needs."""
     label = Label(value=value, tooltip=tooltip)
     label.native.setWordWrap(True)
+    # Or a long word, set later, would make the panel wider than its dock.
+    label.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return label
 
 

@@ -16,10 +16,9 @@ def build() -> Viewer:
     viewer = napari.Viewer(title="MedRefine demo")
     for photo in sample_layers():
         viewer.add_layer(Layer.create(*photo))
-    register = RegisterWidget(viewer)
-    first = viewer.window.add_dock_widget(register, name="Register", area="right")
-    viewer.window.add_dock_widget(MagnifyWidget(viewer), name="Magnify & sharpen", tabify=True)
-    first.raise_()
+    window = viewer.window
+    window.add_dock_widget(MagnifyWidget(viewer), name="Magnify & sharpen", area="right")
+    window.add_dock_widget(RegisterWidget(viewer), name="Register", area="right", tabify=True)
     return viewer
 
 

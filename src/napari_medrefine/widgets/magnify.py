@@ -99,8 +99,8 @@ class MagnifyWidget(Panel):
             tooltip="Any scale from 1 to 16",
         )  # fmt: skip
         self.strength = FloatSlider(
-            label="Strength", value=1, min=0, max=1, step=0.05, visible=False,
-            tooltip="0 leaves the photo as it is, 1 sharpens fully",
+            label="Strength", value=1, min=0, max=1, step=0.05,
+            tooltip="How much of what the network adds: 0 is plain interpolation, 1 is all",
         )  # fmt: skip
         self.realism = FloatSlider(
             label="Realism", value=0, min=0, max=1, step=0.05,
@@ -165,10 +165,11 @@ class MagnifyWidget(Panel):
     @property
     def recipe(self) -> Recipe:
         """What the controls say is to be done."""
+        mix = (self.realism.value, self.strength.value)
         if self.task.value == SHARPEN:
-            return Recipe("sharpen", 1.0, self.realism.value, self.strength.value)
+            return Recipe("sharpen", 1.0, *mix)
         scale = self.other_scale.value if self.scale.value == OTHER else self.scale.value
-        return Recipe("magnify", scale, self.realism.value)
+        return Recipe("magnify", scale, *mix)
 
     def chosen_region(self, layer: Layer) -> Region:
         """Return the part of `layer` that is chosen, or raise a sentence."""
@@ -216,12 +217,19 @@ class MagnifyWidget(Panel):
             name=f"{layer.name} · region",
             edge_color="yellow",
             face_color="transparent",
-            edge_width=max(layer.extent.data[1]) / 500,
+            edge_width=self._line_width(layer),
         )
         drawn.mode = "add_rectangle"
         self.rectangles.choose([drawn])
         drawn.events.set_data.connect(self._tell_size)
         self.job.say(f"Draw a rectangle on the canvas, then press '{self.job.start.text}'.")
+
+    def _line_width(self, layer: Layer) -> float:
+        """Return a line width, in the layer's pixels, that is fine in the present view."""
+        try:
+            return max(in_view(self._viewer, layer).shape) / 250
+        except MedRefineError:
+            return max(whole(layer).shape) / 250
 
     def _layer_chosen(self) -> None:
         self._chosen_by_user = True
@@ -231,7 +239,6 @@ class MagnifyWidget(Panel):
         magnifying = self.task.value == MAGNIFY
         self.scale.visible = magnifying
         self.other_scale.visible = magnifying and self.scale.value == OTHER
-        self.strength.visible = not magnifying
         self.job.start.text = "Magnify" if magnifying else "Sharpen"
         drawing = self.region.value == RECTANGLE
         self.rectangles.visible = self.draw.visible = drawing

@@ -1,0 +1,107 @@
+"""Make the README's screenshots: the procedural slide, the widgets driven as a person would.
+
+xvfb-run -a -s "-screen 0 1280x800x24" python docs/make_screenshots.py
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import napari
+import numpy as np
+from napari.layers import Layer
+from PIL import Image
+from qtpy.QtWidgets import QApplication
+
+from napari_medrefine.samples import sample_layers
+
+IMAGES = Path(__file__).parent / "images"
+PLUGIN = "napari-medrefine"
+SIZE = (1280, 720)
+LARGEST = 400_000  # bytes of a picture in the README
+
+
+def settle(seconds: float = 0.8) -> None:
+    """Let napari draw."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.02)
+
+
+def finish(widget) -> None:
+    """Wait until the widget's job is over, and print what it says."""
+    while widget.job.running:
+        settle(0.05)
+    print(widget.job.message.value)
+
+
+def shoot(viewer, name: str) -> None:
+    """Write the window as a picture of 256 colours, which is enough and a third the size."""
+    settle()
+    window = viewer.screenshot(canvas_only=False, flash=False)[..., :3]
+    path = IMAGES / name
+    Image.fromarray(window).quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    size = path.stat().st_size
+    print(f"{path} {window.shape[1]} x {window.shape[0]}, {size / 1000:.0f} kB")
+    if size > LARGEST:
+        sys.exit(f"{path} is too large for the README")
+
+
+def register(viewer) -> None:
+    """Lay a 40x and a 10x photo on the 4x, and fade them."""
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Register")
+    widget.job.start.native.click()
+    finish(widget)
+    widget.fields.value = [viewer.layers["slide 40x 1"]]
+    widget.outline.native.click()
+    widget.opacity.value = 0.6
+    viewer.layers["slide 10x 1"].visible = False
+    viewer.fit_to_view(layers=[viewer.layers["slide 40x 1"]], margin=0.3)
+    widget.job.start.native.click()  # once more, for its words on the picture
+    finish(widget)
+    shoot(viewer, "register.png")
+    viewer.layers["slide 40x 1 · outline"].visible = False
+    widget.opacity.value = 1.0
+    viewer.window.remove_dock_widget(dock)
+
+
+def magnify(viewer) -> None:
+    """Magnify a part of the 4x in a rectangle that is half on the 40x photo, half beside it."""
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Magnify & sharpen")
+    field, overview = viewer.layers["slide 40x 1"], viewer.layers["slide 4x"]
+    height, width = field.data.shape[:2]
+    corner = overview.world_to_data(field.data_to_world((0, width)))
+    widget.region.value = "rectangle"
+    widget.draw.native.click()
+    drawn = widget.rectangles.value
+    low, high = np.add(corner, (5, -1)), np.add(corner, (5 + height / 12, 70))
+    drawn.add_rectangles(np.array([low, high]))
+    drawn.mode = "pan_zoom"
+    drawn.edge_width = 0.6
+    widget.scale.value, widget.realism.value = 10.0, 1.0
+    widget.job.start.native.click()
+    finish(widget)
+    viewer.scene.camera.center = (0, *overview.data_to_world((low + high) / 2 - (0, 20)))
+    viewer.scene.camera.zoom = 4.2
+    shoot(viewer, "magnify.png")
+
+
+def main() -> None:
+    """Open the sample slide and make every picture."""
+    IMAGES.mkdir(exist_ok=True)
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    for photo in sample_layers():
+        viewer.add_layer(Layer.create(*photo))
+    for name in ("slide 10x 2", "slide 40x 2"):
+        viewer.layers.remove(name)
+    register(viewer)
+    magnify(viewer)
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main()
