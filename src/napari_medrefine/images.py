@@ -70,7 +70,7 @@ def from_unit(unit: npt.NDArray[np.floating], like: Image) -> Image:
     level = white_level(like)
     if like.dtype.kind == "f":
         return np.asarray(unit * level, like.dtype)
-    return np.clip(np.rint(unit * level), 0, level).astype(like.dtype)
+    return np.asarray(np.clip(np.rint(unit * level), 0, level), like.dtype)
 
 
 def sha256_of(image: Image) -> str:

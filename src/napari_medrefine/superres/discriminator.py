@@ -1,4 +1,4 @@
-"""The discriminator: does a patch look like a photo, or like a generator's work?"""
+"""The discriminator: it says whether a patch looks like a photo or like a generator's work."""
 
 from __future__ import annotations
 

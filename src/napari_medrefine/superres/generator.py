@@ -7,6 +7,7 @@ area the residual is exactly zero (bias-free networks: Mohan et al. 2020).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import lru_cache
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch.nn import functional as nnf
 from napari_medrefine.superres.resample import cubic
 
 
-class Generator(nn.Module):
+class Generator(nn.Module, ABC):
     """What every generator shares.
 
     Attributes
@@ -34,9 +35,9 @@ class Generator(nn.Module):
     halo: int
     multiple: int = 1
 
+    @abstractmethod
     def residual(self, image: Tensor, scale: int) -> Tensor:
         """Return what to add to the interpolated `image`."""
-        raise TypeError("a generator says in residual() what it adds")
 
     def forward(self, image: Tensor, scale: int = 1, strength: float = 1.0) -> Tensor:
         """Return `image` enlarged `scale` times, with `strength` (0..1) of the residual."""
@@ -114,7 +115,8 @@ class UNet(Generator):
         for convolve in self.up:
             features = nnf.interpolate(features, scale_factor=2.0, mode="nearest")
             features = nnf.relu(convolve(torch.cat([features, passed.pop()], dim=1)))
-        return self.exit(features)[..., :height, :width]
+        added: Tensor = self.exit(features)[..., :height, :width]
+        return added
 
 
 class _Block(nn.Module):
@@ -124,7 +126,8 @@ class _Block(nn.Module):
         self.second = _conv(channels, channels, gain=0.1)
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + self.second(nnf.relu(self.first(features)))
+        changed: Tensor = features + self.second(nnf.relu(self.first(features)))
+        return changed
 
 
 def interpolate(image: Tensor, scale: int) -> Tensor:

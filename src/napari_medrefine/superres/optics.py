@@ -63,8 +63,9 @@ class Degradation:
         return matrix.astype(np.float32)
 
 
-def blur_sigma(na: float, pixel_um: float, *, reference_na: float | None = None,
-               wavelength_um: float = 0.55) -> float:
+def blur_sigma(
+    na: float, pixel_um: float, *, reference_na: float | None = None, wavelength_um: float = 0.55
+) -> float:
     """Return the Gaussian sigma, in pixels, of an objective's blur.
 
     The Gaussian nearest to the paraxial wide-field spot has sigma 0.225 wavelength / NA (Zhang,
@@ -79,7 +80,7 @@ def blur_sigma(na: float, pixel_um: float, *, reference_na: float | None = None,
 def project(image: Floats, rows: Floats, columns: Floats) -> Floats:
     """Apply `rows` to the rows and `columns` to the columns of ``(..., H, W, 3)``."""
     high = np.einsum("ij,...jkc->...ikc", rows, image, optimize=True)
-    return np.einsum("ij,...kjc->...kic", columns, high, optimize=True)
+    return np.asarray(np.einsum("ij,...kjc->...kic", columns, high, optimize=True), np.float32)
 
 
 def degrade(sharp: Floats, how: Degradation, rng: np.random.Generator) -> Floats:
@@ -113,7 +114,7 @@ def stain_jitter(image: Floats, rng: np.random.Generator, strength: float = 0.25
     gains = np.diag(np.exp(rng.normal(0, strength, 3)))
     turned = _HED + rng.normal(0, 0.1 * strength, (3, 3))
     mix = (np.linalg.inv(_HED) @ gains @ turned).astype(np.float32)
-    return np.clip(np.exp(-(density @ mix)), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(np.exp(-(density @ mix)), 0, 1), np.float32)
 
 
 def random_reduction(rng: np.random.Generator, factor: float) -> Degradation:
