@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -127,16 +126,16 @@ def test_a_bad_manifest_is_one_sentence(tmp_path: Path) -> None:
         read(path)
 
 
-def test_fifteen_hundred_tiles_open_in_two_seconds(tmp_path: Path) -> None:
+def test_fifteen_hundred_tiles_open_lazily(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     image = np.random.default_rng(0).integers(0, 256, (5 * 32, 7 * 32, 3), dtype=np.uint8)
     for number in range(44):
         write_image(tmp_path / "photos" / f"slide{number}_40x.png", image + np.uint8(number))
     recipe = Recipe(tile=32, reduce=1, cleaning=ANYTHING)
     finish(prepare_steps(tmp_path / "photos", tmp_path / "dataset", recipe))
-    begin = time.perf_counter()
+    for tile in (tmp_path / "dataset").rglob("*.png"):
+        tile.write_bytes(b"scratched")  # opening looks at no pixels, so it has nothing to warn of
     layers = read(tmp_path / "dataset" / MANIFEST)
-    assert time.perf_counter() - begin < 2
     assert sum(data.npartitions for data, _, _ in layers.values()) == 1540
 
 
