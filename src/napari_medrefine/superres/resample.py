@@ -48,21 +48,32 @@ def cubic_taps(n_in: int, n_out: int, start: int = 0, stop: int | None = None) -
     """
     ratio = n_in / n_out
     stretch, sharpness = max(1.0, ratio), -0.5 if ratio > 1 else -0.75
-    return _taps(n_in, ratio, _span(n_out, start, stop), 2 * stretch,
-                 lambda d: cubic(d / stretch, sharpness))
+    return _taps(
+        n_in, ratio, _span(n_out, start, stop), 2 * stretch, lambda d: cubic(d / stretch, sharpness)
+    )
 
 
 def area_taps(n_in: int, n_out: int) -> Taps:
     """Return the weights of area averaging: the share of each old pixel inside the new one."""
     half = n_in / n_out / 2
-    return _taps(n_in, 2 * half, _span(n_out, 0, None), half + 0.5,
-                 lambda d: np.clip(np.minimum(d + 0.5, half) - np.maximum(d - 0.5, -half), 0, 1))
+    return _taps(
+        n_in,
+        2 * half,
+        _span(n_out, 0, None),
+        half + 0.5,
+        lambda d: np.clip(np.minimum(d + 0.5, half) - np.maximum(d - 0.5, -half), 0, 1),
+    )
 
 
 def gaussian_taps(n: int, sigma: float) -> Taps:
     """Return the weights of a Gaussian blur (4 sigma to each side), `sigma` in pixels."""
-    return _taps(n, 1.0, np.arange(n), max(1.0, 4 * sigma),
-                 lambda d: np.exp(-0.5 * (d / max(sigma, 1e-3)) ** 2))
+    return _taps(
+        n,
+        1.0,
+        np.arange(n),
+        max(1.0, 4 * sigma),
+        lambda d: np.exp(-0.5 * (d / max(sigma, 1e-3)) ** 2),
+    )
 
 
 def _span(n_out: int, start: int, stop: int | None) -> Ints:
