@@ -13,6 +13,7 @@ from skimage.data import immunohistochemistry
 from napari_medrefine import MedRefineError, Overview, register
 from napari_medrefine.progress import Step, finish
 from napari_medrefine.registration.brute_force import least_difference_steps
+from napari_medrefine.registration.lens import Lens
 from napari_medrefine.registration.placement import similarity, transform
 from napari_medrefine.registration.spiral import spiral
 
@@ -132,6 +133,22 @@ def test_progress_is_reported_and_the_job_can_be_stopped(slide, overview):
     job = overview.register_steps(field, ratio=4)
     next(job)
     job.close()
+
+
+def test_lens_distortion_is_found_where_there_is_any_and_only_there(slide, overview):
+    field, matrix = photograph(slide)
+    assert overview.register(field, ratio=4).distortion is None
+    lens = Lens(SHAPE, 0.012)
+    grid = np.argwhere(np.ones(SHAPE)).astype(float)
+    at = lens.straighten(grid).T.reshape(2, *SHAPE)
+    bent = np.stack([ndimage.map_coordinates(field[..., c], at, order=1) for c in range(3)], -1)
+    place = overview.register(bent, ratio=4)
+    corners = np.array([[0, 0], [0, 719], [559, 0], [559, 719.0], [280, 360]])
+    apart = place.to_overview(corners) - transform(matrix, lens.straighten(corners))
+    assert place.accepted, place.reason
+    assert np.abs(apart).max() < 0.2
+    assert place.distortion is not None
+    assert np.abs(place.to_field(place.to_overview(corners)) - corners).max() < 1e-6
 
 
 @pytest.mark.parametrize(

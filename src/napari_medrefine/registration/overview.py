@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal
 
@@ -13,23 +14,34 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image, sha256_of
 from napari_medrefine.progress import Step, finish
 from napari_medrefine.registration.brute_force import brute_force_steps
+from napari_medrefine.registration.distortion import closest_affine, fit_distortion
+from napari_medrefine.registration.patches import IN_OVERVIEW, Blobs, votes_steps
 from napari_medrefine.registration.placement import Placement
 from napari_medrefine.registration.pyramid import Level, brightness, build_pyramid
 from napari_medrefine.registration.refine import Fit
 from napari_medrefine.registration.search import (
     CANDIDATES,
+    OCTAVE,
     Field,
     Window,
     refine_at,
+    rivals,
     search_steps,
 )
-from napari_medrefine.registration.verdict import at_level, block_level, gather, judge
+from napari_medrefine.registration.verdict import (
+    Evidence,
+    at_level,
+    block_level,
+    gather,
+    judge,
+)
 
 Ratio = float | tuple[float, float] | None
 Method = Literal["pyramid", "spiral"]
 
 TOLERANCE = 0.08  # by which a nominal ratio may be off
 UNKNOWN = (2.0, 40.0)  # ratios searched where it is unknown
+OVERWHELMING = 1e-6  # false alarms below which only a convincing rival casts doubt
 SMALLEST = 24  # overview pixels that a field's shorter side must cover
 
 
@@ -53,6 +65,11 @@ class Overview:
         self.levels: tuple[Level, ...] = build_pyramid(brightness(self.image))
         for level in self.levels:
             _ = level.features  # now, not when the first field waits for it
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """Blobs of the overview, found when first needed."""
+        return Blobs.of(self.levels[0].features, IN_OVERVIEW)
 
     @cached_property
     def sha256(self) -> str:
@@ -90,10 +107,55 @@ class Overview:
         if method == "spiral":
             return (yield from self._by_brute_force(image, small, window))
         fits = yield from search_steps(self.levels, small, window)
+        place = self._best_of(image, small, fits)
+        if not place.accepted and window.ratio[1] < OCTAVE * window.ratio[0]:
+            fits += yield from self._by_patches(small, window)
+            place = self._best_of(image, small, rivals(fits, small))
+        if not place.accepted:
+            return place
+        yield Step(0, 1, "looking for lens distortion")
+        return self._through_lenses(place, small)
+
+    def _best_of(self, image: Image, small: Field, fits: list[Fit]) -> Placement:
         if not fits:
             return self._nowhere(image, "pyramid")
-        second = fits[1].score if len(fits) > 1 else 0.0
-        return self._judged(image, small, fits[0], second, "pyramid")
+        place = self._judged(image, small, fits[0], 0.0, "pyramid")
+        if len(fits) == 1 or not place.accepted:
+            return place
+        # A rival counts if it convinces as well, or if the best one hardly does.
+        if place.false_alarms < OVERWHELMING and not self._evidence(small, fits[1]).convincing:
+            return place
+        return self._judged(image, small, fits[0], fits[1].score, "pyramid")
+
+    def _by_patches(self, small: Field, window: Window) -> Generator[Step, None, list[Fit]]:
+        """Look for the field by patches: dirt that hides every coarse view leaves some alone."""
+        ratio = float(np.sqrt(window.ratio[0] * window.ratio[1]))
+        factor = max(1, round(ratio))
+        found = yield from votes_steps(
+            self.blobs, small.features(factor), factor, ratio, window.angle
+        )
+        fits = []
+        for number, matrix in enumerate(found):
+            yield Step(number, len(found), "refining")
+            if window.allows(matrix):
+                rough = refine_at(self.levels[1], small, matrix)
+                fits.append(refine_at(self.levels[0], small, rough.matrix))
+        return fits
+
+    def _through_lenses(self, place: Placement, small: Field) -> Placement:
+        """Return `place` with the lens distortion that the photos show, if any."""
+        factor = max(1, round(place.ratio))
+        bent = fit_distortion(
+            self.levels[0],
+            small.features(factor),
+            factor,
+            place.matrix,
+            (place.field_shape, self.shape),
+        )
+        if bent is None:
+            return place
+        matrix = closest_affine(bent.distortion, place.field_shape)
+        return replace(place, matrix=matrix, score=bent.score, distortion=bent.distortion)
 
     def _by_brute_force(
         self, image: Image, small: Field, window: Window
@@ -107,6 +169,13 @@ class Overview:
             as_found = Fit(0.0, found.matrix)  # what the spiral found is no place of its own
         return self._judged(image, small, as_found, 0.0, "spiral", evidence_from=fit)
 
+    def _evidence(self, small: Field, fit: Fit) -> Evidence:
+        scale = float(np.sqrt(abs(np.linalg.det(fit.matrix[:2, :2]))))
+        level = self.levels[block_level(self.levels, min(small.shape) * scale)]
+        factor = max(1, round(level.factor / scale))
+        matrix = at_level(fit.matrix, level, factor)
+        return gather(level, small.features(factor), matrix, CANDIDATES)
+
     def _judged(
         self,
         image: Image,
@@ -116,13 +185,7 @@ class Overview:
         method: Method,
         evidence_from: Fit | None = None,
     ) -> Placement:
-        matrix = (evidence_from or fit).matrix
-        scale = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
-        level = self.levels[block_level(self.levels, min(small.shape) * scale)]
-        factor = max(1, round(level.factor / scale))
-        evidence = gather(
-            level, small.features(factor), at_level(matrix, level, factor), CANDIDATES
-        )
+        evidence = self._evidence(small, evidence_from or fit)
         draft = self._placement(image, fit.matrix, fit.score, method)
         accepted, reason = judge(evidence, fit.score, second, draft.overlap)
         return self._placement(

@@ -30,7 +30,7 @@ class Fit:
 
 
 @dataclass(frozen=True, eq=False)
-class _Points:
+class FieldPoints:
     """Points of the field, their features, and where their middle is."""
 
     at: npt.NDArray[np.float64]
@@ -39,7 +39,7 @@ class _Points:
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
+class Part:
     """The part of a level on which a field may come to lie, and its derivatives."""
 
     image: Floats
@@ -47,7 +47,8 @@ class _Part:
     first: npt.NDArray[np.int_]
 
     @classmethod
-    def around(cls, image: Floats, points: npt.NDArray[np.float64], start: Matrix) -> _Part:
+    def around(cls, image: Floats, points: npt.NDArray[np.float64], start: Matrix) -> Part:
+        """Cut the part of `image` around where `start` puts `points`."""
         there = points @ start[:2, :2].T + start[:2, 2]
         limit = np.array(image.shape)
         low = np.clip(np.floor(there.min(0)).astype(int) - MARGIN, 0, limit - 2)
@@ -76,12 +77,12 @@ def refine(level: Level, field: Floats, start: Matrix, steps: int = STEPS) -> Fi
     steps : int
         Gauss-Newton steps at most.
     """
-    points = _points(field)
-    part = _Part.around(level.features, points.at, start)
+    points = field_points(field)
+    part = Part.around(level.features, points.at, start)
     best, matrix = Fit(-1.0, start), start
     for _ in range(steps):
         there = points.at @ matrix[:2, :2].T + matrix[:2, 2]
-        inside = _inside(there - part.first, part.image.shape)
+        inside = inside_of(there - part.first, part.image.shape)
         if inside.mean() < LEAST_SHARE:
             break
         here, there = points.value[inside], there[inside]
@@ -103,19 +104,21 @@ def correlation(a: Floats, b: Floats) -> float:
     return float((a * b).sum()) / norm if norm > 0 else 0.0
 
 
-def _points(field: Floats) -> _Points:
+def field_points(field: Floats) -> FieldPoints:
+    """Return an even sample of the points of `field`."""
     step = max(1, int(np.ceil(np.sqrt(field.size / ENOUGH))))
     rows, cols = np.mgrid[0 : field.shape[0] : step, 0 : field.shape[1] : step]
     at = np.stack([rows.ravel(), cols.ravel()], 1).astype(np.float64)
-    return _Points(at, field[::step, ::step].ravel(), (np.array(field.shape) - 1) / 2)
+    return FieldPoints(at, field[::step, ::step].ravel(), (np.array(field.shape) - 1) / 2)
 
 
-def _inside(points: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def inside_of(points: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Return which points lie on an image of `shape`."""
     return np.asarray(((points >= 0) & (points <= np.array(shape) - 1)).all(axis=1))
 
 
 def _step(
-    part: _Part,
+    part: Part,
     here: Floats,
     seen: Floats,
     there: npt.NDArray[np.float64],

@@ -48,6 +48,16 @@ class Window:
     ratio: tuple[float, float]
     angle: tuple[float, float]
 
+    def allows(self, matrix: Matrix) -> bool:
+        """Return whether the ratio and angle of `matrix` are within the window, or nearly."""
+        turn = np.degrees(np.arctan2(matrix[0, 1], matrix[0, 0]))
+        off = abs((turn - sum(self.angle) / 2 + 180) % 360 - 180)
+        ratio = 1 / _scale(matrix)
+        return bool(
+            self.ratio[0] * 0.97 <= ratio <= self.ratio[1] * 1.03
+            and off <= (self.angle[1] - self.angle[0]) / 2 + 3
+        )
+
 
 class Field:
     """A field at any reduction, each computed once."""
@@ -94,7 +104,7 @@ def search_steps(
             refined.append(refine_at(levels[index], field, fit.matrix))
         fits = _distinct(refined, field, 4 * levels[index].factor)[: KEPT[index]]
         fits = [fit for fit in fits if _weight(fit, field) > 0.4 * _weight(fits[0], field)]
-    return _rivals(fits, field)
+    return rivals(fits, field)
 
 
 def _weight(fit: Fit, field: Field) -> float:
@@ -107,7 +117,7 @@ def _weight(fit: Fit, field: Field) -> float:
     return float(np.arctanh(np.clip(fit.score, -0.999, 0.999)) * np.sqrt(pixels))
 
 
-def _rivals(fits: list[Fit], field: Field) -> list[Fit]:
+def rivals(fits: list[Fit], field: Field) -> list[Fit]:
     """Return the best of `fits` and its rivals, their scores as they would be at its size."""
     if not fits:
         return []

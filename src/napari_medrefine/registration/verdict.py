@@ -49,6 +49,11 @@ class Evidence:
     false_alarms: float
     standard_error: float
 
+    @property
+    def convincing(self) -> bool:
+        """Whether chance would hardly make so many blocks agree."""
+        return self.usable >= FEWEST and self.false_alarms <= FALSE_ALARMS
+
 
 def gather(level: Level, field: Floats, matrix: Matrix, tests: int) -> Evidence:
     """Ask every block of the field where it fits best.
@@ -96,8 +101,9 @@ def judge(evidence: Evidence, score: float, second: float, overlap: float) -> tu
             f"Refused: another place fits about as well (scores {score:.2f} and {second:.2f})."
         )
     edge = f" {overlap:.0%} of the field lies on the overview." if overlap < 0.99 else ""
+    rival = f" (next best {second:.2f})" if second > 0 else ""
     sure = "Very sure" if evidence.false_alarms < 1e-8 and score > 0.5 else "Sure"
-    return True, f"{sure}: {agree}, and no other place comes near (next best {second:.2f}).{edge}"
+    return True, f"{sure}: {agree}, and at no other place{rival}.{edge}"
 
 
 def _blocks(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
