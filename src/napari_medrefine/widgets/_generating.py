@@ -14,6 +14,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image, sha256_of
 from napari_medrefine.progress import Step
 from napari_medrefine.widgets._geometry import Layer, part_place
+from napari_medrefine.widgets._jobs import import_apart
 from napari_medrefine.widgets._layers import KEY, about, pixel_um, pixels
 from napari_medrefine.widgets._placing import Made
 from napari_medrefine.widgets._regions import Region
@@ -93,9 +94,10 @@ def generate_steps(layer: Layer, region: Region, recipe: Recipe) -> Generator[St
 
 
 def _run(source: Image, recipe: Recipe) -> Generator[Step, None, Image]:
-    from napari_medrefine import superres  # with it comes torch: not before a network runs
-
     yield Step(0, 1, "Loading the network ...")
+    import_apart("napari_medrefine.superres.models")  # with it comes torch
+    from napari_medrefine import superres
+
     realism, strength = recipe.realism, recipe.strength
     if recipe.task == "magnify":
         return (

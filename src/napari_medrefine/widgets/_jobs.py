@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from magicgui.widgets import Container, ProgressBar, PushButton, TextEdit
@@ -35,6 +37,17 @@ def sentence_of(error: Exception) -> str:
         return "There is not enough memory for this; choose a smaller region or close other layers."
     detail = " ".join(str(error).split()) or "no details"
     return f"Something went wrong inside MedRefine ({type(error).__name__}: {detail[:300]})."
+
+
+def import_apart(module: str) -> None:
+    """Import `module` in a thread of its own, from a job, before the job uses it.
+
+    An extension that is built with pybind11 (torch is) remembers the Python state of the thread in
+    which the first of its kind was imported. Qt keeps its threads and Python forgets them after
+    every job: the second job in such a thread would crash (torch 2.5.0 does).
+    """
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(import_module, module).result()
 
 
 class _Worker(WorkerBase):

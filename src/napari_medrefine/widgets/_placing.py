@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from napari_medrefine import registration
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
 from napari_medrefine.registration import Placement
@@ -83,11 +84,9 @@ def register_steps(
     method: Literal["pyramid", "spiral"],
 ) -> Generator[Step | Found, None, None]:
     """Register every field on the overview; a field that cannot be is reported, not fatal."""
-    from napari_medrefine.registration import Overview  # with it comes SciPy: not before it is used
-
     total = PARTS * len(tasks)
     yield Step(0, total, f"Preparing '{overview.name}' ...")
-    prepared = Overview(np.asarray(pixels(overview)))
+    prepared = registration.Overview(np.asarray(pixels(overview)))
     for k, task in enumerate(tasks):
         name = task.layer.name
         yield Step(k * PARTS, total, f"Reading '{name}' ...")
