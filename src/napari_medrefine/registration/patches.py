@@ -166,7 +166,8 @@ def _similarity_of(here: Points, there: Points) -> Matrix:
     z = (here[:, 0] + 1j * here[:, 1])[:PAIRS]
     w = (there[:, 0] + 1j * there[:, 1])[:PAIRS]
     first, second = np.triu_indices(len(z), 1)
-    far = np.abs(z[second] - z[first]) > FAR
+    # Two blobs may have voted for one: that defines nothing, nor does any pair close together.
+    far = (np.abs(z[second] - z[first]) > FAR) & (np.abs(w[second] - w[first]) > FAR)
     first, second = first[far], second[far]
     if len(first) == 0:
         return _matrix(1, w[0] - z[0])

@@ -88,8 +88,8 @@ def judge(evidence: Evidence, score: float, second: float, overlap: float) -> tu
     """Return whether a placement is accepted, and why, in plain words."""
     if evidence.usable < FEWEST:
         return False, (
-            "Refused: too little of the field has texture and lies on the overview "
-            f"({evidence.usable} of {BLOCKS**2} parts)."
+            "Refused: no place convinces; at the likeliest one too little of the field has texture "
+            f"and lies on textured overview ({evidence.usable} of {BLOCKS**2} parts)."
         )
     agree = f"{evidence.agreeing} of {evidence.usable} parts of the field fit best just there"
     if evidence.false_alarms > FALSE_ALARMS:
