@@ -25,6 +25,7 @@ from napari_medrefine.superres.resample import Taps, cubic_taps
 
 Floats = npt.NDArray[np.float32]
 _TILE, _TILE_OUT = 512, 2048  # the most pixels a side of a tile has, before and after
+_LEAST = 128  # torch sums in another order on very small images: one bit of difference
 _CONSISTENCY_ROUNDS = 3
 _CUBIC_REACH = 2
 
@@ -211,7 +212,9 @@ class _Job:
             first, last = int(taps.index.min()), int(taps.index.max()) + 1
         halo, multiple = self.chain.halo, self.chain.multiple
         begin = max(0, (first // factor - halo) // multiple * multiple)
-        end = min(n_in, -(-(-(-last // factor) + halo) // multiple) * multiple)
+        begin = min(begin, max(0, (n_in - _LEAST) // multiple * multiple))
+        end = -(-(-(-last // factor) + halo) // multiple) * multiple
+        end = min(n_in, max(end, begin + _LEAST))
         return _Span(
             (begin, end), (first - begin * factor, last - begin * factor), taps, begin * factor
         )

@@ -1,0 +1,132 @@
+"""Tiles join to exactly the whole, and nothing moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_medrefine.progress import Step, finish
+from napari_medrefine.superres.cards import Task
+from napari_medrefine.superres.generator import Trunk, UNet
+from napari_medrefine.superres.inference import Chain, choose_heads, run_steps
+from napari_medrefine.superres.models import model_for
+
+
+def noisy(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(0.2, 0.9, shape).astype(np.float32)
+
+
+def strong(generator: Trunk | UNet) -> Trunk | UNet:
+    """Make what the generator adds large, so that a wrong halo cannot hide."""
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.mul_(1.5)
+    return generator.eval().requires_grad_(requires_grad=False)
+
+
+@pytest.fixture(scope="module")
+def trunk() -> Trunk:
+    torch.manual_seed(1)
+    return strong(Trunk(16, 2))
+
+
+@pytest.fixture(scope="module")
+def unet() -> UNet:
+    torch.manual_seed(2)
+    return strong(UNet(16))
+
+
+def ran(image: np.ndarray, shape: tuple[int, int], chain: Chain, tile: int) -> np.ndarray:
+    return finish(run_steps(image, shape, chain, tile=tile))
+
+
+@pytest.mark.parametrize("tile", [16, 33, 90])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_trunk_tiles_equal_the_whole(trunk: Trunk, tile: int, scale: int) -> None:
+    image = noisy((161, 194, 3))
+    shape = (161 * scale, 194 * scale)
+    whole = ran(image, shape, Chain(trunk, (scale,)), 10_000)
+    assert np.abs(whole - np.repeat(np.repeat(image, scale, 0), scale, 1)).max() > 0.05
+    np.testing.assert_array_equal(ran(image, shape, Chain(trunk, (scale,)), tile), whole)
+
+
+@pytest.mark.parametrize("tile", [40, 72, 130])
+def test_unet_tiles_equal_the_whole(unet: UNet, tile: int) -> None:
+    image = noisy((231, 305, 3))
+    whole = ran(image, (231, 305), Chain(unet, (1,)), 10_000)
+    assert np.abs(whole - image).max() > 0.02
+    # On very small images torch may sum in another order: the last bit of float32.
+    tiled = ran(image, (231, 305), Chain(unet, (1,)), tile)
+    np.testing.assert_allclose(tiled, whole, rtol=0, atol=5e-7)
+
+
+@pytest.mark.parametrize("tile", [24, 100, 256])
+@pytest.mark.parametrize("task", ["magnify", "sharpen"])
+def test_shipped_weights_join_bit_by_bit(task: Task, tile: int) -> None:
+    generator = model_for(task, 0.5).generator
+    image = noisy((150, 261, 3))
+    head = max(generator.scales)
+    shape = (150 * head, 261 * head)
+    whole = ran(image, shape, Chain(generator, (head,)), 10_000)
+    np.testing.assert_array_equal(ran(image, shape, Chain(generator, (head,)), tile), whole)
+
+
+@pytest.mark.parametrize("scale", [2.5, 5.0])
+@pytest.mark.parametrize("consistency", [False, True])
+def test_several_passes_and_reduction_join_too(
+    trunk: Trunk, scale: float, *, consistency: bool
+) -> None:
+    image = noisy((143, 187, 4))
+    shape = (round(143 * scale), round(187 * scale))
+    chain = Chain(trunk, choose_heads(trunk.scales, scale), consistency=consistency)
+    whole = ran(image, shape, chain, 10_000)
+    np.testing.assert_array_equal(ran(image, shape, chain, 41), whole)
+
+
+def test_reduction_without_network_joins() -> None:
+    image = noisy((90, 70))
+    whole = ran(image, (31, 22), Chain(None, ()), 10_000)
+    np.testing.assert_array_equal(ran(image, (31, 22), Chain(None, ()), 9), whole)
+
+
+def test_too_small_a_halo_would_be_noticed(trunk: Trunk) -> None:
+    image = noisy((261, 294, 3))
+    whole = ran(image, (522, 588), Chain(trunk, (2,)), 10_000)
+    short = strong(Trunk(16, 2))
+    short.load_state_dict(trunk.state_dict())
+    short.halo = trunk.halo - 2
+    assert not np.array_equal(ran(image, (522, 588), Chain(short, (2,)), 128), whole)
+
+
+def test_network_only_sees_tiles(trunk: Trunk, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    plain = Trunk.residual
+    monkeypatch.setattr(
+        Trunk, "residual", lambda self, x, s: (seen.append(x.shape[-2:]), plain(self, x, s))[1]
+    )
+    ran(noisy((200, 300, 3)), (400, 600), Chain(trunk, (2,)), 32)
+    assert max(max(size) for size in seen) <= 128
+
+
+def test_steps_count_the_tiles(trunk: Trunk) -> None:
+    steps: list[Step] = []
+    finish(run_steps(noisy((40, 40)), (80, 80), Chain(trunk, (2,)), tile=20), steps.append)
+    assert [step.done for step in steps] == [0, 1, 2, 3, 4]
+    assert {step.total for step in steps} == {4}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "heads"),
+    [(1.0, ()), (1.1, (2,)), (2, (2,)), (2.5, (3,)), (4, (4,)), (5, (3, 2)), (8, (4, 2)),
+     (10, (4, 3)), (16, (4, 4)), (17, (3, 3, 2)), (64, (4, 4, 4))],
+)  # fmt: skip
+def test_least_enlargement_is_chosen(ratio: float, heads: tuple[int, ...]) -> None:
+    assert choose_heads((2, 3, 4), ratio) == heads
+
+
+def test_sharpening_network_enlarges_after_interpolation(unet: UNet) -> None:
+    image = noisy((33, 50, 3))
+    chain = Chain(unet, choose_heads(unet.scales, 2.5))
+    whole = ran(image, (82, 125), chain, 10_000)
+    np.testing.assert_allclose(ran(image, (82, 125), chain, 8), whole, rtol=0, atol=2e-6)
