@@ -23,10 +23,14 @@ LEAST_SHARE = 0.2  # of the field's points that must lie on the overview
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A candidate place: `matrix` takes points of the reduced field to the level's."""
+    """A candidate place: `matrix` takes points of the reduced field to the level's.
+
+    `share` of the field lies on the overview there; the `score` rests on it alone.
+    """
 
     score: float
     matrix: Matrix
+    share: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +93,7 @@ def refine(level: Level, field: Floats, start: Matrix, steps: int = STEPS) -> Fi
         seen = part.sample(part.image, there)
         score = correlation(here, seen)
         if score > best.score:
-            best = Fit(score, matrix)
+            best = Fit(score, matrix, float(inside.mean()))
         step, moved = _step(part, here, seen, there, matrix @ [*points.middle, 1.0])
         matrix = step @ matrix
         if moved < CONVERGED:

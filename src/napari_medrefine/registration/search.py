@@ -10,7 +10,7 @@ not always the right one and a 2x2 descent cannot recover from a wrong start.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -110,23 +110,27 @@ def search_steps(
 def _weight(fit: Fit, field: Field) -> float:
     """Return how much a score says: Fisher's z over the pixels of the overview it rests on.
 
-    A field thought small enough fits somewhere by chance, so scores of different sizes are not
-    to be compared as they are.
+    A field thought small enough, or mostly off the overview, fits somewhere by chance, so scores
+    of different sizes are not to be compared as they are.
     """
-    pixels = field.shape[0] * field.shape[1] * _scale(fit.matrix) ** 2
-    return float(np.arctanh(np.clip(fit.score, -0.999, 0.999)) * np.sqrt(pixels))
+    return float(np.arctanh(np.clip(fit.score, -0.999, 0.999)) * _side(fit, field))
+
+
+def _side(fit: Fit, field: Field) -> float:
+    """Return the side of a square as large as the part of the overview that the field covers."""
+    return float(np.sqrt(field.shape[0] * field.shape[1] * fit.share) * _scale(fit.matrix))
 
 
 def rivals(fits: list[Fit], field: Field) -> list[Fit]:
     """Return the best of `fits` and its rivals, their scores as they would be at its size."""
     if not fits:
         return []
-    side = np.sqrt(field.shape[0] * field.shape[1]) * _scale(fits[0].matrix)
     apart = RIVAL * min(field.shape) * _scale(fits[0].matrix)
     best, *others = _distinct(fits, field, apart)
+    side = _side(best, field)
     return [
         best,
-        *(Fit(float(np.tanh(_weight(fit, field) / side)), fit.matrix) for fit in others),
+        *(replace(fit, score=float(np.tanh(_weight(fit, field) / side))) for fit in others),
     ]
 
 
@@ -136,7 +140,7 @@ def refine_at(level: Level, field: Field, matrix: Matrix) -> Fit:
     down, up = reduction(level.factor), np.linalg.inv(reduction(level.factor))
     small = reduction(factor)
     fit = refine(level, field.features(factor), down @ matrix @ np.linalg.inv(small))
-    return Fit(fit.score, up @ fit.matrix @ small)
+    return Fit(fit.score, up @ fit.matrix @ small, fit.share)
 
 
 def _octaves(window: Window) -> Iterator[Window]:
