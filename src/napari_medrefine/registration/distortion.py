@@ -12,19 +12,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_medrefine.registration.lens import Lens
 from napari_medrefine.registration.placement import Distortion, inverse, transform
-from napari_medrefine.registration.pyramid import Floats, Level, Matrix, reduction
-from napari_medrefine.registration.refine import (
-    FieldPoints,
-    Part,
-    correlation,
-    field_points,
-    inside_of,
+from napari_medrefine.registration.pyramid import (
+    Floats,
+    Level,
+    Matrix,
+    Patch,
+    between,
+    reduction,
 )
+from napari_medrefine.registration.refine import correlation, part_around
 
 STEPS = 8
+ENOUGH = 60_000  # points looked at
+SETTLED = 2e-5  # correlation that a step must gain to be followed by another
 USUAL = 0.005  # strength that a microscope's lens may well have: the width of the prior
 LARGEST = 0.03  # strength beyond which the fit has gone astray
 CORRELATED = 12.0  # pixels that share one piece of information
@@ -59,17 +63,20 @@ def fit_distortion(
     shapes : tuple
         Shape of the field and of the overview, in their own pixels.
     """
-    points = field_points(field)
-    points = replace(points, at=transform(inverse(reduction(factor)), points.at))
-    part = Part.around(level.features, points.at, matrix)
+    points = _points(field, factor)
+    start_matrix = between(matrix, level.factor, factor)
+    seen = _Seen(part_around(level, field.shape, start_matrix), level.factor)
     model = Distortion(matrix, Lens(shapes[0], 0.0), Lens(shapes[1], 0.0))
-    start, _, _ = _look(part, points, model)
+    start, _, _ = _look(seen, points, model)
     best = Bent(model, start)
-    for _ in range(STEPS):
-        score, inside, there = _look(part, points, model)
+    for step in range(STEPS):
+        score, inside, there = _look(seen, points, model)
+        gained = score - best.score
         if score > best.score:
             best = Bent(model, score)
-        model = _better(part, points, model, inside, there)
+        if step and gained < SETTLED:
+            break
+        model = _better(seen, points, model, inside, there)
         if max(abs(model.field.strength), abs(model.overview.strength)) > LARGEST:
             return None
     pieces = min(points.at.shape[0], field.size / CORRELATED)
@@ -88,19 +95,63 @@ def closest_affine(distortion: Distortion, shape: tuple[int, int]) -> Matrix:
     return matrix
 
 
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """Points of the field, ``(N, 2)`` in its own pixels, and its features there."""
+
+    at: npt.NDArray[np.float64]
+    value: Floats
+
+
+def _points(field: Floats, factor: int) -> _Points:
+    """Return an even sample of the points of a field reduced by `factor`."""
+    step = max(1, int(np.ceil(np.sqrt(field.size / ENOUGH))))
+    rows, cols = np.mgrid[0 : field.shape[0] : step, 0 : field.shape[1] : step]
+    small = np.stack([rows.ravel(), cols.ravel()], 1).astype(np.float64)
+    return _Points(transform(inverse(reduction(factor)), small), field[::step, ::step].ravel())
+
+
+class _Seen:
+    """The part of the overview that the field covers, at points given in overview pixels."""
+
+    def __init__(self, part: Patch, factor: int) -> None:
+        self._part, self._down = part, reduction(factor)
+        self._slopes = [slope / np.float32(factor) for slope in np.gradient(part.image)]
+
+    def inside(self, there: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Return which points lie on the part."""
+        at = self._at(there)
+        return ((at >= 0) & (at <= np.array(self._part.image.shape) - 1)).all(axis=1)
+
+    def value(self, there: npt.NDArray[np.float64]) -> Floats:
+        """Return the features at points."""
+        return self._sample(self._part.image, there)
+
+    def slopes(self, there: npt.NDArray[np.float64]) -> list[Floats]:
+        """Return how they change, by row and by column."""
+        return [self._sample(slope, there) for slope in self._slopes]
+
+    def _at(self, there: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return transform(self._down, there) - self._part.first
+
+    def _sample(self, image: Floats, there: npt.NDArray[np.float64]) -> Floats:
+        at = self._at(there).T
+        return np.asarray(ndimage.map_coordinates(image, at, order=1), np.float32)
+
+
 def _look(
-    part: Part, points: FieldPoints, model: Distortion
+    seen: _Seen, points: _Points, model: Distortion
 ) -> tuple[float, npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
     """Return the correlation under `model`, which points are on the overview, and where all lie."""
     there = model.to_overview(points.at)
-    inside = inside_of(there - part.first, part.image.shape)
-    score = correlation(points.value[inside], part.sample(part.image, there[inside]))
+    inside = seen.inside(there)
+    score = correlation(points.value[inside], seen.value(there[inside]))
     return score, inside, there
 
 
 def _better(
-    part: Part,
-    points: FieldPoints,
+    seen: _Seen,
+    points: _Points,
     model: Distortion,
     inside: npt.NDArray[np.bool_],
     there: npt.NDArray[np.float64],
@@ -114,14 +165,14 @@ def _better(
     by_field = -from_field @ model.core[:2, :2].T
     by_overview = there - model.overview.center
     by_overview *= (np.hypot(*by_overview.T) / model.overview.radius)[:, None] ** 2
-    d_row, d_col = (part.sample(gradient, there) for gradient in part.gradients)
+    d_row, d_col = seen.slopes(there)
     ways = [by_field, by_overview]
     jacobian = np.stack(
         [d_row, d_col, d_row * r + d_col * c, d_row * c - d_col * r]
         + [d_row * way[:, 0] + d_col * way[:, 1] for way in ways],
         1,
     )
-    x = _solve(jacobian, value, part.sample(part.image, there), model)
+    x = _solve(jacobian, value, seen.value(there), model)
     linear = np.array([[1 + x[2], x[3]], [-x[3], 1 + x[2]]])
     step = np.eye(3)
     step[:2, :2] = linear

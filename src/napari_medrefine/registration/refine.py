@@ -1,7 +1,8 @@
 """Sub-pixel refinement: Gauss-Newton on a similarity, with gain, bias and robust weights.
 
-Source: Lucas & Kanade 1981 in the form of Baker & Matthews 2004; the weights are Cauchy's, so that
-dirt, which is on one of the photos only, pulls little.
+Source: Lucas & Kanade 1981, in the inverse compositional form of Baker & Matthews 2004: the
+derivatives are those of the field, whose noise its reduction has averaged out, and are taken once.
+The weights are Cauchy's, so that dirt, which is on one of the photos only, pulls little.
 """
 
 from __future__ import annotations
@@ -12,93 +13,126 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_medrefine.registration.pyramid import Floats, Level, Matrix
+from napari_medrefine.registration.pyramid import Floats, Level, Matrix, Patch
 
-ENOUGH = 60_000  # points looked at; more cost time and gain nothing measurable
+ENOUGH = 110_000  # points looked at; more cost time and gain nothing measurable
 STEPS = 12
 CONVERGED = 0.004  # pixels that nothing moves by any more
-MARGIN = 12  # pixels around the field that refinement may reach
+MARGIN = 8  # pixels around the field that refinement may reach
 LEAST_SHARE = 0.2  # of the field's points that must lie on the overview
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A candidate place: `matrix` takes points of the reduced field to the level's.
+    """A candidate place: `matrix` takes points of the field to the overview.
 
-    `share` of the field lies on the overview there; the `score` rests on it alone.
+    `share` of the field lies on the overview there; the `score` rests on it alone. `final` tells
+    whether it was refined down to the finest level. `spread` is the
+    covariance of (row, col, log ratio, angle) about the field's middle, in overview pixels and
+    radians, as if neighbouring pixels were independent.
     """
 
     score: float
     matrix: Matrix
     share: float = 1.0
+    spread: Matrix | None = None
+    final: bool = True
 
 
 @dataclass(frozen=True, eq=False)
-class FieldPoints:
-    """Points of the field, their features, and where their middle is."""
+class Template:
+    """An even sample of a reduced field: where, what, and how it changes there.
+
+    Attributes
+    ----------
+    at : ndarray
+        ``(2, N)`` rows and columns in the reduced field.
+    value : ndarray
+        ``(N,)`` features.
+    change : ndarray
+        ``(4, N)`` derivatives by row, column, log size and angle about `middle`.
+    middle : ndarray
+        (row, col).
+    """
 
     at: npt.NDArray[np.float64]
     value: Floats
+    change: Floats
     middle: npt.NDArray[np.float64]
 
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """The part of a level on which a field may come to lie, and its derivatives."""
-
-    image: Floats
-    gradients: list[Floats]
-    first: npt.NDArray[np.int_]
-
     @classmethod
-    def around(cls, image: Floats, points: npt.NDArray[np.float64], start: Matrix) -> Part:
-        """Cut the part of `image` around where `start` puts `points`."""
-        there = points @ start[:2, :2].T + start[:2, 2]
-        limit = np.array(image.shape)
-        low = np.clip(np.floor(there.min(0)).astype(int) - MARGIN, 0, limit - 2)
-        high = np.clip(np.ceil(there.max(0)).astype(int) + MARGIN, low + 2, limit)
-        part = image[low[0] : high[0], low[1] : high[1]]
-        return cls(part, list(np.gradient(part)), low)
-
-    def sample(self, image: Floats, there: npt.NDArray[np.float64]) -> Floats:
-        """Return `image` (the part, or a derivative) at points of the level."""
-        return np.asarray(
-            ndimage.map_coordinates(image, (there - self.first).T, order=1), np.float32
-        )
+    def of(cls, field: Floats) -> Template:
+        """Sample `field`."""
+        step = max(1, int(np.ceil(np.sqrt(field.size / ENOUGH))))
+        rows, cols = np.mgrid[0 : field.shape[0] : step, 0 : field.shape[1] : step]
+        middle = (np.array(field.shape) - 1) / 2
+        d_row, d_col = (d[::step, ::step].ravel() for d in np.gradient(field))
+        r, c = (rows - middle[0]).ravel(), (cols - middle[1]).ravel()
+        change = np.stack([d_row, d_col, d_row * r + d_col * c, d_row * c - d_col * r])
+        at = np.stack([rows.ravel(), cols.ravel()]).astype(np.float64)
+        return cls(at, field[::step, ::step].ravel(), change.astype(np.float32), middle)
 
 
-def refine(level: Level, field: Floats, start: Matrix, steps: int = STEPS) -> Fit:
+def part_around(level: Level, field_shape: tuple[int, ...], matrix: Matrix) -> Patch:
+    """Return the part of `level` on which a reduced field of this shape may come to lie."""
+    height, width = field_shape
+    corners = np.array([[0, 0, height, height], [0, width, 0, width]], np.float64)
+    there = matrix[:2, :2] @ corners + matrix[:2, 2:]
+    low = np.floor(there.min(1)).astype(int) - MARGIN
+    high = np.ceil(there.max(1)).astype(int) + MARGIN
+    return level.patch(low, high)
+
+
+def refine(part: Patch, field: Floats, start: Matrix, steps: int = STEPS) -> Fit:
     """Return the best similarity near `start` and its normalised cross-correlation.
 
     Parameters
     ----------
-    level : Level
-        The overview at about the field's pixel size.
+    part : Patch
+        Features of the overview at about the field's pixel size, around where `start` puts it.
     field : ndarray
         ``(h, w)`` features of the field.
     start : ndarray
-        3x3, points of `field` to points of `level`; right to about two pixels.
+        3x3, points of `field` to points of the level; right to about two pixels.
     steps : int
         Gauss-Newton steps at most.
+
+    Returns
+    -------
+    Fit
+        Between the reduced field and the level.
     """
-    points = field_points(field)
-    part = Part.around(level.features, points.at, start)
+    template = Template.of(field)
     best, matrix = Fit(-1.0, start), start
     for _ in range(steps):
-        there = points.at @ matrix[:2, :2].T + matrix[:2, 2]
-        inside = inside_of(there - part.first, part.image.shape)
-        if inside.mean() < LEAST_SHARE:
+        inside, seen = look(part, template.at, matrix)
+        share = float(inside.mean())
+        if share < LEAST_SHARE:
             break
-        here, there = points.value[inside], there[inside]
-        seen = part.sample(part.image, there)
-        score = correlation(here, seen)
+        whole = share == 1.0
+        value = template.value if whole else template.value[inside]
+        change = template.change if whole else template.change[:, inside]
+        seen = seen if whole else seen[inside]
+        score = correlation(value, seen)
+        x, spread = _step(change, value, seen)
         if score > best.score:
-            best = Fit(score, matrix, float(inside.mean()))
-        step, moved = _step(part, here, seen, there, matrix @ [*points.middle, 1.0])
-        matrix = step @ matrix
-        if moved < CONVERGED:
+            best = Fit(score, matrix, share, spread)
+        matrix = matrix @ _undo(x, template.middle)
+        reach = float(np.hypot(*template.middle))
+        if max(np.abs(x[:2]).max(), np.abs(x[2:]).max() * reach) < CONVERGED:
             break
     return best
+
+
+def look(
+    part: Patch, at: npt.NDArray[np.float64], matrix: Matrix
+) -> tuple[npt.NDArray[np.bool_], Floats]:
+    """Return which of the points ``(2, N)`` lie on the part, and what is there."""
+    there = matrix[:2, :2] @ at + (matrix[:2, 2] - part.first)[:, None]
+    limit = np.array(part.image.shape)[:, None] - 1
+    inside = ((there >= 0) & (there <= limit)).all(axis=0)
+    seen = ndimage.map_coordinates(part.image, there, order=1, mode="nearest")
+    return inside, np.asarray(seen, np.float32)
 
 
 def correlation(a: Floats, b: Floats) -> float:
@@ -108,41 +142,27 @@ def correlation(a: Floats, b: Floats) -> float:
     return float((a * b).sum()) / norm if norm > 0 else 0.0
 
 
-def field_points(field: Floats) -> FieldPoints:
-    """Return an even sample of the points of `field`."""
-    step = max(1, int(np.ceil(np.sqrt(field.size / ENOUGH))))
-    rows, cols = np.mgrid[0 : field.shape[0] : step, 0 : field.shape[1] : step]
-    at = np.stack([rows.ravel(), cols.ravel()], 1).astype(np.float64)
-    return FieldPoints(at, field[::step, ::step].ravel(), (np.array(field.shape) - 1) / 2)
-
-
-def inside_of(points: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """Return which points lie on an image of `shape`."""
-    return np.asarray(((points >= 0) & (points <= np.array(shape) - 1)).all(axis=1))
-
-
 def _step(
-    part: Part,
-    here: Floats,
-    seen: Floats,
-    there: npt.NDArray[np.float64],
-    middle: npt.NDArray[np.float64],
-) -> tuple[Matrix, float]:
-    """Return the 3x3 to apply on the overview's side, and how far it moves any point."""
-    d_row, d_col = (part.sample(gradient, there) for gradient in part.gradients)
-    r, c = (there - middle[:2]).T
-    jacobian = np.stack([d_row, d_col, d_row * r + d_col * c, d_row * c - d_col * r], 1)
-    jacobian -= jacobian.mean(0)
-    a, b = here - here.mean(), seen - seen.mean()
-    error = a * (float(np.std(b)) / max(float(np.std(a)), 1e-9)) - b
-    spread = 2 * float(np.median(np.abs(error))) + 1e-9
-    weighted = jacobian / (1 + (error / spread) ** 2)[:, None]
-    normal = weighted.T @ jacobian
+    change: Floats, value: Floats, seen: Floats
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return by how much the field would have to move to look like `seen`, and the covariance."""
+    a, b = value - value.mean(), seen - seen.mean()
+    error = b * np.float32(np.std(a) / max(float(np.std(b)), 1e-9)) - a
+    spread = 2 * float(np.median(np.abs(error[::3]))) + 1e-9
+    weight = 1 / (1 + (error / np.float32(spread)) ** 2)
+    change = change - change.mean(1, keepdims=True)
+    weighted = change * weight
+    normal = (weighted @ change.T).astype(np.float64)
     normal += np.diag(1e-6 * np.diag(normal) + 1e-12)
-    x = np.linalg.solve(normal, weighted.T @ error)
+    inverse = np.linalg.inv(normal)
+    noise = float((weight * error * error).sum() / weight.sum())
+    return inverse @ (weighted @ error), inverse * noise
+
+
+def _undo(x: npt.NDArray[np.float64], middle: npt.NDArray[np.float64]) -> Matrix:
+    """Return the inverse of moving, sizing and turning about `middle` by `x`."""
     linear = np.array([[1 + x[2], x[3]], [-x[3], 1 + x[2]]])
     step = np.eye(3)
     step[:2, :2] = linear
-    step[:2, 2] = middle[:2] - linear @ middle[:2] + x[:2]
-    moved = max(np.abs(x[:2]).max(), np.abs(x[2:]).max() * np.hypot(r, c).max())
-    return step, float(moved)
+    step[:2, 2] = middle - linear @ middle + x[:2]
+    return np.asarray(np.linalg.inv(step))

@@ -11,14 +11,17 @@ Desolneux, Moisan & Morel 2000). The gap to the second-best distinct place must 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage, stats
-from skimage.feature import match_template
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy import fft, stats
 
-from napari_medrefine.registration.pyramid import Floats, Level, Matrix, reduction
+from napari_medrefine.registration.pyramid import Floats, Level, Matrix
+from napari_medrefine.registration.refine import look, part_around
+
+T = TypeVar("T", bound=np.generic)
 
 BLOCKS = 4  # on a side
 REACH = 6  # pixels that a block is moved, each way
@@ -67,21 +70,37 @@ def gather(level: Level, field: Floats, matrix: Matrix, tests: int) -> Evidence:
     matrix : ndarray
         3x3, points of `field` to points of `level`.
     tests : int
-        How many distinct placements the search compared at this stage.
+        How many distinct placements the search compared.
     """
-    offsets = [
-        offset
-        for rows, cols in _blocks(field.shape)
-        if (offset := _offset(level, field, matrix, rows, cols)) is not None
-    ]
-    near = [offset for offset in offsets if np.hypot(*offset) <= AGREES]
+    offsets = block_offsets(level, field, matrix)
+    near = offsets[np.hypot(*offsets.T) <= AGREES]
     rate = _positions_that_agree() / (2 * REACH + 1) ** 2
-    chance = float(stats.binom.sf(len(near) - 1, len(offsets), rate)) if offsets else 1.0
+    chance = float(stats.binom.sf(len(near) - 1, len(offsets), rate)) if len(offsets) else 1.0
     error = float("nan")
     if len(near) >= FEWEST:
         scatter = float(np.sqrt(np.mean(np.sum(np.square(near), axis=1))))
         error = scatter / np.sqrt(len(near)) * level.factor
     return Evidence(len(offsets), len(near), min(1.0, chance * tests), error)
+
+
+def block_offsets(level: Level, field: Floats, matrix: Matrix) -> npt.NDArray[np.float64]:
+    """Return how far each usable block of the field would rather be, ``(N, 2)`` (row, col)."""
+    side = np.array(field.shape) // BLOCKS
+    if side.min() < 2 * REACH:
+        return np.empty((0, 2))
+    around, inside = _around(level, field.shape, matrix)
+    blocks = _cut(field, side, 0)
+    windows, known = _cut(around, side, REACH), _cut(inside, side, REACH)
+    usable = (
+        (np.mean(blocks * blocks, axis=(1, 2)) >= TEXTURE)
+        & (known.mean(axis=(1, 2)) >= 0.98)
+        & (windows.std(axis=(1, 2)) >= 1e-3)
+    )
+    if not usable.any():
+        return np.empty((0, 2))
+    score = _correlations(windows[usable], blocks[usable])
+    peaks = [np.array(np.unravel_index(int(np.argmax(s)), s.shape)) for s in score]
+    return np.array([_sub_pixel(s, peak) - REACH for s, peak in zip(score, peaks, strict=True)])
 
 
 def judge(evidence: Evidence, score: float, second: float, overlap: float) -> tuple[bool, str]:
@@ -106,31 +125,45 @@ def judge(evidence: Evidence, score: float, second: float, overlap: float) -> tu
     return True, f"{sure}: {agree}, and at no other place{rival}.{edge}"
 
 
-def _blocks(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    edges = [np.linspace(0, n, BLOCKS + 1).astype(int) for n in shape]
-    parts = [[slice(a, b) for a, b in pairwise(e)] for e in edges]
-    return [(rows, cols) for rows in parts[0] for cols in parts[1]]
+def _around(
+    level: Level, shape: tuple[int, ...], matrix: Matrix
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return the overview on the field's own grid and `REACH` beyond, and where there is any."""
+    grown = matrix.copy()
+    grown[:2, 2] -= matrix[:2, :2] @ [REACH, REACH]
+    large = (shape[0] + 2 * REACH, shape[1] + 2 * REACH)
+    part = part_around(level, large, grown)
+    inside, seen = look(part, np.indices(large, np.float64).reshape(2, -1), grown)
+    return seen.reshape(large), inside.reshape(large)
 
 
-def _offset(
-    level: Level, field: Floats, matrix: Matrix, rows: slice, cols: slice
-) -> npt.NDArray[np.float64] | None:
-    """Return how far a block would rather be, (row, col); None if it cannot tell."""
-    block = field[rows, cols]
-    if min(block.shape) < 2 * REACH or float(np.mean(block * block)) < TEXTURE:
-        return None
-    r, c = np.mgrid[rows.start - REACH : rows.stop + REACH, cols.start - REACH : cols.stop + REACH]
-    at = np.stack([r, c]).reshape(2, -1)
-    there = matrix[:2, :2] @ at + matrix[:2, 2:]
-    limit = np.array(level.features.shape)[:, None] - 1
-    if ((there >= 0) & (there <= limit)).all(axis=0).mean() < 0.98:
-        return None
-    around = ndimage.map_coordinates(level.features, there, order=1).reshape(r.shape)
-    if float(np.std(around)) < 1e-3:
-        return None
-    score = match_template(around, block)
-    peak = np.array(np.unravel_index(int(np.argmax(score)), score.shape))
-    return _sub_pixel(score, peak) - REACH
+def _cut(image: npt.NDArray[T], side: npt.NDArray[np.int_], margin: int) -> npt.NDArray[T]:
+    """Return the blocks of an image that is `margin` larger than the field on every side."""
+    height, width = (int(n) + 2 * margin for n in side)
+    windows = sliding_window_view(image, (height, width))
+    rows, cols = (np.arange(BLOCKS) * int(n) for n in side)
+    return windows[rows[:, None], cols].reshape(-1, height, width)
+
+
+def _correlations(windows: Floats, blocks: Floats) -> Floats:
+    """Return the normalised cross-correlation of each block at every place in its window."""
+    blocks = blocks - blocks.mean(axis=(1, 2), keepdims=True)
+    size = [fft.next_fast_len(n, True) for n in windows.shape[1:]]
+    places = 2 * REACH + 1
+    spectrum = fft.rfft2(windows, size) * np.conj(fft.rfft2(blocks, size))
+    product = fft.irfft2(spectrum, size)[:, :places, :places]
+    count = blocks[0].size
+    total, squares = (_sums(values, blocks.shape[1:]) for values in (windows, windows * windows))
+    energy = np.maximum(squares - total * total / count, 1e-6 * count)
+    own = np.sum(blocks * blocks, axis=(1, 2), keepdims=True)
+    return np.asarray(product / np.sqrt(energy * own), np.float32)
+
+
+def _sums(values: Floats, side: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Return the sums over every box of `side`, by cumulative sums (Crow 1984)."""
+    table = np.pad(values.astype(np.float64), ((0, 0), (1, 0), (1, 0))).cumsum(1).cumsum(2)
+    h, w = side
+    return table[:, h:, w:] - table[:, :-h, w:] - table[:, h:, :-w] + table[:, :-h, :-w]
 
 
 def _sub_pixel(score: Floats, peak: npt.NDArray[np.int_]) -> npt.NDArray[np.float64]:
@@ -154,8 +187,3 @@ def block_level(levels: tuple[Level, ...], field_side: float) -> int:
     """Return the level at which the field's shorter side is 200 pixels or a little more."""
     fitting = [i for i, level in enumerate(levels) if field_side / level.factor >= 200]
     return fitting[-1] if fitting else 0
-
-
-def at_level(matrix: Matrix, level: Level, factor: int) -> Matrix:
-    """Return `matrix` between the overview's `level` and the field reduced by `factor`."""
-    return reduction(level.factor) @ matrix @ np.linalg.inv(reduction(factor))

@@ -1,0 +1,313 @@
+"""Where one field lies: cheap ways first, others where these do not convince."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from napari_medrefine.images import Image, sha256_of
+from napari_medrefine.progress import Step
+from napari_medrefine.registration.brute_force import Spotted
+from napari_medrefine.registration.coarse import CANDIDATES
+from napari_medrefine.registration.distortion import closest_affine, fit_distortion
+from napari_medrefine.registration.field import Field
+from napari_medrefine.registration.keypoints import (
+    IN_FIELD,
+    Keypoints,
+    Voted,
+    turned_votes_steps,
+    upright_votes,
+)
+from napari_medrefine.registration.placement import Placement
+from napari_medrefine.registration.pyramid import Level, Matrix, between, reduction
+from napari_medrefine.registration.refine import Fit
+from napari_medrefine.registration.search import (
+    Trace,
+    Visit,
+    finest_level,
+    refine_at,
+    rivals,
+    search_steps,
+    weight,
+)
+from napari_medrefine.registration.uncertainty import standard_error
+from napari_medrefine.registration.verdict import (
+    Evidence,
+    block_level,
+    gather,
+    judge,
+)
+from napari_medrefine.registration.window import Window, scale_of
+
+OVERWHELMING = 1e-6  # false alarms below which only a convincing rival casts doubt
+REFINED = 8  # places voted for that are refined
+STEP = 1.25  # between two ratios that keypoints are compared at
+CLOSE = 0.5  # share of the best one's weight above which a rival is looked at closely
+LEAST = 40  # pixels of a reduced field's shorter side that keypoints need
+
+Fits = Generator[Step, None, list[Fit]]
+
+
+class Ground(Protocol):
+    """What a `Locator` asks of an overview."""
+
+    shape: tuple[int, int]
+    levels: tuple[Level, ...]
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def keypoints(self) -> tuple[Keypoints, Level]: ...
+
+
+class Locator:
+    """The search for one field on one overview.
+
+    Parameters
+    ----------
+    ground : Overview
+        Where to look.
+    image : ndarray
+        The field.
+    window : Window
+        Ratios and angles to look for.
+    trace : Trace, optional
+        Filled with all that is looked at.
+    """
+
+    def __init__(
+        self, ground: Ground, image: Image, window: Window, trace: Trace | None = None
+    ) -> None:
+        self._ground, self._image, self._window, self._trace = ground, image, window, trace
+        self._fields = {mirrored: Field(image, mirrored=mirrored) for mirrored in window.mirrored}
+        self._any = next(iter(self._fields.values()))
+        self._tests = CANDIDATES
+
+    def by_pyramid_steps(self) -> Generator[Step, None, Placement]:
+        """Try the coarse net, upright patches and patches at every angle, as far as needed."""
+        ways = [self._by_net, self._by_upright_patches, self._by_turned_patches]
+        if not self._window.known:
+            ways = [self._by_upright_patches, self._by_net]
+        fits: list[Fit] = []
+        place = self._nowhere()
+        for way in ways:
+            fits += yield from way()
+            if fits:
+                place, best = self._best_of(fits)
+            if place.accepted:
+                yield Step(0, 1, "looking for lens distortion")
+                return self._through_lenses(place, best)
+        return place
+
+    def judge_spotted(self, found: Spotted) -> Placement:
+        """Judge what the brute-force spiral found; it stays where the spiral put it."""
+        fit = refine_at(self._ground.levels[found.level], self._any, found.matrix)
+        as_found = Fit(fit.score, found.matrix, fit.share, fit.spread)
+        moved = (fit.matrix - found.matrix) @ [*self._any.middle, 1.0]
+        if np.hypot(*moved[:2]) > 3 * found.factor:
+            as_found = Fit(0.0, found.matrix)  # what the spiral found is no place of its own
+        return self._judged(as_found, 0.0, self._evidence(fit), method="spiral")
+
+    def _by_net(self) -> Fits:
+        fits: list[Fit] = []
+        octaves = len(self._window.octaves())
+        self._tests = CANDIDATES * octaves * len(self._fields)
+        for field in self._fields.values():
+            found = yield from search_steps(self._ground.levels, field, self._window, self._trace)
+            fits += [_as_given(fit, field) for fit in found]
+        return fits
+
+    def _by_upright_patches(self) -> Fits:
+        low, high = self._window.angle
+        if self._window.known and high - low < 60:
+            return []
+        ratios = [self._window.nominal]
+        if not self._window.known:
+            ends = self._window.ratio
+            ratios = list(np.geomspace(*ends, 1 + round(np.log(ends[1] / ends[0]) / np.log(STEP))))
+        self._tests = max(self._tests, CANDIDATES * len(ratios))
+        fits: list[Fit] = []
+        for field in self._fields.values():
+            looked = _Looked(self._ground, field)
+            found: list[Voted] = []
+            for number, ratio in enumerate(ratios):
+                yield Step(number, len(ratios), "comparing patches")
+                found += looked.upright(ratio)
+            fits += yield from self._refined(field, found)
+        return fits
+
+    def _by_turned_patches(self) -> Fits:
+        fits: list[Fit] = []
+        for field in self._fields.values():
+            looked = _Looked(self._ground, field)
+            found = yield from looked.turned_steps(self._window.nominal, self._window.angle)
+            fits += yield from self._refined(field, found)
+        return fits
+
+    def _refined(self, field: Field, found: list[Voted]) -> Fits:
+        """Refine the places most voted for."""
+        found = [voted for voted in found if self._window.allows(voted.matrix)]
+        found = sorted(found, key=lambda voted: -voted.support)[:REFINED]
+        levels = self._ground.levels
+        fits = []
+        for number, voted in enumerate(found):
+            yield Step(number, len(found), "refining")
+            finest = finest_level(levels, field, voted.matrix)
+            rough = refine_at(levels[min(finest + 1, len(levels) - 1)], field, voted.matrix)
+            fits.append(refine_at(levels[finest], field, rough.matrix))
+            if self._trace is not None:
+                self._trace.visits.append(
+                    Visit(levels[finest].factor, fits[-1].score, fits[-1].matrix)
+                )
+        return [_as_given(fit, field) for fit in fits]
+
+    def _best_of(self, fits: list[Fit]) -> tuple[Placement, Fit]:
+        """Judge the best of `fits`, and how clearly it is the best."""
+        best, *others = rivals(fits, self._any)
+        limit = CLOSE * weight(best, self._any)
+        close = [self._finally(fit) for fit in others[:2] if weight(fit, self._any) > limit]
+        best, *others = rivals([best, *close], self._any)
+        evidence = self._evidence(best)
+        place = self._judged(best, 0.0, evidence)
+        if not others or not place.accepted:
+            return place, best
+        # A rival counts if it convinces as well, or if the best one hardly does.
+        if evidence.false_alarms < OVERWHELMING and not self._evidence(others[0]).convincing:
+            return place, best
+        return self._judged(best, others[0].score, evidence), best
+
+    def _finally(self, fit: Fit) -> Fit:
+        """Return `fit` refined down to the finest level."""
+        if fit.final:
+            return fit
+        field, matrix = self._seen_as(fit.matrix)
+        finest = finest_level(self._ground.levels, field, matrix)
+        for index in range(min(finest + 2, len(self._ground.levels) - 1), finest - 1, -1):
+            matrix = (fit := refine_at(self._ground.levels[index], field, matrix)).matrix
+        return _as_given(fit, field)
+
+    def _seen_as(self, matrix: Matrix) -> tuple[Field, Matrix]:
+        """Return the field as it was looked at (mirrored, perhaps), and `matrix` for it."""
+        mirrored = bool(np.linalg.det(matrix[:2, :2]) < 0)
+        field = self._fields.get(mirrored, self._any)
+        return field, matrix @ field.unmirror
+
+    def _evidence(self, fit: Fit) -> Evidence:
+        field, matrix = self._seen_as(fit.matrix)
+        scale = scale_of(matrix)
+        level = self._ground.levels[block_level(self._ground.levels, min(field.shape) * scale)]
+        factor = max(1, round(level.factor / scale))
+        placed = between(matrix, level.factor, factor)
+        return gather(level, field.features(factor), placed, self._tests)
+
+    def _through_lenses(self, place: Placement, best: Fit) -> Placement:
+        """Return `place` with the lens distortion that the photos show, if any."""
+        field, matrix = self._seen_as(best.matrix)
+        level = self._ground.levels[finest_level(self._ground.levels, field, matrix)]
+        factor = max(1, round(level.factor / scale_of(matrix)))
+        shapes = (place.field_shape, place.overview_shape)
+        bent = fit_distortion(level, field.features(factor), factor, matrix, shapes)
+        if bent is None:
+            return place
+        distortion = replace(bent.distortion, core=bent.distortion.core @ field.unmirror)
+        affine = closest_affine(distortion, place.field_shape)
+        return replace(place, matrix=affine, score=bent.score, distortion=distortion)
+
+    def _nowhere(self) -> Placement:
+        reason = "Refused: the field has nothing in common with any place of the overview."
+        return self._placement(np.eye(3), score=0.0, accepted=False, reason=reason)
+
+    def _judged(
+        self, fit: Fit, second: float, evidence: Evidence, method: str = "pyramid"
+    ) -> Placement:
+        draft = self._placement(
+            fit.matrix,
+            score=fit.score,
+            accepted=False,
+            reason="",
+            method=method,
+            false_alarms=evidence.false_alarms,
+            standard_error=standard_error(fit, self._any.shape),
+        )
+        accepted, reason = judge(evidence, fit.score, second, draft.overlap)
+        return replace(draft, accepted=accepted, reason=reason)
+
+    def _placement(
+        self,
+        matrix: Matrix,
+        *,
+        score: float,
+        accepted: bool,
+        reason: str,
+        method: str = "pyramid",
+        false_alarms: float = float("nan"),
+        standard_error: float = float("nan"),
+    ) -> Placement:
+        return Placement(
+            matrix=matrix,
+            field_shape=self._any.shape,
+            overview_shape=self._ground.shape,
+            accepted=accepted,
+            reason=reason,
+            score=score,
+            false_alarms=false_alarms,
+            standard_error=standard_error,
+            field_sha256=sha256_of(self._image),
+            overview_sha256=self._ground.sha256,
+            method=method,
+        )
+
+
+class _Looked:
+    """The keypoints of a field, at any ratio, beside those of an overview."""
+
+    def __init__(self, ground: Ground, field: Field) -> None:
+        self._ground, self._field = ground, field
+        self._known: dict[int, Keypoints] = {}
+
+    def upright(self, ratio: float) -> list[Voted]:
+        """Return what patches turned upright vote for."""
+        overview, level = self._ground.keypoints
+        factor = self._factor(ratio)
+        points = self._points(factor)
+        if points is None:
+            return []
+        found = upright_votes(overview, points, ratio * level.factor / factor)
+        return [self._up(voted, factor) for voted in found]
+
+    def turned_steps(
+        self, ratio: float, angles: tuple[float, float]
+    ) -> Generator[Step, None, list[Voted]]:
+        """Return what patches vote for at every angle."""
+        overview, level = self._ground.keypoints
+        factor = self._factor(ratio)
+        points = self._points(factor)
+        if points is None:
+            return []
+        zoom = ratio * level.factor / factor
+        found = yield from turned_votes_steps(overview, points, zoom, angles)
+        return [self._up(voted, factor) for voted in found]
+
+    def _factor(self, ratio: float) -> int:
+        return max(1, int(ratio * self._ground.keypoints[1].factor + 1e-6))
+
+    def _points(self, factor: int) -> Keypoints | None:
+        if min(self._field.shape) < LEAST * factor:
+            return None
+        if factor not in self._known:
+            self._known[factor] = Keypoints.of(self._field.features(factor), IN_FIELD)
+        return self._known[factor]
+
+    def _up(self, voted: Voted, factor: int) -> Voted:
+        level = self._ground.keypoints[1]
+        up = np.linalg.inv(reduction(level.factor))
+        return Voted(voted.support, up @ voted.matrix @ reduction(factor))
+
+
+def _as_given(fit: Fit, field: Field) -> Fit:
+    """Return `fit` for the field's image as it was given, not as it was looked at."""
+    return replace(fit, matrix=fit.matrix @ field.unmirror)

@@ -1,0 +1,87 @@
+"""What a search allows: ratios, angles, and whether the field may be mirrored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.registration.pyramid import Matrix
+
+Ratio = float | tuple[float, float] | None
+Angle = tuple[float, float] | None
+
+TOLERANCE = 0.08  # by which a nominal ratio may be off
+UNKNOWN = (2.0, 40.0)  # ratios searched where it is unknown
+USUAL_ANGLE = (-15.0, 15.0)  # degrees: a camera is mounted nearly straight
+ANY_ANGLE = (-180.0, 180.0)
+OCTAVE = 1.42  # between the ratios that one template size serves
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Ratios and angles (degrees) to search, each from low to high."""
+
+    ratio: tuple[float, float]
+    angle: tuple[float, float]
+    mirrored: tuple[bool, ...] = (False,)
+
+    @property
+    def nominal(self) -> float:
+        """The ratio in the middle, geometrically."""
+        return float(np.sqrt(self.ratio[0] * self.ratio[1]))
+
+    @property
+    def known(self) -> bool:
+        """Whether the ratio is known well enough for one template size."""
+        return self.ratio[1] <= OCTAVE * self.ratio[0]
+
+    def allows(self, matrix: Matrix) -> bool:
+        """Return whether the ratio and angle of `matrix` are within the window, or nearly."""
+        turn = np.degrees(np.arctan2(matrix[0, 1], matrix[0, 0]))
+        off = abs((turn - sum(self.angle) / 2 + 180) % 360 - 180)
+        ratio = 1 / scale_of(matrix)
+        return bool(
+            self.ratio[0] * 0.97 <= ratio <= self.ratio[1] * 1.03
+            and off <= (self.angle[1] - self.angle[0]) / 2 + 3
+        )
+
+    def octaves(self) -> list[Window]:
+        """Divide a wide range of ratios into parts that one template size serves."""
+        low, high = self.ratio
+        parts = max(1, int(np.ceil(np.log(high / low) / np.log(OCTAVE))))
+        edges = np.geomspace(low, high, parts + 1)
+        return [
+            Window((float(first), float(last)), self.angle, self.mirrored)
+            for first, last in zip(edges[:-1], edges[1:], strict=True)
+        ]
+
+
+def scale_of(matrix: Matrix) -> float:
+    """Return how many overview pixels one field pixel is."""
+    return float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+
+
+def window_of(ratio: Ratio, angle: Angle) -> Window:
+    """Return what to search, from what the user said.
+
+    Raises
+    ------
+    MedRefineError
+        If the ratio or the angle is impossible.
+    """
+    if ratio is None:
+        low, high = UNKNOWN
+    elif isinstance(ratio, tuple | list):
+        low, high = (float(value) for value in ratio)
+    else:
+        low, high = float(ratio) / (1 + TOLERANCE), float(ratio) * (1 + TOLERANCE)
+    if not (np.isfinite([low, high]).all() and 0 < low <= high):
+        raise MedRefineError(f"The ratio must be a positive number or range, not {ratio!r}.")
+    if angle is None:
+        angle = ANY_ANGLE if ratio is None else USUAL_ANGLE
+    first, last = (float(value) for value in angle)
+    if not (np.isfinite([first, last]).all() and first <= last and last - first <= 360):
+        raise MedRefineError(f"The angle must be a range in degrees, low to high, not {angle!r}.")
+    return Window((low, high), (first, last), (False, True) if ratio is None else (False,))
