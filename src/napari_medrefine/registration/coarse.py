@@ -22,7 +22,7 @@ from napari_medrefine.registration.pyramid import Floats, Level, Matrix, reducti
 from napari_medrefine.registration.spiral import distance_from_middle
 from napari_medrefine.registration.window import Window
 
-CORNER = 1.4  # pixels of the level that a field's corner may be off between net points
+CORNER = 1.8  # pixels of the level that a field's corner may be off between net points
 CANDIDATES = 24
 LEAST_ON_OVERVIEW = 0.28  # share of the field that must lie on the overview
 OUTLINE = 12.0  # degrees within which the field's outline is taken as the same
@@ -89,8 +89,9 @@ def coarse_steps(
                 len(tiles) * len(templates.net),
                 f"searching at 1/{level.factor}",
             )
-            for at in range(start, min(start + AT_ONCE, len(templates.net))):
-                best.take(at, tile.correlate(templates, at))
+            numbers = range(start, min(start + AT_ONCE, len(templates.net)))
+            for at, score in zip(numbers, tile.correlate(templates, numbers), strict=True):
+                best.take(at, score)
         scores = Scores(best.score, best.which, tile.low)
         if seen is not None:
             seen.append(scores)
@@ -165,6 +166,15 @@ def _tiles(
             yield low, np.array([edges[0][row + 1], edges[1][col + 1]])
 
 
+@dataclass(frozen=True, eq=False)
+class _Norm:
+    """What turns products into correlations, for a field of a given outline and `area`."""
+
+    factor: Floats
+    outside: npt.NDArray[np.bool_]
+    area: float
+
+
 class _Tile:
     """A part of the overview, ready to be correlated with templates of a given reach."""
 
@@ -178,33 +188,38 @@ class _Tile:
         self.low, self.places = low, high - low
         part = level.patch(low - reach, high + reach)
         self._at = part.first - (low - reach)
-        self._shape = [fft.next_fast_len(int(n + 2 * r), True) for n, r in zip(self.places, reach)]
+        self._shape = [
+            fft.next_fast_len(int(n + 2 * r), True) for n, r in zip(self.places, reach, strict=True)
+        ]
         self._image = self._forward(part.image, self._at)
         self._energy = self._forward(part.image * part.image, self._at)
         self._inside = self._forward(np.ones_like(part.image), self._at)
-        self._norms: dict[tuple[float, int], tuple[Floats, Floats]] = {}
+        self._norms: dict[int, _Norm] = {}
 
-    def correlate(self, templates: Templates, number: int) -> Floats:
-        """Return the correlation for the template's middle at every place; -1 where too little."""
-        ratio, angle = templates.net[number]
-        values, mask = templates.turned(ratio, angle)
-        outline = (ratio, round(angle / OUTLINE))
-        own = float((values * values).sum())
-        if outline not in self._norms:
-            self._norms[outline] = self._norm(mask, own)
-        factor, outside = self._norms[outline]
-        score = self._place(self._image, values)
-        score *= factor
-        score *= np.float32(1 / np.sqrt(own + 1e-9))
-        score[outside] = -1
-        return score
+    def correlate(self, templates: Templates, numbers: range) -> Iterator[Floats]:
+        """Yield the correlation for the template's middle at every place; -1 where too little."""
+        turned = [templates.turned(*templates.net[number]) for number in numbers]
+        whole = self._place(self._image, np.stack([values for values, _ in turned]))
+        for number, (values, mask), product in zip(numbers, turned, whole, strict=True):
+            own, area = float((values * values).sum()), float(mask.sum())
+            # A rectangle turned by half a turn is the same one.
+            outline = round(templates.net[number][1] / OUTLINE) % round(180 / OUTLINE)
+            if outline not in self._norms:
+                self._norms[outline] = self._norm(mask, own)
+            norm = self._norms[outline]
+            score = product * norm.factor
+            score *= np.float32(np.sqrt(norm.area / area / (own + 1e-9)))
+            score[norm.outside] = -1
+            yield score
 
-    def _norm(self, mask: Floats, own: float) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        share = self._place(self._inside, mask) / np.float32(mask.sum())
-        energy = self._place(self._energy, mask)
-        least = BLANK * own * np.maximum(share, LEAST_ON_OVERVIEW)
-        energy = np.maximum(energy, least) * np.maximum(share, LEAST_ON_OVERVIEW)
-        return 1 / np.sqrt(energy + 1e-9), share < LEAST_ON_OVERVIEW
+    def _norm(self, mask: Floats, own: float) -> _Norm:
+        """Return what scores are multiplied with, for a field of this outline."""
+        area = float(mask.sum())
+        inside, energy = (self._place(of, mask) for of in (self._inside, self._energy))
+        share = np.maximum(inside / np.float32(area), LEAST_ON_OVERVIEW)
+        energy = np.maximum(energy, BLANK * own * share)
+        factor = 1 / np.sqrt(energy * share + 1e-9)
+        return _Norm(factor, inside < LEAST_ON_OVERVIEW * area, area)
 
     def _forward(
         self, image: Floats, at: npt.NDArray[np.int_] | None = None
@@ -218,7 +233,7 @@ class _Tile:
     def _place(self, image: npt.NDArray[np.complex64], template: Floats) -> Floats:
         product = image * np.conj(self._forward(template))
         whole = fft.irfft2(product, self._shape, workers=WORKERS)
-        return np.asarray(whole[: self.places[0], : self.places[1]])
+        return np.asarray(whole[..., : self.places[0], : self.places[1]])
 
 
 class _Best:

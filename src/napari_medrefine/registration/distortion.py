@@ -32,6 +32,7 @@ SETTLED = 2e-5  # correlation that a step must gain to be followed by another
 USUAL = 0.005  # strength that a microscope's lens may well have: the width of the prior
 LARGEST = 0.03  # strength beyond which the fit has gone astray
 CORRELATED = 12.0  # pixels that share one piece of information
+UNLIKE = 0.03  # share of the variance that interpolation explains away, whatever the lenses
 CLEARLY = 16.0  # log-likelihood ratio (times two) that two more numbers must earn
 
 
@@ -80,7 +81,7 @@ def fit_distortion(
         if max(abs(model.field.strength), abs(model.overview.strength)) > LARGEST:
             return None
     pieces = min(points.at.shape[0], field.size / CORRELATED)
-    gained = pieces * np.log((1 - start**2) / max(1 - best.score**2, 1e-6))
+    gained = pieces * np.log((1 - start**2 + UNLIKE) / (1 - best.score**2 + UNLIKE))
     return best if gained > CLEARLY else None
 
 
@@ -116,12 +117,13 @@ class _Seen:
 
     def __init__(self, part: Patch, factor: int) -> None:
         self._part, self._down = part, reduction(factor)
-        self._slopes = [slope / np.float32(factor) for slope in np.gradient(part.image)]
+        slopes: list[Floats] = list(np.gradient(part.image))
+        self._slopes = [slope / np.float32(factor) for slope in slopes]
 
     def inside(self, there: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Return which points lie on the part."""
         at = self._at(there)
-        return ((at >= 0) & (at <= np.array(self._part.image.shape) - 1)).all(axis=1)
+        return np.asarray(((at >= 0) & (at <= np.array(self._part.image.shape) - 1)).all(axis=1))
 
     def value(self, there: npt.NDArray[np.float64]) -> Floats:
         """Return the features at points."""

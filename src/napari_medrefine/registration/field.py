@@ -14,6 +14,7 @@ from napari_medrefine.registration.pyramid import (
     optical_density,
     reduced_brightness,
 )
+from napari_medrefine.registration.refine import Template
 
 
 class Field:
@@ -34,6 +35,7 @@ class Field:
         self.shape = (int(image.shape[0]), int(image.shape[1]))
         self._light: dict[int, Floats] = {}
         self._features: dict[int, Floats] = {}
+        self._templates: dict[int, Template] = {}
 
     @property
     def middle(self) -> npt.NDArray[np.float64]:
@@ -53,6 +55,12 @@ class Field:
         if factor not in self._features:
             self._features[factor] = features(optical_density(self.light(factor)))
         return self._features[factor]
+
+    def template(self, factor: int) -> Template:
+        """Return the field reduced by `factor`, ready to be refined."""
+        if factor not in self._templates:
+            self._templates[factor] = Template.of(self.features(factor))
+        return self._templates[factor]
 
     def light(self, factor: int) -> Floats:
         """Return the field's brightness reduced by `factor`."""

@@ -36,6 +36,7 @@ IN_OVERVIEW = 25_000
 VOTES = 2  # places each blob may vote for
 BIN = 16  # pixels that count as the same place
 PER_TURN = 2  # candidates of each angle
+FEWEST = 4  # votes that make one
 AT_ONCE = 128  # patches compared at a time
 PAIRS = 80  # of those that agree, from which a similarity is made
 FAR = 20.0  # pixels between two blobs that define one
@@ -173,7 +174,7 @@ def _vote(
 ) -> list[Voted]:
     """Return the places of the field's middle that most pairs speak for, turned by `angle`."""
     counted = np.ones(pairs.shape, bool) if counted is None else counted
-    if counted.sum() < 3:
+    if counted.sum() < FEWEST:
         return []
     zero = np.zeros(2)
     middle = here.mean(0)
@@ -185,25 +186,23 @@ def _vote(
         blob, vote = np.nonzero(agree)
         if len(blob) > 1:
             found.append(_similarity_of(here[blob], there[pairs[blob, vote]]))
-    return [voted for voted in found if voted.support > 2]
+    return [voted for voted in found if voted.support >= FEWEST]
 
 
 def _peaks(shift: Points) -> Iterator[Points]:
-    """Yield the places that most votes fall on, of the whole overview."""
+    """Yield the places that most votes fall on."""
     low = shift.min(0)
     index = ((shift - low) // BIN).astype(int)
-    count = np.zeros(index.max(0) + 1, np.float32)
-    np.add.at(count, tuple(index.T), 1)
+    shape = tuple(index.max(0) + 1)
+    flat = np.ravel_multi_index(tuple(index.T), shape)
+    count = np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float32)
     near = ndimage.uniform_filter(count, 3, mode="constant") * 9
-    # Where the overview has many blobs many vote by chance: count what exceeds the surroundings.
-    usual = ndimage.gaussian_filter(count, 12, mode="constant") * 9
-    surplus = (near - usual) / np.sqrt(usual + 1)
-    taken: list[npt.NDArray[np.int_]] = []
-    for peak in np.argsort(surplus, axis=None)[::-1][: 9 * PER_TURN]:
-        where = np.array(np.unravel_index(peak, surplus.shape))
-        if len(taken) < PER_TURN and all(np.abs(where - other).max() > 2 for other in taken):
-            taken.append(where)
-            yield low + (where + 0.5) * BIN
+    for _ in range(PER_TURN):
+        row, col = np.unravel_index(int(near.argmax()), shape)
+        if near[row, col] < FEWEST:
+            return
+        near[max(row - 2, 0) : row + 3, max(col - 2, 0) : col + 3] = 0
+        yield low + (np.array([row, col]) + 0.5) * BIN
 
 
 def _similarity_of(here: Points, there: Points) -> Voted:

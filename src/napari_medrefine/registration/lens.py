@@ -79,6 +79,9 @@ def _invert(bent: Points, strength: float) -> Points:
     s = bent.copy()
     for _ in range(30):
         slope = 1 + 3 * strength * np.minimum(s, REACH) ** 2
-        s -= (_curve(s, strength) - bent) / slope
+        step = (_curve(s, strength) - bent) / slope
+        s -= step
         np.maximum(s, 0, out=s)
+        if not step.size or np.abs(step).max() < 1e-13 * (1 + s.max()):
+            break
     return s

@@ -58,10 +58,12 @@ class Ground(Protocol):
     levels: tuple[Level, ...]
 
     @property
-    def sha256(self) -> str: ...
+    def sha256(self) -> str:
+        """Hash of the overview."""
 
     @property
-    def keypoints(self) -> tuple[Keypoints, Level]: ...
+    def keypoints(self) -> tuple[Keypoints, Level]:
+        """Keypoints of the overview, and the level they are on."""
 
 
 class Locator:
@@ -86,6 +88,7 @@ class Locator:
         self._fields = {mirrored: Field(image, mirrored=mirrored) for mirrored in window.mirrored}
         self._any = next(iter(self._fields.values()))
         self._tests = CANDIDATES
+        self._sha256 = sha256_of(image)
 
     def by_pyramid_steps(self) -> Generator[Step, None, Placement]:
         """Try the coarse net, upright patches and patches at every angle, as far as needed."""
@@ -256,7 +259,7 @@ class Locator:
             score=score,
             false_alarms=false_alarms,
             standard_error=standard_error,
-            field_sha256=sha256_of(self._image),
+            field_sha256=self._sha256,
             overview_sha256=self._ground.sha256,
             method=method,
         )

@@ -22,6 +22,8 @@ Matrix = npt.NDArray[np.float64]
 Corner = tuple[int, int]
 
 DARKEST = 1 / 255
+BLACK = 0.012  # light below which there is no slide
+RIM = 2  # pixels around black that are blurred with it
 BAND = (0.7, 6.0)  # sigmas of the band-pass, in pixels of the level
 NEIGHBOURHOOD = 12.0  # sigma over which contrast is made even, likewise
 MODERATION = 0.2  # share of the usual contrast added to the local one: noise stays small
@@ -44,26 +46,55 @@ def brightness(image: Image, white: float | None = None) -> Floats:
 
 def reduced_brightness(image: Image, factor: int, white: float) -> Floats:
     """Return ``block_mean(brightness(image), factor)``, several times faster on 8-bit photos."""
-    height, width = (n // factor * factor for n in image.shape[:2])
-    whole = (height, width) == image.shape[:2]
-    if image.dtype != np.uint8 or image.ndim != 3 or factor > 257 or 0 in (height, width):
+    rows, cols = (n // factor for n in image.shape[:2])
+    odd = image.dtype != np.uint8 or image.ndim != 3
+    if odd or factor == 1 or factor > 257 or 0 in (rows, cols):
         return block_mean(brightness(image, white), factor)
-    if not whole:
-        edges = ((0, -image.shape[0] % factor), (0, -image.shape[1] % factor), (0, 0))
-        return reduced_brightness(np.pad(image, edges, mode="edge"), factor, white)
-    image = np.ascontiguousarray(image)
-    total = image[::factor].reshape(height // factor, -1).astype(np.uint16)
-    for row in range(1, factor):
-        total += image[row::factor].reshape(height // factor, -1)
-    depth = image.shape[2]
+    whole = _sums_of_blocks(image, factor, rows, cols) / np.float32(3 * factor**2 * white)
+    below, beside = -image.shape[0] % factor, -image.shape[1] % factor
+    if beside:
+        edges = ((0, 0), (0, beside), (0, 0))
+        last = np.pad(image[: rows * factor, cols * factor :], edges, mode="edge")
+        whole = np.hstack([whole, reduced_brightness(last, factor, white)])
+    if below:
+        edges = ((0, below), (0, beside), (0, 0))
+        last = np.pad(image[rows * factor :], edges, mode="edge")
+        whole = np.vstack([whole, reduced_brightness(last, factor, white)])
+    return np.asarray(whole, np.float32)
+
+
+def _sums_of_blocks(image: Image, factor: int, rows: int, cols: int) -> Floats:
+    """Return the sums of the colours of ``rows x cols`` whole blocks of an 8-bit image."""
+    depth, width = image.shape[2], image.shape[1] * image.shape[2]
+    total = np.zeros((rows, width), np.uint16)
+    for row in range(factor):
+        total += image[row : rows * factor : factor].reshape(rows, width).astype(np.uint16)
     counted = np.tile(np.arange(depth) < 3, factor).astype(np.float32)
-    sums = total.reshape(height // factor, width // factor, factor * depth).astype(np.float32)
-    return np.asarray(sums @ counted / np.float32(3 * factor**2 * white), np.float32)
+    blocks = total[:, : cols * factor * depth].reshape(rows, cols, factor * depth)
+    return np.asarray(blocks.astype(np.float32) @ counted, np.float32)
 
 
 def optical_density(light: Floats) -> Floats:
-    """Return the optical density (base e) of `light`, white at 1."""
-    return np.asarray(-np.log(np.maximum(light, DARKEST)), np.float32)
+    """Return the optical density (base e) of `light`, white at 1.
+
+    Black is no tissue (a mosaic's corner, a field stop, a dead pixel): it is filled from around it,
+    so that its edge is no feature.
+    """
+    density = np.asarray(-np.log(np.maximum(light, DARKEST)), np.float32)
+    black = light < BLACK
+    return _filled(density, black) if black.any() and not black.all() else density
+
+
+def _filled(density: Floats, hole: npt.NDArray[np.bool_]) -> Floats:
+    """Return `density` with holes, and their blurred rims, filled smoothly."""
+    hole = ndimage.binary_dilation(hole, iterations=RIM)
+    if hole.all():
+        return density
+    known = np.where(hole, np.float32(0), np.float32(1))
+    total, share = (_smooth(part, BAND[1]) for part in (density * known, known))
+    near = share > 0.02
+    fill = np.where(near, total / np.maximum(share, 0.02), density[~hole].mean())
+    return np.asarray(np.where(hole, fill, density), np.float32)
 
 
 def block_mean(light: Floats, factor: int) -> Floats:
@@ -159,7 +190,8 @@ class Patch:
 class Light(Protocol):
     """Where a level's light comes from: rows and columns ``low <= i < high`` of it."""
 
-    def __call__(self, low: Corner, high: Corner) -> Floats: ...
+    def __call__(self, low: Corner, high: Corner) -> Floats:
+        """Read a part."""
 
 
 class Level:

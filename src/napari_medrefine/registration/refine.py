@@ -66,7 +66,8 @@ class Template:
         step = max(1, int(np.ceil(np.sqrt(field.size / ENOUGH))))
         rows, cols = np.mgrid[0 : field.shape[0] : step, 0 : field.shape[1] : step]
         middle = (np.array(field.shape) - 1) / 2
-        d_row, d_col = (d[::step, ::step].ravel() for d in np.gradient(field))
+        slopes: list[Floats] = list(np.gradient(field))
+        d_row, d_col = (slope[::step, ::step].ravel() for slope in slopes)
         r, c = (rows - middle[0]).ravel(), (cols - middle[1]).ravel()
         change = np.stack([d_row, d_col, d_row * r + d_col * c, d_row * c - d_col * r])
         at = np.stack([rows.ravel(), cols.ravel()]).astype(np.float64)
@@ -83,17 +84,17 @@ def part_around(level: Level, field_shape: tuple[int, ...], matrix: Matrix) -> P
     return level.patch(low, high)
 
 
-def refine(part: Patch, field: Floats, start: Matrix, steps: int = STEPS) -> Fit:
+def refine(part: Patch, template: Template, start: Matrix, steps: int = STEPS) -> Fit:
     """Return the best similarity near `start` and its normalised cross-correlation.
 
     Parameters
     ----------
     part : Patch
         Features of the overview at about the field's pixel size, around where `start` puts it.
-    field : ndarray
-        ``(h, w)`` features of the field.
+    template : Template
+        Of the field.
     start : ndarray
-        3x3, points of `field` to points of the level; right to about two pixels.
+        3x3, points of the reduced field to points of the level; right to about two pixels.
     steps : int
         Gauss-Newton steps at most.
 
@@ -102,7 +103,6 @@ def refine(part: Patch, field: Floats, start: Matrix, steps: int = STEPS) -> Fit
     Fit
         Between the reduced field and the level.
     """
-    template = Template.of(field)
     best, matrix = Fit(-1.0, start), start
     for _ in range(steps):
         inside, seen = look(part, template.at, matrix)
@@ -130,7 +130,7 @@ def look(
     """Return which of the points ``(2, N)`` lie on the part, and what is there."""
     there = matrix[:2, :2] @ at + (matrix[:2, 2] - part.first)[:, None]
     limit = np.array(part.image.shape)[:, None] - 1
-    inside = ((there >= 0) & (there <= limit)).all(axis=0)
+    inside = np.asarray(((there >= 0) & (there <= limit)).all(axis=0))
     seen = ndimage.map_coordinates(part.image, there, order=1, mode="nearest")
     return inside, np.asarray(seen, np.float32)
 

@@ -12,7 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_medrefine.progress import Step
-from napari_medrefine.registration.coarse import Candidate, Scores, coarse_steps
+from napari_medrefine.registration.coarse import (
+    Candidate,
+    Scores,
+    coarse_level,
+    coarse_steps,
+)
 from napari_medrefine.registration.field import Field
 from napari_medrefine.registration.placement import transform
 from napari_medrefine.registration.pyramid import Level, Matrix, between, reduction
@@ -20,8 +25,9 @@ from napari_medrefine.registration.refine import Fit, part_around, refine
 from napari_medrefine.registration.window import Window, scale_of
 
 KEPT = (24, 6, 2)  # candidates refined at the first, second and every further level
-HOPELESS = (0.4, 0.55, 0.7)  # share of the best one's weight below which they go no further
+HOPELESS = (0.5, 0.6, 0.75)  # share of the best one's weight below which they go no further
 FINE = 480  # pixels of a level that the field's shorter side need not exceed
+AFFORDABLE = 700_000  # pixels of a level on which every ratio may be tried; keypoints do the rest
 RIVAL = 0.1  # share of the field's shorter side by which a rival's corners are off
 
 
@@ -48,6 +54,9 @@ def search_steps(
     """Find where `field` lies; matrices take field pixels to overview pixels, best first."""
     fits: list[Fit] = []
     for part in window.octaves():
+        level = levels[coarse_level(levels, field, part)]
+        if not window.known and level.shape[0] * level.shape[1] > AFFORDABLE:
+            continue
         seen: list[Scores] | None = None if trace is None else []
         found = yield from coarse_steps(levels, field, part, seen)
         if trace is not None and found:
@@ -113,7 +122,7 @@ def refine_at(level: Level, field: Field, matrix: Matrix) -> Fit:
     up, small = np.linalg.inv(reduction(level.factor)), reduction(factor)
     values = field.features(factor)
     start = between(matrix, level.factor, factor)
-    fit = refine(part_around(level, values.shape, start), values, start)
+    fit = refine(part_around(level, values.shape, start), field.template(factor), start)
     spread = None
     if fit.spread is not None:
         unit = np.array([level.factor, level.factor, 1, 1])

@@ -1,11 +1,13 @@
 """Accepted or refused, and how sure: more than one number, since no single threshold is safe.
 
-The field is divided into blocks. Each is moved about on its own, within a few pixels of where the
-placement puts it: at the right place most blocks fit best just there, at a wrong one each has its
-own idea. How many agree by chance follows a binomial law whose rate is known (the share of the
-positions tried that count as agreement), so the number of false alarms to be expected in the whole
-search can be stated: that is the verdict's main number (an a-contrario test in the sense of
-Desolneux, Moisan & Morel 2000). The gap to the second-best distinct place must be clear as well.
+The field is divided into small blocks. Each is moved about on its own, within a few pixels of where
+the placement puts it: at the right place most blocks fit best just there, at a wrong one each has
+its own idea. How many agree by chance follows a binomial law whose rate is known (the share of the
+positions tried that count as agreement, 9 of 169), so the number of false alarms to be expected in
+the whole search can be stated: that is the verdict's main number (an a-contrario test in the sense
+of Desolneux, Moisan & Morel 2000). `benchmarks/null_distribution.py` measures the law on decoys:
+fields on overviews of other slides, and mirrored. The gap to the second-best distinct place must be
+clear as well.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ from napari_medrefine.registration.refine import look, part_around
 
 T = TypeVar("T", bound=np.generic)
 
-BLOCKS = 4  # on a side
+BLOCK = 24  # pixels of a block's side, about
 REACH = 6  # pixels that a block is moved, each way
 AGREES = 1.5  # pixels within which a block's best place counts as agreement
-FEWEST = 4  # blocks with texture that a verdict needs
+FEWEST = 6  # blocks with texture that a verdict needs
 FALSE_ALARMS = 1e-3  # accepted below this
-LEAST_SCORE = 0.15
+LEAST_SCORE = 0.12
 LEAST_GAP = 0.05
 TEXTURE = 0.12  # mean square of a block's features below which it counts as blank
 
@@ -43,14 +45,14 @@ class Evidence:
         Blocks with texture that lie on the overview; those of them that fit best just there.
     false_alarms : float
         How many placements with so many agreeing blocks chance would give in the whole search.
-    standard_error : float
-        Of the position, in overview pixels, from the scatter of the agreeing blocks.
+    blocks : int
+        All blocks of the field.
     """
 
     usable: int
     agreeing: int
     false_alarms: float
-    standard_error: float
+    blocks: int
 
     @property
     def convincing(self) -> bool:
@@ -73,24 +75,19 @@ def gather(level: Level, field: Floats, matrix: Matrix, tests: int) -> Evidence:
         How many distinct placements the search compared.
     """
     offsets = block_offsets(level, field, matrix)
-    near = offsets[np.hypot(*offsets.T) <= AGREES]
+    near = offsets[np.hypot(offsets[:, 0], offsets[:, 1]) <= AGREES]
     rate = _positions_that_agree() / (2 * REACH + 1) ** 2
     chance = float(stats.binom.sf(len(near) - 1, len(offsets), rate)) if len(offsets) else 1.0
-    error = float("nan")
-    if len(near) >= FEWEST:
-        scatter = float(np.sqrt(np.mean(np.sum(np.square(near), axis=1))))
-        error = scatter / np.sqrt(len(near)) * level.factor
-    return Evidence(len(offsets), len(near), min(1.0, chance * tests), error)
+    blocks = int(np.prod(_counts(field.shape)))
+    return Evidence(len(offsets), len(near), min(1.0, chance * tests), blocks)
 
 
 def block_offsets(level: Level, field: Floats, matrix: Matrix) -> npt.NDArray[np.float64]:
     """Return how far each usable block of the field would rather be, ``(N, 2)`` (row, col)."""
-    side = np.array(field.shape) // BLOCKS
-    if side.min() < 2 * REACH:
-        return np.empty((0, 2))
+    counts = _counts(field.shape)
     around, inside = _around(level, field.shape, matrix)
-    blocks = _cut(field, side, 0)
-    windows, known = _cut(around, side, REACH), _cut(inside, side, REACH)
+    blocks = _cut(field, counts, 0)
+    windows, known = _cut(around, counts, REACH), _cut(inside, counts, REACH)
     usable = (
         (np.mean(blocks * blocks, axis=(1, 2)) >= TEXTURE)
         & (known.mean(axis=(1, 2)) >= 0.98)
@@ -108,7 +105,7 @@ def judge(evidence: Evidence, score: float, second: float, overlap: float) -> tu
     if evidence.usable < FEWEST:
         return False, (
             "Refused: no place convinces; at the likeliest one too little of the field has texture "
-            f"and lies on textured overview ({evidence.usable} of {BLOCKS**2} parts)."
+            f"and lies on textured overview ({evidence.usable} of {evidence.blocks} parts)."
         )
     agree = f"{evidence.agreeing} of {evidence.usable} parts of the field fit best just there"
     if evidence.false_alarms > FALSE_ALARMS:
@@ -137,12 +134,18 @@ def _around(
     return seen.reshape(large), inside.reshape(large)
 
 
-def _cut(image: npt.NDArray[T], side: npt.NDArray[np.int_], margin: int) -> npt.NDArray[T]:
+def _counts(shape: tuple[int, ...]) -> npt.NDArray[np.int_]:
+    """Return into how many blocks a field is divided, down and across."""
+    return np.asarray(np.maximum(np.array(shape) // BLOCK, 1))
+
+
+def _cut(image: npt.NDArray[T], counts: npt.NDArray[np.int_], margin: int) -> npt.NDArray[T]:
     """Return the blocks of an image that is `margin` larger than the field on every side."""
+    side = (np.array(image.shape) - 2 * margin) // counts
     height, width = (int(n) + 2 * margin for n in side)
     windows = sliding_window_view(image, (height, width))
-    rows, cols = (np.arange(BLOCKS) * int(n) for n in side)
-    return windows[rows[:, None], cols].reshape(-1, height, width)
+    rows, cols = (np.arange(count) * int(n) for count, n in zip(counts, side, strict=True))
+    return np.asarray(windows[rows[:, None], cols].reshape(-1, height, width))
 
 
 def _correlations(windows: Floats, blocks: Floats) -> Floats:
@@ -163,7 +166,7 @@ def _sums(values: Floats, side: tuple[int, ...]) -> npt.NDArray[np.float64]:
     """Return the sums over every box of `side`, by cumulative sums (Crow 1984)."""
     table = np.pad(values.astype(np.float64), ((0, 0), (1, 0), (1, 0))).cumsum(1).cumsum(2)
     h, w = side
-    return table[:, h:, w:] - table[:, :-h, w:] - table[:, h:, :-w] + table[:, :-h, :-w]
+    return np.asarray(table[:, h:, w:] - table[:, :-h, w:] - table[:, h:, :-w] + table[:, :-h, :-w])
 
 
 def _sub_pixel(score: Floats, peak: npt.NDArray[np.int_]) -> npt.NDArray[np.float64]:
