@@ -112,9 +112,6 @@ def test_generated_right_pairs(generated, own_places, seed, objective):
     assert_right(own_places[seed, objective], generated[1][seed, objective])
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the standard errors stated are too small by a factor of 1.7"
-)
 def test_generated_right_pairs_know_how_sure_they_are(generated, own_places):
     """Errors are as large as the standard errors say; 1.5 times so is beyond chance (p < 0.01)."""
     _, shots = generated

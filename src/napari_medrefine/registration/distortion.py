@@ -25,6 +25,7 @@ from napari_medrefine.registration.pyramid import (
     reduction,
 )
 from napari_medrefine.registration.refine import correlation, part_around
+from napari_medrefine.registration.verdict import Blocks
 
 STEPS = 8
 ENOUGH = 60_000  # points looked at
@@ -50,6 +51,7 @@ def fit_distortion(
     factor: int,
     matrix: Matrix,
     shapes: tuple[tuple[int, int], tuple[int, int]],
+    blocks: Blocks,
 ) -> Bent | None:
     """Return the lenses that the photos show, or None where a similarity does as well.
 
@@ -63,8 +65,10 @@ def fit_distortion(
         3x3, field pixels to overview pixels, right to about a pixel.
     shapes : tuple
         Shape of the field and of the overview, in their own pixels.
+    blocks : Blocks
+        Of the field; those that do not agree (dirt) are left out.
     """
-    points = _points(field, factor)
+    points = _points(field, factor, blocks)
     start_matrix = between(matrix, level.factor, factor)
     seen = _Seen(part_around(level, field.shape, start_matrix), level.factor)
     model = Distortion(matrix, Lens(shapes[0], 0.0), Lens(shapes[1], 0.0))
@@ -80,7 +84,7 @@ def fit_distortion(
         model = _better(seen, points, model, inside, there)
         if max(abs(model.field.strength), abs(model.overview.strength)) > LARGEST:
             return None
-    pieces = min(points.at.shape[0], field.size / CORRELATED)
+    pieces = min(len(points.at), field.size * blocks.agree.mean() / CORRELATED)
     gained = pieces * np.log((1 - start**2 + UNLIKE) / (1 - best.score**2 + UNLIKE))
     return best if gained > CLEARLY else None
 
@@ -104,12 +108,14 @@ class _Points:
     value: Floats
 
 
-def _points(field: Floats, factor: int) -> _Points:
-    """Return an even sample of the points of a field reduced by `factor`."""
+def _points(field: Floats, factor: int, blocks: Blocks) -> _Points:
+    """Return an even sample of the points, on agreeing blocks, of a field reduced by `factor`."""
     step = max(1, int(np.ceil(np.sqrt(field.size / ENOUGH))))
     rows, cols = np.mgrid[0 : field.shape[0] : step, 0 : field.shape[1] : step]
     small = np.stack([rows.ravel(), cols.ravel()], 1).astype(np.float64)
-    return _Points(transform(inverse(reduction(factor)), small), field[::step, ::step].ravel())
+    kept = blocks.agree_at(small.T, field.shape)
+    at = transform(inverse(reduction(factor)), small[kept])
+    return _Points(at, field[::step, ::step].ravel()[kept])
 
 
 class _Seen:

@@ -35,6 +35,7 @@ from napari_medrefine.registration.search import (
 )
 from napari_medrefine.registration.uncertainty import standard_error
 from napari_medrefine.registration.verdict import (
+    Blocks,
     Evidence,
     block_level,
     gather,
@@ -45,6 +46,7 @@ from napari_medrefine.registration.window import Window, scale_of
 OVERWHELMING = 1e-6  # false alarms below which only a convincing rival casts doubt
 REFINED = 8  # places voted for that are refined
 STEP = 1.25  # between two ratios that keypoints are compared at
+ALL = 0.95  # share of the blocks that agree above which the others do no harm
 CLOSE = 0.5  # share of the best one's weight above which a rival is looked at closely
 LEAST = 40  # pixels of a reduced field's shorter side that keypoints need
 
@@ -99,11 +101,12 @@ class Locator:
         place = self._nowhere()
         for way in ways:
             fits += yield from way()
-            if fits:
-                place, best = self._best_of(fits)
+            if not fits:
+                continue
+            place, best, evidence = self._best_of(fits)
             if place.accepted:
-                yield Step(0, 1, "looking for lens distortion")
-                return self._through_lenses(place, best)
+                yield Step(0, 1, "refining what agrees")
+                return self._polished(place, best, evidence)
         return place
 
     def judge_spotted(self, found: Spotted) -> Placement:
@@ -168,7 +171,7 @@ class Locator:
                 )
         return [_as_given(fit, field) for fit in fits]
 
-    def _best_of(self, fits: list[Fit]) -> tuple[Placement, Fit]:
+    def _best_of(self, fits: list[Fit]) -> tuple[Placement, Fit, Evidence]:
         """Judge the best of `fits`, and how clearly it is the best."""
         best, *others = rivals(fits, self._any)
         limit = CLOSE * weight(best, self._any)
@@ -177,11 +180,11 @@ class Locator:
         evidence = self._evidence(best)
         place = self._judged(best, 0.0, evidence)
         if not others or not place.accepted:
-            return place, best
+            return place, best, evidence
         # A rival counts if it convinces as well, or if the best one hardly does.
         if evidence.false_alarms < OVERWHELMING and not self._evidence(others[0]).convincing:
-            return place, best
-        return self._judged(best, others[0].score, evidence), best
+            return place, best, evidence
+        return self._judged(best, others[0].score, evidence), best, evidence
 
     def _finally(self, fit: Fit) -> Fit:
         """Return `fit` refined down to the finest level."""
@@ -207,18 +210,32 @@ class Locator:
         placed = between(matrix, level.factor, factor)
         return gather(level, field.features(factor), placed, self._tests)
 
-    def _through_lenses(self, place: Placement, best: Fit) -> Placement:
-        """Return `place` with the lens distortion that the photos show, if any."""
+    def _polished(self, place: Placement, best: Fit, evidence: Evidence) -> Placement:
+        """Return `place` by the parts that agree alone, and through the lenses that they show."""
         field, matrix = self._seen_as(best.matrix)
+        level = self._ground.levels[finest_level(self._ground.levels, field, matrix)]
+        if evidence.agreeing < ALL * evidence.usable:
+            fit = refine_at(level, field, matrix, evidence.blocks)
+            again = self._evidence(fit := _as_given(fit, field))
+            if again.agreeing >= ALL * evidence.agreeing:
+                evidence, matrix = again, self._seen_as(fit.matrix)[1]
+                error = standard_error(fit, field.shape)
+                place = replace(place, matrix=fit.matrix, standard_error=error)
+        return self._through_lenses(place, field, matrix, evidence.blocks)
+
+    def _through_lenses(
+        self, place: Placement, field: Field, matrix: Matrix, blocks: Blocks
+    ) -> Placement:
+        """Return `place` with the lens distortion that the photos show, if any."""
         level = self._ground.levels[finest_level(self._ground.levels, field, matrix)]
         factor = max(1, round(level.factor / scale_of(matrix)))
         shapes = (place.field_shape, place.overview_shape)
-        bent = fit_distortion(level, field.features(factor), factor, matrix, shapes)
+        bent = fit_distortion(level, field.features(factor), factor, matrix, shapes, blocks)
         if bent is None:
             return place
         distortion = replace(bent.distortion, core=bent.distortion.core @ field.unmirror)
         affine = closest_affine(distortion, place.field_shape)
-        return replace(place, matrix=affine, score=bent.score, distortion=distortion)
+        return replace(place, matrix=affine, distortion=distortion)
 
     def _nowhere(self) -> Placement:
         reason = "Refused: the field has nothing in common with any place of the overview."

@@ -60,6 +60,10 @@ class Template:
     change: Floats
     middle: npt.NDArray[np.float64]
 
+    def only(self, kept: npt.NDArray[np.bool_]) -> Template:
+        """Return the sample without the points that are not `kept`."""
+        return Template(self.at[:, kept], self.value[kept], self.change[:, kept], self.middle)
+
     @classmethod
     def of(cls, field: Floats) -> Template:
         """Sample `field`."""

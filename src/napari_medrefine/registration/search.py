@@ -22,6 +22,7 @@ from napari_medrefine.registration.field import Field
 from napari_medrefine.registration.placement import transform
 from napari_medrefine.registration.pyramid import Level, Matrix, between, reduction
 from napari_medrefine.registration.refine import Fit, part_around, refine
+from napari_medrefine.registration.verdict import Blocks
 from napari_medrefine.registration.window import Window, scale_of
 
 KEPT = (24, 6, 2)  # candidates refined at the first, second and every further level
@@ -116,13 +117,16 @@ def _best(fits: list[Fit], field: Field, most: int, least: float) -> tuple[list[
     return going, fits[len(going) :]
 
 
-def refine_at(level: Level, field: Field, matrix: Matrix) -> Fit:
-    """Refine a field-to-overview `matrix` at one level of the overview."""
+def refine_at(level: Level, field: Field, matrix: Matrix, blocks: Blocks | None = None) -> Fit:
+    """Refine a field-to-overview `matrix` at one level; of `blocks`, by those that agree only."""
     factor = max(1, round(level.factor / scale_of(matrix)))
     up, small = np.linalg.inv(reduction(level.factor)), reduction(factor)
     values = field.features(factor)
     start = between(matrix, level.factor, factor)
-    fit = refine(part_around(level, values.shape, start), field.template(factor), start)
+    template = field.template(factor)
+    if blocks is not None:
+        template = template.only(blocks.agree_at(template.at, values.shape))
+    fit = refine(part_around(level, values.shape, start), template, start)
     spread = None
     if fit.spread is not None:
         unit = np.array([level.factor, level.factor, 1, 1])

@@ -35,6 +35,41 @@ LEAST_GAP = 0.05
 TEXTURE = 0.12  # mean square of a block's features below which it counts as blank
 
 
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """What each block of a field says: how far it would rather be.
+
+    Attributes
+    ----------
+    counts : ndarray
+        Blocks down and across.
+    offsets : ndarray
+        ``(counts[0], counts[1], 2)`` (row, col) in pixels of the level; NaN where a block has no
+        texture, or is not on the overview.
+    """
+
+    counts: npt.NDArray[np.int_]
+    offsets: npt.NDArray[np.float64]
+
+    @property
+    def agree(self) -> npt.NDArray[np.bool_]:
+        """``(down, across)``, which blocks fit best just where they are."""
+        return np.asarray(np.hypot(self.offsets[..., 0], self.offsets[..., 1]) <= AGREES)
+
+    @property
+    def usable(self) -> int:
+        """How many blocks can tell."""
+        return int(np.isfinite(self.offsets[..., 0]).sum())
+
+    def agree_at(
+        self, points: npt.NDArray[np.float64], shape: tuple[int, ...]
+    ) -> npt.NDArray[np.bool_]:
+        """Return which ``(2, N)`` points of the field, reduced to `shape`, lie on those blocks."""
+        cells = (points + 0.5) * self.counts[:, None] / np.array(shape)[:, None]
+        rows, cols = np.clip(cells.astype(int), 0, self.counts[:, None] - 1)
+        return np.asarray(self.agree[rows, cols])
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What the blocks say of a placement.
@@ -45,14 +80,14 @@ class Evidence:
         Blocks with texture that lie on the overview; those of them that fit best just there.
     false_alarms : float
         How many placements with so many agreeing blocks chance would give in the whole search.
-    blocks : int
-        All blocks of the field.
+    blocks : Blocks
+        What each of them says.
     """
 
     usable: int
     agreeing: int
     false_alarms: float
-    blocks: int
+    blocks: Blocks
 
     @property
     def convincing(self) -> bool:
@@ -74,16 +109,15 @@ def gather(level: Level, field: Floats, matrix: Matrix, tests: int) -> Evidence:
     tests : int
         How many distinct placements the search compared.
     """
-    offsets = block_offsets(level, field, matrix)
-    near = offsets[np.hypot(offsets[:, 0], offsets[:, 1]) <= AGREES]
+    blocks = ask_blocks(level, field, matrix)
+    usable, near = blocks.usable, int(blocks.agree.sum())
     rate = _positions_that_agree() / (2 * REACH + 1) ** 2
-    chance = float(stats.binom.sf(len(near) - 1, len(offsets), rate)) if len(offsets) else 1.0
-    blocks = int(np.prod(_counts(field.shape)))
-    return Evidence(len(offsets), len(near), min(1.0, chance * tests), blocks)
+    chance = float(stats.binom.sf(near - 1, usable, rate)) if usable else 1.0
+    return Evidence(usable, near, min(1.0, chance * tests), blocks)
 
 
-def block_offsets(level: Level, field: Floats, matrix: Matrix) -> npt.NDArray[np.float64]:
-    """Return how far each usable block of the field would rather be, ``(N, 2)`` (row, col)."""
+def ask_blocks(level: Level, field: Floats, matrix: Matrix) -> Blocks:
+    """Return how far each block of the field would rather be; see `gather`."""
     counts = _counts(field.shape)
     around, inside = _around(level, field.shape, matrix)
     blocks = _cut(field, counts, 0)
@@ -93,19 +127,22 @@ def block_offsets(level: Level, field: Floats, matrix: Matrix) -> npt.NDArray[np
         & (known.mean(axis=(1, 2)) >= 0.98)
         & (windows.std(axis=(1, 2)) >= 1e-3)
     )
+    offsets = np.full((len(blocks), 2), np.nan)
     if not usable.any():
-        return np.empty((0, 2))
+        return Blocks(counts, offsets.reshape(*counts, 2))
     score = _correlations(windows[usable], blocks[usable])
     peaks = [np.array(np.unravel_index(int(np.argmax(s)), s.shape)) for s in score]
-    return np.array([_sub_pixel(s, peak) - REACH for s, peak in zip(score, peaks, strict=True)])
+    offsets[usable] = [_sub_pixel(s, peak) - REACH for s, peak in zip(score, peaks, strict=True)]
+    return Blocks(counts, offsets.reshape(*counts, 2))
 
 
 def judge(evidence: Evidence, score: float, second: float, overlap: float) -> tuple[bool, str]:
     """Return whether a placement is accepted, and why, in plain words."""
     if evidence.usable < FEWEST:
+        parts = f"{evidence.usable} of {evidence.blocks.agree.size} parts"
         return False, (
             "Refused: no place convinces; at the likeliest one too little of the field has texture "
-            f"and lies on textured overview ({evidence.usable} of {evidence.blocks} parts)."
+            f"and lies on textured overview ({parts})."
         )
     agree = f"{evidence.agreeing} of {evidence.usable} parts of the field fit best just there"
     if evidence.false_alarms > FALSE_ALARMS:
