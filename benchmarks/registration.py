@@ -1,215 +1,201 @@
-"""Registration on hard cases made from the real photos, with truth, beside OpenCV's keypoints.
+"""Registration beside OpenCV, scikit-image and the study's method, in one run.
 
-usage: python benchmarks/registration.py ../shared/data/photos44 [--cases N] [--mismatch] [--peers]
+usage: python benchmarks/registration.py ../shared/data/photos44 [--hard N] [--mismatch] [--slow]
 
-Every case takes a field and its overview and makes both worse in ways a microscope does: camera
-turned any way, ratio up to 7 % off, overview out of focus, shading, colour cast, JPEG, noise, dirt
-on a quarter to half of the field, the overview cut so that only a third of the field is on it,
-grey-scale, 16 bit, lens distortion (in the photos themselves). The seed is the case's number.
+Prints the README's tables: how many fields are found, how far off they are, what they cost (each
+as a share of ORB's time per 40x field, SIFT's time per overview), how often the truth lies within
+two standard errors, how many wrong pairs are accepted. Needs opencv-python-headless.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
+import resource
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from hard_set import NOMINAL, Case, hard_cases
+from peers import Answer, Keypoints, Template
 from PIL import Image
-from scipy import ndimage
 
 from napari_medrefine import Overview
-from napari_medrefine.registration.placement import similarity, transform
 
-NOMINAL = {"10x": 2.5, "40x": 10.0}
-KINDS = ("turned", "blurred", "shaded", "dirty", "hanging", "grey16", "all")
+ANY = (-180.0, 180.0)
 
 
-@dataclass(frozen=True)
-class Case:
-    """A field, an overview, and which points of the one lie where on the other."""
+class Ours:
+    """The spiral pyramid, or the study's brute-force spiral."""
 
-    name: str
-    overview: np.ndarray
-    field: np.ndarray
-    ratio: float
-    angle: tuple[float, float]
-    here: np.ndarray
-    there: np.ndarray
+    def __init__(self, name: str = "ours", method: str = "pyramid") -> None:
+        self.name, self._method = name, method
 
+    def prepare(self, overview: np.ndarray) -> Overview:
+        return Overview(overview)
 
-def make_case(folder: Path, row: dict, kind: str, seed: int) -> Case:
-    """Return the photos of `row`, made worse as `kind` says."""
-    rng = np.random.default_rng(seed)
-    overview = np.asarray(Image.open(folder / row["overview"]))
-    field = np.asarray(Image.open(folder / row["field"]))
-    here, there = np.array(row["field_points"]), np.array(row["overview_points"])
-    angle = (-15.0, 15.0)
-    if kind in ("turned", "all"):
-        field, here = turned(field, here, rng.uniform(-180, 180), rng.uniform(0.95, 1.05))
-        angle = (-180.0, 180.0)
-    if kind in ("blurred", "all"):
-        overview = blurred(overview, rng.uniform(1, 2.4))
-    if kind in ("shaded", "all"):
-        overview, field = shaded(overview, rng), shaded(field, rng)
-        overview, field = (jpeg(noisy(image, rng), 75) for image in (overview, field))
-    if kind in ("dirty", "all"):
-        field = dirty(field, rng, 0.25 if kind == "all" else rng.uniform(0.25, 0.5))
-    if kind == "hanging":
-        overview, there = cut(overview, there, rng)
-    if kind == "grey16":
-        field = (field.mean(-1) * 257).astype(np.uint16)
-    name = f"{row['field'][:-4]} {kind}"
-    return Case(name, overview, field, NOMINAL[row["objective"]], angle, here, there)
+    def place(self, prepared: Overview, image: np.ndarray, ratio: float, angle=None) -> Answer:
+        place = prepared.register(image, ratio=ratio, angle=angle, method=self._method)
+        self.error = place.standard_error
+        return Answer(place.to_overview, place.accepted)
 
 
-def turned(image: np.ndarray, points: np.ndarray, degrees: float, zoom: float):
-    """Return the middle of `image` photographed again with the camera turned."""
-    shape = (1900, 2500)
-    if min(image.shape[:2]) < 2000:
-        shape = (image.shape[0] * 2 // 3, image.shape[1] * 2 // 3)
-    middle = (np.array(image.shape[:2]) - 1) / 2
-    back = similarity(zoom, degrees, (np.array(shape) - 1) / 2, middle)
-    channels = [
-        ndimage.affine_transform(
-            image[..., c], back[:2, :2], back[:2, 2], shape, order=1, mode="reflect"
-        )
-        for c in range(3)
-    ]
-    moved = transform(np.linalg.inv(back), points)
-    inside = ((moved >= 0) & (moved < shape)).all(1)
-    return np.stack(channels, -1), np.where(inside[:, None], moved, np.nan)
+@dataclass
+class Row:
+    """What one way of registering achieved."""
+
+    errors: list[float] = field(default_factory=list)
+    said: list[bool] = field(default_factory=list)
+    within: list[bool] = field(default_factory=list)
+    overview: list[float] = field(default_factory=list)
+    times: dict[str, list[float]] = field(default_factory=dict)
+    wrong: int = 0
+    pairs: int = 0
+
+    def take(self, case: Case, answer: Answer, spent: float, kind: str) -> None:
+        error = case.error(answer.to_overview(case.here)) if answer.to_overview else np.inf
+        self.errors.append(error)
+        self.said.append(answer.accepted)
+        self.times.setdefault(kind, []).append(spent)
 
 
-def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
-    return np.stack([ndimage.gaussian_filter(image[..., c], sigma) for c in range(3)], -1)
-
-
-def shaded(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return `image` under a tilted lamp of another colour."""
-    rows, cols = (np.linspace(-1, 1, n, dtype=np.float32) for n in image.shape[:2])
-    light = 1 - rng.uniform(0.1, 0.35) * (rows[:, None] ** 2 + cols**2) / 2
-    light += rng.uniform(-0.2, 0.2) * rows[:, None] + rng.uniform(-0.2, 0.2) * cols
-    cast = rng.uniform(0.75, 1.1, 3).astype(np.float32)
-    return np.clip(image * light[..., None] * cast, 0, 255).astype(np.uint8)
-
-
-def noisy(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    noise = rng.standard_normal(image.shape, np.float32) * 5
-    return np.clip(image + noise, 0, 255).astype(np.uint8)
-
-
-def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))
-
-
-def dirty(image: np.ndarray, rng: np.random.Generator, share: float) -> np.ndarray:
-    """Return `image` with out-of-focus specks and smears over `share` of it."""
-    small = (image.shape[0] // 16, image.shape[1] // 16)
-    ground = ndimage.gaussian_filter(rng.standard_normal(small), rng.uniform(4, 14))
-    mask = (ground > np.quantile(ground, 1 - share)).astype(np.float32)
-    mask = ndimage.gaussian_filter(mask, 0.6)
-    fine = ndimage.gaussian_filter(rng.standard_normal(small), 1)
-    tint = rng.uniform(20, 140, 3) + 25 * (fine / fine.std())[..., None]
-    grow = [np.linspace(0, n - 1, m) for n, m in zip(small, image.shape[:2], strict=True)]
-    index = np.round(grow[0]).astype(int)[:, None], np.round(grow[1]).astype(int)
-    alpha = mask[index][..., None]
-    return np.clip(image * (1 - alpha) + tint[index] * alpha, 0, 255).astype(np.uint8)
-
-
-def cut(overview: np.ndarray, there: np.ndarray, rng: np.random.Generator):
-    """Return the part of `overview` on which only a third of the field lies."""
-    low, high = there.min(0), there.max(0)
-    edge = np.round(low + (high - low) * rng.uniform(0.33, 0.4)).astype(int)
-    height, width = overview.shape[:2]
-    side = rng.integers(4)
-    if side == 0:
-        return overview[: edge[0]], there
-    if side == 1:
-        return overview[:, : edge[1]], there
-    edge = np.round(high - (high - low) * rng.uniform(0.33, 0.4)).astype(int)
-    if side == 2:
-        return overview[edge[0] : height], there - [edge[0], 0]
-    return overview[:, edge[1] : width], there - [0, edge[1]]
-
-
-def error_of(matrix_points: np.ndarray, there: np.ndarray) -> float:
-    return float(np.sqrt(np.nanmean(((matrix_points - there) ** 2).sum(1))))  # NaN: not there
-
-
-def peer(case: Case, detector: str) -> tuple[float, float]:
-    """Return the error and the time of OpenCV keypoints on the field reduced by its ratio."""
-    import cv2
-
-    make = cv2.SIFT_create(20000) if detector == "SIFT" else cv2.ORB_create(20000)
-    grey = [i if i.ndim == 2 else i[..., :3].mean(-1) for i in (case.overview, case.field)]
-    large = grey[0].astype(np.uint8)
-    size = tuple(round(n / case.ratio) for n in case.field.shape[1::-1])
-    white = 257 if case.field.dtype == np.uint16 else 1
-    small = cv2.resize((grey[1] / white).astype(np.uint8), size, interpolation=cv2.INTER_AREA)
+def timed(function, *arguments, **options):
     start = time.perf_counter()
-    (k0, d0), (k1, d1) = (make.detectAndCompute(i, None) for i in (large, small))
-    matcher = cv2.BFMatcher(cv2.NORM_L2 if detector == "SIFT" else cv2.NORM_HAMMING)
-    pairs = [p for p in matcher.knnMatch(d1, d0, 2) if len(p) == 2]
-    good = [a for a, b in pairs if a.distance < 0.8 * b.distance]
-    found = None
-    if len(good) >= 4:
-        found, _ = cv2.estimateAffinePartial2D(
-            np.array([k1[m.queryIdx].pt for m in good]),
-            np.array([k0[m.trainIdx].pt for m in good]),
-            ransacReprojThreshold=2,
-            maxIters=20000,
+    result = function(*arguments, **options)
+    return result, time.perf_counter() - start
+
+
+def plain_cases(folder: Path) -> Iterator[Case]:
+    """Yield the photos as they are, those of one overview together."""
+    rows = json.loads((folder / "truth.json").read_text())["photos"]
+    overview, name = np.empty(0), ""
+    for row in sorted(rows, key=lambda row: row["overview"]):
+        if row["overview"] != name:
+            name = row["overview"]
+            overview = np.asarray(Image.open(folder / name))
+        yield Case(
+            row["field"],
+            "plain",
+            row["objective"],
+            overview,
+            np.asarray(Image.open(folder / row["field"])),
+            NOMINAL[row["objective"]],
+            (-15.0, 15.0),
+            np.array(row["field_points"]),
+            np.array(row["overview_points"]),
         )
-    spent = time.perf_counter() - start
-    if found is None:
-        return np.inf, spent
-    xy = ((case.here + 0.5) / np.array(case.field.shape[:2]) * size[::-1] - 0.5)[:, ::-1]
-    return error_of((xy @ found[:, :2].T + found[:, 2])[:, ::-1], case.there), spent
+
+
+def run(cases: Iterator[Case], ways: list, slow: list, few: int) -> dict[str, Row]:
+    """Let every way place every case; the `slow` ones only a `few`."""
+    rows: dict[str, Row] = {way.name: Row() for way in [*ways, *slow]}
+    prepared: dict[str, tuple] = {}
+    for number, case in enumerate(cases):
+        for way in [*ways, *(slow if number < few else [])]:
+            known = prepared.get(way.name)
+            if known is None or known[0] is not case.overview:
+                ready, spent = timed(way.prepare, case.overview)
+                rows[way.name].overview.append(spent)
+                prepared[way.name] = known = (case.overview, ready)
+            options = {"angle": case.angle} if way.name == "ours" else {}
+            answer, spent = timed(way.place, known[1], case.field, case.ratio, **options)
+            rows[way.name].take(case, answer, spent, case.objective)
+            if way.name == "ours":
+                off = rows["ours"].errors[-1]
+                rows["ours"].within.append(off <= 2 * way.error)
+                if case.kind == "plain" and number % 4 == 2:
+                    _, spent = timed(way.place, known[1], case.field, case.ratio, angle=ANY)
+                    rows["ours"].times.setdefault("any angle", []).append(spent)
+        show_case(case, rows)
+    return rows
+
+
+def show_case(case: Case, rows: dict[str, Row]) -> None:
+    parts = [
+        f"{name} {row.errors[-1]:.3f}{'' if row.said[-1] else ' refused'}"
+        for name, row in rows.items()
+        if row.errors
+    ]
+    print(f"  {case.name:32}", ", ".join(parts), flush=True)
+
+
+def mismatches(folder: Path, ways: list, rows: dict[str, Row]) -> None:
+    """Let every way place every field on the overviews of other slides, and mirrored on its own."""
+    cases = list(plain_cases(folder))
+    names = {id(case.overview): case.overview for case in cases}
+    for way in ways:
+        ready = {key: way.prepare(overview) for key, overview in names.items()}
+        for case in cases:
+            for key in names:
+                own = key == id(case.overview)
+                image = np.ascontiguousarray(case.field[:, ::-1]) if own else case.field
+                rows[way.name].wrong += way.place(ready[key], image, case.ratio).accepted
+                rows[way.name].pairs += 1
+
+
+def table(rows: dict[str, Row], title: str) -> None:
+    """Print what all ways achieved, times as shares of OpenCV's in this run."""
+    sift = np.median(rows["SIFT"].overview)
+    orb = np.median(rows["ORB"].times["40x"])
+    print(f"\n## {title}\n")
+    print(
+        "| | found | right and accepted | median px | overview / SIFT's | 40x / ORB's "
+        "| any angle / ORB's | 10x / ORB's | wrong pairs accepted |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name, row in rows.items():
+        errors, said = np.array(row.errors), np.array(row.said)
+        right = errors < 1
+        middle = f"{np.median(errors[right]):.3f}" if right.any() else "-"
+        shares = [f"{np.median(row.overview) / sift:.2f}"]
+        for kind in ("40x", "any angle", "10x"):
+            spent = row.times.get(kind)
+            shares.append(f"{np.median(spent) / orb:.2f}" if spent else "-")
+        wrong = f"{row.wrong} of {row.pairs}" if row.pairs else "-"
+        print(
+            f"| {name} | {right.sum()} of {len(errors)} | {(right & said).sum()} | {middle} | "
+            + " | ".join(shares)
+            + f" | {wrong} |"
+        )
+        if (said & ~right).any():
+            print(f"| {name}: wrong and accepted | {(said & ~right).sum()} | | | | | | | |")
+    ours = rows["ours"]
+    right = np.array(ours.errors) < 1
+    share = np.mean(np.array(ours.within)[right])
+    print(
+        f"\nThe truth lies within two standard errors in {share:.0%} of {right.sum()} placements."
+    )
+    print(f"(SIFT's overview took {sift:.2f} s, ORB's 40x field {orb:.2f} s in this run.)")
+
+
+def memory(folder: Path) -> None:
+    """Print what one overview and one field of each objective take above the images."""
+    cases = {case.objective: case for case in plain_cases(folder) if "slide1" in case.name}
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for case in cases.values():
+        Overview(case.overview).register(case.field, ratio=case.ratio, angle=ANY)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"peak memory above the images: {(after - before) / 1024:.0f} MiB")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--cases", type=int, default=42)
-    parser.add_argument("--only", default="", help="kinds, comma-separated")
-    parser.add_argument("--mismatch", action="store_true", help="also each field mirrored")
-    parser.add_argument("--peers", action="store_true", help="also SIFT and ORB (needs OpenCV)")
+    parser.add_argument("--hard", type=int, default=0, help="cases of the hard set")
+    parser.add_argument("--mismatch", action="store_true", help="also all wrong pairs")
+    parser.add_argument("--slow", type=int, default=0, help="fields for the slow ways")
     options = parser.parse_args()
-    rows = json.loads((options.folder / "truth.json").read_text())["photos"]
-    errors, false = [], 0
-    for number in range(options.cases):
-        kind = KINDS[number % len(KINDS)]
-        row = rows[(number * 11 + number // len(rows)) % len(rows)]
-        if options.only and kind not in options.only.split(","):
-            continue
-        case = make_case(options.folder, row, kind, number)
-        start = time.perf_counter()
-        overview = Overview(case.overview)
-        ready = time.perf_counter()
-        place = overview.register(case.field, ratio=case.ratio, angle=case.angle)
-        spent = time.perf_counter() - ready
-        error = error_of(place.to_overview(case.here), case.there)
-        wrong = place.accepted and not error < 1
-        errors.append(error if place.accepted else np.inf)
-        line = f"{case.name:26} {'accepted' if place.accepted else 'REFUSED '} {error:9.3f} px"
-        line += f" score {place.score:.2f} {ready - start:.1f} + {spent:.1f} s"
-        line += f" {'WRONG ' if wrong else ''}{'' if place.accepted else place.reason}"
-        if options.peers:
-            line += "".join(f" {k} {peer(case, k)[0]:.2f} px" for k in ("SIFT", "ORB"))
-        if options.mismatch:
-            mirrored = overview.register(
-                np.ascontiguousarray(case.field[:, ::-1]), ratio=case.ratio, angle=case.angle
-            )
-            false += mirrored.accepted
-            line += " MIRROR ACCEPTED" if mirrored.accepted else ""
-        print(line, flush=True)
-    found = np.array(errors)[np.array(errors) < 1]
-    print(f"found {len(found)} of {len(errors)}, median {np.median(found):.3f} px; {false} false")
+    memory(options.folder)
+    ways = [Ours(), Keypoints("SIFT"), Keypoints("ORB"), Template("cv2.matchTemplate")]
+    slow = [Template("skimage.match_template"), Ours("the study's spiral", "spiral")]
+    rows = run(plain_cases(options.folder), ways, slow, options.slow)
+    if options.mismatch:
+        mismatches(options.folder, ways[:2], rows)
+    table(rows, "Photos as they are")
+    if options.hard:
+        table(run(hard_cases(options.folder, options.hard), ways[:3], [], 0), "The hard set")
 
 
 if __name__ == "__main__":

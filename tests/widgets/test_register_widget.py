@@ -11,6 +11,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import check_image, sha256_of
 from napari_medrefine.progress import Step
 from napari_medrefine.registration import Placement
+from napari_medrefine.registration.trace import Visit, Walk
 from napari_medrefine.widgets.register import RegisterWidget
 
 MATRIX = np.array([[0.1, 0.01, 30.0], [-0.01, 0.1, 20.0], [0, 0, 1]])
@@ -29,13 +30,15 @@ class Search:
         self.overview = check_image(image, "overview")
         return self
 
-    def register_steps(self, field, *, ratio, angle, method):
+    def register_steps(self, field, *, ratio, angle, method, trace=None):
         self.asked.append({"ratio": ratio, "angle": angle, "method": method})
         checked = check_image(field, "field")
         if checked.min() == checked.max():
             raise MedRefineError("The field shows one even colour.")
         yield Step(0, 2, "searching")
         assert self.go_on.wait(20)
+        trace.walks.append(Walk.of_scores(np.eye(12, 16, dtype=np.float32), (0, 0), 8))
+        trace.visits.append(Visit(1, 0.8, MATRIX))
         yield Step(1, 2, "refining")
         good = bool(checked.mean() > 60)
         return Placement(
@@ -75,6 +78,38 @@ def expected_world(overview):
     return world(overview, there[:, :2])
 
 
+def test_show_search_adds_the_walk_level_by_level(viewer, search, photos, wait):
+    widget = RegisterWidget(viewer)
+    overview, *fields = photos
+    widget.fields.choose(fields[:1])
+    widget.show_search.native.click()
+    assert "Register" in widget.job.message.value
+    widget.register()
+    wait(widget.job)
+    for _ in range(2):  # the second time replaces the first
+        widget.show_search.native.click()
+    names = [
+        layer.name for layer in viewer.layers if "search_of" in layer.metadata.get("medrefine", {})
+    ]
+    field = fields[0].name
+    assert names == [
+        f"{field} · way at 1/8",
+        f"{field} · search at 1/8",
+        f"{field} · search at 1/1",
+    ]
+    walk = viewer.layers[f"{field} · search at 1/8"]
+    assert list(walk.features["order"]) == list(range(12 * 16))
+    # The spiral begins in the middle of the overview, in the overview's own world.
+    expected = overview.data_to_world([5 * 8 + 3.5, 7 * 8 + 3.5])
+    np.testing.assert_allclose(walk.data_to_world(walk.data[0]), expected)
+    assert walk.face_color[int(np.argmax(walk.features["score"]))].tolist() != (
+        walk.face_color[1].tolist()
+    )
+    found = viewer.layers[f"{field} · search at 1/1"]
+    middle = MATRIX @ [89.5, 119.5, 1]
+    np.testing.assert_allclose(found.data[0], middle[:2])
+
+
 def test_defaults_need_no_thought(viewer, search, photos):
     widget = RegisterWidget(viewer)
     overview, *fields = photos
@@ -101,7 +136,7 @@ def test_register_puts_all_chosen_fields_where_they_belong(viewer, search, photo
     assert all(layer.data is data for layer, data in zip(photos, pixels, strict=True))
     assert "s_40x_1: placed" in widget.job.message.value
     assert "s_40x_2: placed" in widget.job.message.value
-    assert search.asked == [{"ratio": 10.0, "angle": (-15.0, 15.0), "method": "pyramid"}] * 2
+    assert search.asked == [{"ratio": 10.0, "angle": None, "method": "pyramid"}] * 2
 
 
 def test_a_field_in_other_units_lies_on_the_same_tissue(viewer, search, photos, wait):

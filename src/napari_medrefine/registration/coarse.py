@@ -20,6 +20,7 @@ from napari_medrefine.registration.field import Field
 from napari_medrefine.registration.placement import similarity
 from napari_medrefine.registration.pyramid import Floats, Level, Matrix, reduction
 from napari_medrefine.registration.spiral import distance_from_middle
+from napari_medrefine.registration.trace import Trace, Walk
 from napari_medrefine.registration.window import Window
 
 CORNER = 1.8  # pixels of the level that a field's corner may be off between net points
@@ -69,17 +70,18 @@ def coarse_level(levels: tuple[Level, ...], field: Field, window: Window) -> int
 
 
 def coarse_steps(
-    levels: tuple[Level, ...], field: Field, window: Window, seen: list[Scores] | None = None
+    levels: tuple[Level, ...], field: Field, window: Window, trace: Trace | None = None
 ) -> Generator[Step, None, list[Candidate]]:
     """Return the best places of `field` at the coarse level of `window`, best first.
 
-    `seen`, if given, is filled with the scores of all places.
+    `trace`, if given, is told the scores of all places.
     """
     index = coarse_level(levels, field, window)
     level = levels[index]
     templates = Templates(field, level, window)
     tiles = list(_tiles(level.shape, templates.reach))
     found: list[Candidate] = []
+    seen: list[Scores] = []
     for number, (low, high) in enumerate(tiles):
         tile = _Tile(level, low, high, templates.reach)
         best = _Best(tile)
@@ -93,11 +95,25 @@ def coarse_steps(
             for at, score in zip(numbers, tile.correlate(templates, numbers), strict=True):
                 best.take(at, score)
         scores = Scores(best.score, best.which, tile.low)
-        if seen is not None:
+        if trace is not None:
             seen.append(scores)
         found += _candidates(scores, templates, level, index)
+    if trace is not None:
+        whole, first = _joined(seen)
+        trace.walks.append(Walk.of_scores(whole, first, level.factor))
     found.sort(key=lambda candidate: -candidate.score)
     return found[:CANDIDATES]
+
+
+def _joined(parts: list[Scores]) -> tuple[Floats, npt.NDArray[np.int_]]:
+    """Return the scores of all tiles as one, and where it begins."""
+    low = np.min([part.first for part in parts], axis=0)
+    high = np.max([part.first + part.score.shape for part in parts], axis=0)
+    whole = np.full(high - low, -1, np.float32)
+    for part in parts:
+        row, col = part.first - low
+        whole[row : row + part.score.shape[0], col : col + part.score.shape[1]] = part.score
+    return whole, low
 
 
 class Templates:

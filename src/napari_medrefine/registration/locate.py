@@ -25,14 +25,13 @@ from napari_medrefine.registration.placement import Placement
 from napari_medrefine.registration.pyramid import Level, Matrix, between, reduction
 from napari_medrefine.registration.refine import Fit
 from napari_medrefine.registration.search import (
-    Trace,
-    Visit,
     finest_level,
     refine_at,
     rivals,
     search_steps,
     weight,
 )
+from napari_medrefine.registration.trace import Trace, Visit
 from napari_medrefine.registration.uncertainty import standard_error
 from napari_medrefine.registration.verdict import (
     Blocks,

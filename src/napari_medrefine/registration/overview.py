@@ -17,8 +17,8 @@ from napari_medrefine.registration.keypoints import IN_OVERVIEW, Keypoints
 from napari_medrefine.registration.locate import Locator
 from napari_medrefine.registration.placement import Placement
 from napari_medrefine.registration.pyramid import Level
-from napari_medrefine.registration.search import Trace
 from napari_medrefine.registration.sources import Photo, check_textured, source_of
+from napari_medrefine.registration.trace import Trace
 from napari_medrefine.registration.window import Angle, Ratio, Window, window_of
 
 Method = Literal["pyramid", "spiral"]

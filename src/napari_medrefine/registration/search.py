@@ -7,14 +7,13 @@ right one and a 2x2 descent cannot recover from a wrong start.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from napari_medrefine.progress import Step
 from napari_medrefine.registration.coarse import (
     Candidate,
-    Scores,
     coarse_level,
     coarse_steps,
 )
@@ -22,6 +21,7 @@ from napari_medrefine.registration.field import Field
 from napari_medrefine.registration.placement import transform
 from napari_medrefine.registration.pyramid import Level, Matrix, between, reduction
 from napari_medrefine.registration.refine import Fit, part_around, refine
+from napari_medrefine.registration.trace import Trace, Visit
 from napari_medrefine.registration.verdict import Blocks
 from napari_medrefine.registration.window import Window, scale_of
 
@@ -30,23 +30,6 @@ HOPELESS = (0.5, 0.6, 0.75)  # share of the best one's weight below which they g
 FINE = 480  # pixels of a level that the field's shorter side need not exceed
 AFFORDABLE = 700_000  # pixels of a level on which every ratio may be tried; keypoints do the rest
 RIVAL = 0.1  # share of the field's shorter side by which a rival's corners are off
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """A place that was refined at a level: what "show search" shows."""
-
-    factor: int
-    score: float
-    matrix: Matrix
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """Everything a search looked at: the scores of the coarse levels and the places refined."""
-
-    coarse: list[tuple[int, Scores]]
-    visits: list[Visit]
 
 
 def search_steps(
@@ -58,10 +41,7 @@ def search_steps(
         level = levels[coarse_level(levels, field, part)]
         if not window.known and level.shape[0] * level.shape[1] > AFFORDABLE:
             continue
-        seen: list[Scores] | None = None if trace is None else []
-        found = yield from coarse_steps(levels, field, part, seen)
-        if trace is not None and found:
-            trace.coarse.extend((levels[found[0].level].factor, scores) for scores in seen or [])
+        found = yield from coarse_steps(levels, field, part, trace)
         fits += yield from descend_steps(levels, field, found, trace)
     return rivals(fits, field)
 

@@ -27,6 +27,11 @@ def spiral(height: int, width: int) -> Iterator[tuple[int, int]]:
         run += 1
 
 
+def spiral_order(height: int, width: int) -> npt.NDArray[np.int_]:
+    """Return `spiral` as an array, ``(height * width, 2)``."""
+    return np.array(list(spiral(height, width)), int).reshape(-1, 2)
+
+
 def distance_from_middle(
     points: npt.NDArray[np.float64], shape: tuple[int, int]
 ) -> npt.NDArray[np.float64]:

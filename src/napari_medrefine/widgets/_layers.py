@@ -14,6 +14,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.widgets._geometry import Layer, to_micrometres
 
 Viewer = Any
+LARGEST_PHOTO = 100_000_000  # pixels above which a lazy image is read part by part
 KEY = "medrefine"  # our entry in layer.metadata
 FINER = 1.2  # how many times finer a field must be than its overview
 
@@ -62,6 +63,18 @@ def check_photo(layer: Layer, what: str) -> Layer:
 def pixels(layer: Layer, level: int = 0) -> Any:
     """Return the layer's pixels, as napari has them (NumPy, dask, ...), at a multiscale level."""
     return layer.data[level] if layer.multiscale else layer.data
+
+
+def all_pixels(layer: Layer) -> Any:
+    """Return the pixels for an `Overview`: lazy ones stay lazy, all levels of a multiscale layer.
+
+    A single-scale photo that is lazy only since a reader made it so is read at once.
+    """
+    if layer.multiscale:
+        return list(layer.data)
+    data = layer.data
+    lazy = data.shape[0] * data.shape[1] > LARGEST_PHOTO
+    return data if lazy else np.asarray(data)
 
 
 def shape(layer: Layer) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
 from napari_medrefine.registration import Placement
 from napari_medrefine.registration.overlay import Overlay, difference
+from napari_medrefine.registration.trace import Trace, Walk
 from napari_medrefine.widgets._geometry import (
     Layer,
     checked_factors,
@@ -22,7 +23,7 @@ from napari_medrefine.widgets._geometry import (
     registered_affine,
     same_place,
 )
-from napari_medrefine.widgets._layers import KEY, note, pixels
+from napari_medrefine.widgets._layers import KEY, all_pixels, note, pixels
 
 Ratio = float | tuple[float, float] | None
 PARTS = 1000  # progress units per field
@@ -44,6 +45,7 @@ class Known:
 
     overview: Layer
     placement: Placement
+    walks: Sequence[Walk] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Found:
     layer: Layer
     placement: Placement | None
     problem: str = ""
+    walks: Sequence[Walk] = ()
 
 
 @dataclass(frozen=True)
@@ -80,22 +83,25 @@ class Former:
 def register_steps(
     overview: Layer,
     tasks: Sequence[Task],
-    angle: tuple[float, float],
+    angle: tuple[float, float] | None,
     method: Literal["pyramid", "spiral"],
 ) -> Generator[Step | Found, None, None]:
     """Register every field on the overview; a field that cannot be is reported, not fatal."""
     total = PARTS * len(tasks)
     yield Step(0, total, f"Preparing '{overview.name}' ...")
-    prepared = registration.Overview(np.asarray(pixels(overview)))
+    prepared = registration.Overview(all_pixels(overview))
     for k, task in enumerate(tasks):
         name = task.layer.name
         yield Step(k * PARTS, total, f"Reading '{name}' ...")
         try:
+            trace = Trace()
+            image = np.asarray(pixels(task.layer))
             job = prepared.register_steps(
-                np.asarray(pixels(task.layer)), ratio=task.ratio, angle=angle, method=method
+                image, ratio=task.ratio, angle=angle, method=method, trace=trace
             )
             placement = yield from _within(job, k, total, name)
-            yield Found(task.layer, placement)
+            middle = (np.array(image.shape[:2]) - 1) / 2
+            yield Found(task.layer, placement, walks=trace.walked(middle))
         except MedRefineError as error:
             yield Found(task.layer, None, str(error))
 

@@ -19,6 +19,7 @@ from napari_medrefine.widgets._placing import (
     outline_layer,
     place,
 )
+from napari_medrefine.widgets._search_view import search_layers
 
 
 class Registrations:
@@ -53,7 +54,7 @@ class Registrations:
             return f"{field.name}: {found.problem}"
         if not {overview, field} <= set(self._viewer.layers):
             return f"{field.name}: its layer or the overview's was removed, so nothing was changed."
-        self._known[field] = Known(overview, placement)
+        self._known[field] = Known(overview, placement, found.walks)
         if placement.accepted:
             try:
                 self._place(field)
@@ -137,6 +138,18 @@ class Registrations:
             self.remove_own("outline_of", [field.name])
             self._viewer.add_shapes(data, **options)
         return "Outlines show where the fields lie: yellow, or magenta for a best guess only."
+
+    def show_search(self, fields: Sequence[Layer]) -> str:
+        """Add how each field's search went; our own earlier layers of it are replaced."""
+        for field, known in self.of(fields):
+            self.remove_own("search_of", [field.name])
+            for data, options, kind in search_layers(known.overview, field, known.walks):
+                add = self._viewer.add_points if kind == "points" else self._viewer.add_shapes
+                add(data, **options)
+        return (
+            "Every point is a place of the field's middle that was looked at, brighter the better "
+            "it fits; the white line is the spiral. Select a search layer to see the order."
+        )
 
     def remove_own(self, kind: str, sources: Sequence[str]) -> None:
         """Remove the layers that we made of `sources` before and that say so."""

@@ -13,7 +13,8 @@ from napari_medrefine.widgets._panel import row, wrapped_label
 from napari_medrefine.widgets._placing import Ratio
 
 AUTOMATIC, ENTERED, UNKNOWN = "automatic", "entered", "unknown"
-ANGLES = {"about ±15°": (-15.0, 15.0), "any (slower)": (-180.0, 180.0)}
+USUAL = (-15.0, 15.0)
+ANGLES = {"about ±15°": USUAL, "any": (-180.0, 180.0)}
 METHODS = {
     "spiral pyramid": "pyramid",
     "brute-force spiral": "spiral",
@@ -91,6 +92,12 @@ class SearchControls:
                 f"{ratio:.2f}); exchange the two, or enter the right objectives."
             )
         return ratio
+
+    @property
+    def angles(self) -> tuple[float, float] | None:
+        """Degrees to search; None leaves it to the search: any where the ratio is unknown."""
+        angles: tuple[float, float] = self.angle.value
+        return None if angles == USUAL else angles
 
     def tell(self, overview: Layer | None, fields: Sequence[Layer]) -> None:
         """Say what the chosen layers tell of their magnification."""

@@ -62,7 +62,8 @@ class RegisterWidget(Panel):
                 self.job,
                 self.opacity,
                 row(self.undo, self.anyway),
-                row(self.outline, self.difference, self.save),
+                row(self.outline, self.difference),
+                row(self.show_search, self.save),
                 self.job.message,
             ]
         )
@@ -105,6 +106,10 @@ class RegisterWidget(Panel):
             tooltip="Add a layer that is black where field and overview agree, once brightness and "
             "contrast are matched",
         )
+        self.show_search = PushButton(
+            text="Show search",
+            tooltip="Add the places that the search looked at, level by level, coloured by score",
+        )
         self.save = PushButton(
             text="Save…", tooltip="Write where the chosen fields lie to a file (JSON)"
         )
@@ -119,6 +124,9 @@ class RegisterWidget(Panel):
         self.anyway.changed.connect(lambda: self._do_with_fields(self._registrations.apply_anyway))
         self.outline.changed.connect(lambda: self._do_with_fields(self._registrations.add_outlines))
         self.difference.changed.connect(self.show_difference)
+        self.show_search.changed.connect(
+            lambda: self._do_with_fields(self._registrations.show_search)
+        )
         self.save.changed.connect(self._ask_and_save)
         events = self._viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
@@ -177,7 +185,7 @@ class RegisterWidget(Panel):
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
             return
-        angle, method = self.search.angle.value, self.search.method.value
+        angle, method = self.search.angles, self.search.method.value
         said: list[str] = []
         self._registrations.begin()
         self.job.run(
