@@ -23,7 +23,7 @@ from napari_medrefine.registration.spiral import distance_from_middle
 from napari_medrefine.registration.trace import Trace, Walk
 from napari_medrefine.registration.window import Window
 
-CORNER = 1.8  # pixels of the level that a field's corner may be off between net points
+NETS = (2.35, 1.4)  # pixels of the level that a field's corner may be off: first net, finer one
 CANDIDATES = 24
 LEAST_ON_OVERVIEW = 0.28  # share of the field that must lie on the overview
 OUTLINE = 12.0  # degrees within which the field's outline is taken as the same
@@ -70,15 +70,20 @@ def coarse_level(levels: tuple[Level, ...], field: Field, window: Window) -> int
 
 
 def coarse_steps(
-    levels: tuple[Level, ...], field: Field, window: Window, trace: Trace | None = None
+    levels: tuple[Level, ...],
+    field: Field,
+    window: Window,
+    net: float = NETS[0],
+    trace: Trace | None = None,
 ) -> Generator[Step, None, list[Candidate]]:
     """Return the best places of `field` at the coarse level of `window`, best first.
 
-    `trace`, if given, is told the scores of all places.
+    `net` is how far a corner of the field may be off between two (ratio, angle) pairs, in pixels
+    of the level. `trace`, if given, is told the scores of all places.
     """
     index = coarse_level(levels, field, window)
     level = levels[index]
-    templates = Templates(field, level, window)
+    templates = Templates(field, level, window, net)
     tiles = list(_tiles(level.shape, templates.reach))
     found: list[Candidate] = []
     seen: list[Scores] = []
@@ -119,7 +124,7 @@ def _joined(parts: list[Scores]) -> tuple[Floats, npt.NDArray[np.int_]]:
 class Templates:
     """The field at a coarse level, turned and sized about its middle on a common odd grid."""
 
-    def __init__(self, field: Field, level: Level, window: Window) -> None:
+    def __init__(self, field: Field, level: Level, window: Window, net: float) -> None:
         nominal = float(np.sqrt(window.ratio[0] * window.ratio[1]))
         self._factor = max(1, round(nominal * level.factor))
         self._features = field.features(self._factor)
@@ -127,7 +132,7 @@ class Templates:
         self._small_middle = reduction(self._factor) @ [*field.middle, 1.0]
         self._level = level.factor
         half = np.array(field.shape) / 2 / level.factor
-        self.net = _net(window, float(np.hypot(*half)) / nominal)
+        self.net = _net(window, 2 * net / (float(np.hypot(*half)) / nominal))
         turn = np.radians(min(90.0, max(abs(window.angle[0]), abs(window.angle[1]))))
         half = half / window.ratio[0]
         box = half * np.cos(min(turn, np.pi / 4)) + half[::-1] * np.sin(turn)
@@ -148,9 +153,8 @@ class Templates:
         return (values * mask).reshape(shape), mask.reshape(shape)
 
 
-def _net(window: Window, radius: float) -> list[tuple[float, float]]:
-    """Return the (ratio, angle) pairs to try for a field of `radius` pixels of the level."""
-    step = 2 * CORNER / radius
+def _net(window: Window, step: float) -> list[tuple[float, float]]:
+    """Return the (ratio, angle) pairs to try, at most `step` apart (log ratio, radians)."""
     low, high = np.log(window.ratio)
     ratios = np.exp(_centres(low, high, step))
     first, last = np.radians(window.angle)
@@ -244,7 +248,8 @@ class _Tile:
             whole = np.zeros(self._shape, np.float32)
             whole[at[0] : at[0] + image.shape[0], at[1] : at[1] + image.shape[1]] = image
             image = whole
-        return np.asarray(fft.rfft2(image, self._shape, workers=WORKERS))
+        rows = fft.rfft(image, self._shape[1], workers=WORKERS)  # the other rows are zero
+        return np.asarray(fft.fft(rows, self._shape[0], axis=-2, workers=WORKERS))
 
     def _place(self, image: npt.NDArray[np.complex64], template: Floats) -> Floats:
         product = image * np.conj(self._forward(template))

@@ -72,21 +72,26 @@ def fit_distortion(
     start_matrix = between(matrix, level.factor, factor)
     seen = _Seen(part_around(level, field.shape, start_matrix), level.factor)
     model = Distortion(matrix, Lens(shapes[0], 0.0), Lens(shapes[1], 0.0))
-    start, _, _ = _look(seen, points, model)
+    pieces = min(len(points.at), field.size * blocks.agree.mean() / CORRELATED)
+    start, inside, there = _look(seen, points, model)
     best = Bent(model, start)
-    for step in range(STEPS):
-        score, inside, there = _look(seen, points, model)
-        gained = score - best.score
-        if score > best.score:
-            best = Bent(model, score)
-        if step and gained < SETTLED:
-            break
+    for _ in range(STEPS):
         model = _better(seen, points, model, inside, there)
         if max(abs(model.field.strength), abs(model.overview.strength)) > LARGEST:
             return None
-    pieces = min(len(points.at), field.size * blocks.agree.mean() / CORRELATED)
-    gained = pieces * np.log((1 - start**2 + UNLIKE) / (1 - best.score**2 + UNLIKE))
-    return best if gained > CLEARLY else None
+        score, inside, there = _look(seen, points, model)
+        gained = score - best.score
+        if gained > 0:
+            best = Bent(model, score)
+        # The first step goes most of the way: where that earns little, the rest will not either.
+        if gained < SETTLED or _earned(start, best.score, pieces) < CLEARLY / 4:
+            break
+    return best if _earned(start, best.score, pieces) > CLEARLY else None
+
+
+def _earned(before: float, after: float, pieces: float) -> float:
+    """Return twice the log-likelihood ratio of two correlations."""
+    return float(pieces * np.log((1 - before**2 + UNLIKE) / (1 - after**2 + UNLIKE)))
 
 
 def closest_affine(distortion: Distortion, shape: tuple[int, int]) -> Matrix:

@@ -15,6 +15,9 @@ from napari_medrefine.registration.pyramid import (
     reduced_brightness,
 )
 from napari_medrefine.registration.refine import Template
+from napari_medrefine.registration.window import scale_of
+
+NEARLY = 0.1  # log ratio by which a reduced field's pixels may differ from the level's
 
 
 class Field:
@@ -33,6 +36,7 @@ class Field:
         self._white = white_level(image)
         self.mirrored = mirrored
         self.shape = (int(image.shape[0]), int(image.shape[1]))
+        self._base: int | None = None
         self._light: dict[int, Floats] = {}
         self._features: dict[int, Floats] = {}
         self._templates: dict[int, Template] = {}
@@ -50,6 +54,19 @@ class Field:
             matrix[1] = [0, -1, self.shape[1] - 1]
         return matrix
 
+    def factor(self, level: int, matrix: Matrix) -> int:
+        """Return by what to reduce the field to compare it with a level of the overview.
+
+        `level` is the overview's factor, `matrix` takes field pixels to overview pixels. A multiple
+        of what was asked for at level 1 is made of it, in no time.
+        """
+        exact = 1 / scale_of(matrix)
+        base = max(1, round(exact)) if self._base is None else self._base
+        if not abs(np.log(base / exact)) < NEARLY:
+            return max(1, round(level * exact))
+        self._base = base
+        return base * level
+
     def features(self, factor: int) -> Floats:
         """Return the features of the field reduced by `factor`."""
         if factor not in self._features:
@@ -65,6 +82,8 @@ class Field:
     def light(self, factor: int) -> Floats:
         """Return the field's brightness reduced by `factor`."""
         if factor not in self._light:
+            if self._base is not None and factor % self._base == 0 and factor > self._base:
+                self.light(self._base)
             made = max((f for f in self._light if factor % f == 0), default=0)
             self._light[factor] = (
                 block_mean(self._light[made], factor // made)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from napari_medrefine.images import Image, sha256_of
 from napari_medrefine.progress import Step
 from napari_medrefine.registration.brute_force import Spotted
-from napari_medrefine.registration.coarse import CANDIDATES
+from napari_medrefine.registration.coarse import CANDIDATES, NETS
 from napari_medrefine.registration.distortion import closest_affine, fit_distortion
 from napari_medrefine.registration.field import Field
 from napari_medrefine.registration.keypoints import (
@@ -93,9 +94,15 @@ class Locator:
 
     def by_pyramid_steps(self) -> Generator[Step, None, Placement]:
         """Try the coarse net, upright patches and patches at every angle, as far as needed."""
-        ways = [self._by_net, self._by_upright_patches, self._by_turned_patches]
+        coarse, fine = (partial(self._by_net, net) for net in NETS)
+        ways: list[Callable[[], Fits]] = [
+            coarse,
+            self._by_upright_patches,
+            fine,
+            self._by_turned_patches,
+        ]
         if not self._window.known:
-            ways = [self._by_upright_patches, self._by_net]
+            ways = [self._by_upright_patches, fine]
         fits: list[Fit] = []
         place = self._nowhere()
         for way in ways:
@@ -117,12 +124,14 @@ class Locator:
             as_found = Fit(0.0, found.matrix)  # what the spiral found is no place of its own
         return self._judged(as_found, 0.0, self._evidence(fit), method="spiral")
 
-    def _by_net(self) -> Fits:
+    def _by_net(self, net: float) -> Fits:
         fits: list[Fit] = []
         octaves = len(self._window.octaves())
         self._tests = CANDIDATES * octaves * len(self._fields)
         for field in self._fields.values():
-            found = yield from search_steps(self._ground.levels, field, self._window, self._trace)
+            found = yield from search_steps(
+                self._ground.levels, field, self._window, net, self._trace
+            )
             fits += [_as_given(fit, field) for fit in found]
         return fits
 
@@ -205,7 +214,7 @@ class Locator:
         field, matrix = self._seen_as(fit.matrix)
         scale = scale_of(matrix)
         level = self._ground.levels[block_level(self._ground.levels, min(field.shape) * scale)]
-        factor = max(1, round(level.factor / scale))
+        factor = field.factor(level.factor, matrix)
         placed = between(matrix, level.factor, factor)
         return gather(level, field.features(factor), placed, self._tests)
 
@@ -227,7 +236,7 @@ class Locator:
     ) -> Placement:
         """Return `place` with the lens distortion that the photos show, if any."""
         level = self._ground.levels[finest_level(self._ground.levels, field, matrix)]
-        factor = max(1, round(level.factor / scale_of(matrix)))
+        factor = field.factor(level.factor, matrix)
         shapes = (place.field_shape, place.overview_shape)
         bent = fit_distortion(level, field.features(factor), factor, matrix, shapes, blocks)
         if bent is None:

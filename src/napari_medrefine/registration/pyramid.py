@@ -29,6 +29,7 @@ NEIGHBOURHOOD = 12.0  # sigma over which contrast is made even, likewise
 MODERATION = 0.2  # share of the usual contrast added to the local one: noise stays small
 STRONGEST = 3.0  # what a feature may reach: the edge of a speck of dirt counts as any other edge
 HALO = 64  # pixels around a part that its features depend on
+SPARE = 12  # pixels more on every side that are prepared, for whoever asks next
 GRID = 4  # parts begin at multiples of this, so that they equal the same part of the whole
 SMALL = 1_500_000  # pixels of a level whose features are kept as a whole
 SAMPLE, SAMPLES = 160, 4  # side of the samples from which the usual contrast is taken; per side
@@ -209,6 +210,7 @@ class Level:
 
     def __init__(self, factor: int, shape: tuple[int, int], light: Light) -> None:
         self.factor, self.shape, self.light = factor, shape, light
+        self._last: Patch | None = None
 
     @cached_property
     def whole(self) -> Patch:
@@ -227,8 +229,18 @@ class Level:
         low, high = np.clip(low, 0, limit - 1), np.clip(high, 1, limit)
         if self.small:
             return Patch(self.whole.image[low[0] : high[0], low[1] : high[1]], low)
+        last = self._last  # the same part is asked for several times while a field is judged
+        if last is None or not _holds(last, low, high):
+            last = self._last = self._prepared(
+                np.maximum(low - SPARE, 0), np.minimum(high + SPARE, limit)
+            )
+        (r0, c0), (r1, c1) = low - last.first, high - last.first
+        return Patch(last.image[r0:r1, c0:c1], low)
+
+    def _prepared(self, low: npt.NDArray[np.int_], high: npt.NDArray[np.int_]) -> Patch:
+        """Return the features of a part, as they are on the whole."""
         wide_low = np.maximum(low - HALO, 0) // GRID * GRID
-        wide_high = np.minimum(high + HALO, limit)
+        wide_high = np.minimum(high + HALO, self.shape)
         light = self.light(_corner(wide_low), _corner(wide_high))
         prepared = features(optical_density(light), self.floor)
         (r0, c0), (r1, c1) = low - wide_low, high - wide_low
@@ -250,6 +262,10 @@ class Level:
 
     def _density(self, low: Corner, high: Corner) -> Floats:
         return optical_density(self.light(low, high))
+
+
+def _holds(patch: Patch, low: npt.NDArray[np.int_], high: npt.NDArray[np.int_]) -> bool:
+    return bool((low >= patch.first).all() and (high <= patch.first + patch.image.shape).all())
 
 
 def _corner(point: npt.NDArray[np.int_]) -> Corner:

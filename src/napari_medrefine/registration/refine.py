@@ -17,6 +17,7 @@ from napari_medrefine.registration.pyramid import Floats, Level, Matrix, Patch
 
 ENOUGH = 110_000  # points looked at; more cost time and gain nothing measurable
 STEPS = 12
+FIRST_STEPS = 6  # where it is refined further afterwards
 CONVERGED = 0.004  # pixels that nothing moves by any more
 MARGIN = 8  # pixels around the field that refinement may reach
 LEAST_SHARE = 0.2  # of the field's points that must lie on the overview
@@ -88,7 +89,7 @@ def part_around(level: Level, field_shape: tuple[int, ...], matrix: Matrix) -> P
     return level.patch(low, high)
 
 
-def refine(part: Patch, template: Template, start: Matrix, steps: int = STEPS) -> Fit:
+def refine(part: Patch, template: Template, start: Matrix, settled: float = CONVERGED) -> Fit:
     """Return the best similarity near `start` and its normalised cross-correlation.
 
     Parameters
@@ -99,8 +100,8 @@ def refine(part: Patch, template: Template, start: Matrix, steps: int = STEPS) -
         Of the field.
     start : ndarray
         3x3, points of the reduced field to points of the level; right to about two pixels.
-    steps : int
-        Gauss-Newton steps at most.
+    settled : float
+        Pixels; enough when nothing moves by more.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def refine(part: Patch, template: Template, start: Matrix, steps: int = STEPS) -
         Between the reduced field and the level.
     """
     best, matrix = Fit(-1.0, start), start
-    for _ in range(steps):
+    for _ in range(STEPS if settled == CONVERGED else FIRST_STEPS):
         inside, seen = look(part, template.at, matrix)
         share = float(inside.mean())
         if share < LEAST_SHARE:
@@ -123,7 +124,7 @@ def refine(part: Patch, template: Template, start: Matrix, steps: int = STEPS) -
             best = Fit(score, matrix, share, spread)
         matrix = matrix @ _undo(x, template.middle)
         reach = float(np.hypot(*template.middle))
-        if max(np.abs(x[:2]).max(), np.abs(x[2:]).max() * reach) < CONVERGED:
+        if max(np.abs(x[:2]).max(), np.abs(x[2:]).max() * reach) < settled:
             break
     return best
 

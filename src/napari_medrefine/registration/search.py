@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_medrefine.progress import Step
 from napari_medrefine.registration.coarse import (
+    NETS,
     Candidate,
     coarse_level,
     coarse_steps,
@@ -20,28 +21,36 @@ from napari_medrefine.registration.coarse import (
 from napari_medrefine.registration.field import Field
 from napari_medrefine.registration.placement import transform
 from napari_medrefine.registration.pyramid import Level, Matrix, between, reduction
-from napari_medrefine.registration.refine import Fit, part_around, refine
+from napari_medrefine.registration.refine import CONVERGED, Fit, part_around, refine
 from napari_medrefine.registration.trace import Trace, Visit
 from napari_medrefine.registration.verdict import Blocks
 from napari_medrefine.registration.window import Window, scale_of
 
 KEPT = (24, 6, 2)  # candidates refined at the first, second and every further level
-HOPELESS = (0.5, 0.6, 0.75)  # share of the best one's weight below which they go no further
+HOPELESS = (0.55, 0.6, 0.75)  # share of the best one's weight below which they go no further
 FINE = 480  # pixels of a level that the field's shorter side need not exceed
 AFFORDABLE = 700_000  # pixels of a level on which every ratio may be tried; keypoints do the rest
+ROUGHLY = 0.05  # pixels within which a fit must settle that is refined further
 RIVAL = 0.1  # share of the field's shorter side by which a rival's corners are off
 
 
 def search_steps(
-    levels: tuple[Level, ...], field: Field, window: Window, trace: Trace | None = None
+    levels: tuple[Level, ...],
+    field: Field,
+    window: Window,
+    net: float = NETS[0],
+    trace: Trace | None = None,
 ) -> Generator[Step, None, list[Fit]]:
-    """Find where `field` lies; matrices take field pixels to overview pixels, best first."""
+    """Find where `field` lies; matrices take field pixels to overview pixels, best first.
+
+    See `coarse_steps` for `net`.
+    """
     fits: list[Fit] = []
     for part in window.octaves():
         level = levels[coarse_level(levels, field, part)]
         if not window.known and level.shape[0] * level.shape[1] > AFFORDABLE:
             continue
-        found = yield from coarse_steps(levels, field, part, trace)
+        found = yield from coarse_steps(levels, field, part, net, trace)
         fits += yield from descend_steps(levels, field, found, trace)
     return rivals(fits, field)
 
@@ -65,8 +74,10 @@ def descend_steps(
         refined = []
         for number, fit in enumerate(fits):
             yield Step(number, len(fits), f"refining at 1/{levels[index].factor}")
-            again = refine_at(levels[index], field, fit.matrix)
-            refined.append(replace(again, final=index == stages[-1]))
+            final = index == stages[-1]
+            settled = CONVERGED if final else ROUGHLY
+            again = refine_at(levels[index], field, fit.matrix, settled=settled)
+            refined.append(replace(again, final=final))
         fits = distinct(refined, field, 2 * levels[index].factor)
         if trace is not None:
             factor = levels[index].factor
@@ -97,16 +108,22 @@ def _best(fits: list[Fit], field: Field, most: int, least: float) -> tuple[list[
     return going, fits[len(going) :]
 
 
-def refine_at(level: Level, field: Field, matrix: Matrix, blocks: Blocks | None = None) -> Fit:
+def refine_at(
+    level: Level,
+    field: Field,
+    matrix: Matrix,
+    blocks: Blocks | None = None,
+    settled: float = CONVERGED,
+) -> Fit:
     """Refine a field-to-overview `matrix` at one level; of `blocks`, by those that agree only."""
-    factor = max(1, round(level.factor / scale_of(matrix)))
+    factor = field.factor(level.factor, matrix)
     up, small = np.linalg.inv(reduction(level.factor)), reduction(factor)
     values = field.features(factor)
     start = between(matrix, level.factor, factor)
     template = field.template(factor)
     if blocks is not None:
         template = template.only(blocks.agree_at(template.at, values.shape))
-    fit = refine(part_around(level, values.shape, start), template, start)
+    fit = refine(part_around(level, values.shape, start), template, start, settled)
     spread = None
     if fit.spread is not None:
         unit = np.array([level.factor, level.factor, 1, 1])
