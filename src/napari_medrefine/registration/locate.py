@@ -35,6 +35,7 @@ from napari_medrefine.registration.search import (
 from napari_medrefine.registration.trace import Trace, Visit
 from napari_medrefine.registration.uncertainty import standard_error
 from napari_medrefine.registration.verdict import (
+    LEAST_SCORE,
     Blocks,
     Evidence,
     block_level,
@@ -92,8 +93,11 @@ class Locator:
         self._tests = CANDIDATES
         self._sha256 = sha256_of(image)
 
-    def by_pyramid_steps(self) -> Generator[Step, None, Placement]:
-        """Try the coarse net, upright patches and patches at every angle, as far as needed."""
+    def by_pyramid_steps(self, *, thorough: bool = True) -> Generator[Step, None, Placement]:
+        """Try the coarse net, upright patches and patches at every angle, as far as needed.
+
+        If not `thorough`, the first way only.
+        """
         coarse, fine = (partial(self._by_net, net) for net in NETS)
         ways: list[Callable[[], Fits]] = [
             coarse,
@@ -105,7 +109,7 @@ class Locator:
             ways = [self._by_upright_patches, fine]
         fits: list[Fit] = []
         place = self._nowhere()
-        for way in ways:
+        for way in ways if thorough else ways[:1]:
             fits += yield from way()
             if not fits:
                 continue
@@ -113,6 +117,8 @@ class Locator:
             if place.accepted:
                 yield Step(0, 1, "refining what agrees")
                 return self._polished(place, best, evidence)
+            if evidence.convincing and best.score >= LEAST_SCORE:
+                return place  # it fits, and so does another place: looking on does not help
         return place
 
     def judge_spotted(self, found: Spotted) -> Placement:

@@ -81,10 +81,12 @@ class Overview:
         angle: Angle = None,
         method: Method = "pyramid",
         trace: Trace | None = None,
+        thorough: bool = True,
     ) -> Generator[Step, None, Placement]:
         """Do what `register` does, as a job that reports its progress and can be stopped.
 
-        `trace`, if given, is filled with all that was looked at.
+        `trace`, if given, is filled with all that was looked at. If not `thorough`, what the quick
+        first look does not find is refused.
         """
         image = check_textured(field, "field")
         window = window_of(ratio, angle)
@@ -95,7 +97,7 @@ class Overview:
         yield Step(0, 1, "preparing")
         locator = Locator(self, image, window, trace)
         if method == "pyramid":
-            return (yield from locator.by_pyramid_steps())
+            return (yield from locator.by_pyramid_steps(thorough=thorough))
         if not isinstance(self._source, Photo):
             raise MedRefineError("The method 'spiral' is for photos, not for whole slides.")
         found = yield from brute_force_steps(self._source.image, image, window.nominal)
