@@ -12,7 +12,6 @@ from skimage.data import immunohistochemistry
 
 from napari_medrefine import MedRefineError, Overview, register
 from napari_medrefine.progress import Step, finish
-from napari_medrefine.registration.brute_force import least_difference_steps
 from napari_medrefine.registration.lens import Lens
 from napari_medrefine.registration.placement import similarity, transform
 from napari_medrefine.registration.spiral import spiral
@@ -76,13 +75,37 @@ def test_any_angle(slide, overview):
     assert not overview.register(field, ratio=4).accepted  # outside the angles allowed
 
 
-@pytest.mark.parametrize("true", [2.5, 4.0])
-def test_unknown_ratio(slide, overview, true):
-    field, matrix = photograph(slide, true, 3.0, shape=(480, 600))
+@pytest.mark.parametrize(
+    ("true", "angle", "mirrored"), [(2.5, 3.0, False), (4.0, -120.0, False), (3.3, 60.0, True)]
+)
+def test_unknown_ratio_at_any_angle_and_mirrored(slide, overview, true, angle, mirrored):
+    field, matrix = photograph(slide, true, angle, shape=(480, 600))
+    if mirrored:
+        field = field[:, ::-1]
+        matrix = matrix @ np.array([[1, 0, 0], [0, -1, field.shape[1] - 1], [0, 0, 1]])
     place = overview.register(field)
     assert place.accepted, place.reason
     assert place.ratio == pytest.approx(true, rel=0.01)
+    assert place.mirrored == mirrored
     assert error(place, matrix) < 0.3
+
+
+def test_two_places_as_good_as_each_other_are_said_to_be(slide):
+    twice = np.concatenate([slide[:, :256], slide[:, :256]], axis=1)
+    field, _ = photograph(slide, 4.0, 0.0, at=(250.0, 128.0), shape=(480, 600))
+    for ratio in (4, None):
+        place = Overview(twice).register(field, ratio=ratio)
+        assert not place.accepted
+        assert "another place fits about as well" in place.reason
+
+
+def test_a_slide_and_its_mirror_image_side_by_side(slide):
+    both = np.concatenate([slide[:, :256], slide[:, 255::-1]], axis=1)
+    field, _ = photograph(slide, 4.0, 0.0, at=(250.0, 128.0), shape=(480, 600))
+    assert Overview(both).register(field, ratio=4).accepted  # the same way round is known
+    place = Overview(both).register(field)
+    assert not place.accepted
+    assert "another place fits about as well" in place.reason
 
 
 def test_grey_16_bit_and_float_give_the_same_place(slide, overview):
@@ -184,14 +207,6 @@ def test_the_spiral_visits_every_place_once_from_the_middle_out():
     assert sorted(places) == [(r, c) for r in range(5) for c in range(8)]
     rings = [max(abs(r - 2), abs(c - 3)) for r, c in places]
     assert rings == sorted(rings)
-
-
-def test_brute_force_finds_a_cut_exactly(slide):
-    large = (slide[::4, ::4] / 255).astype(np.float32)
-    small = large[61:91, 17:57]
-    position, difference = finish(least_difference_steps(large, small))
-    assert position == (61, 17)
-    assert difference == 0
 
 
 def test_method_spiral_comes_close_on_equal_light(slide, overview):

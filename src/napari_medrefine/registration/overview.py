@@ -100,7 +100,7 @@ class Overview:
             return (yield from locator.by_pyramid_steps(thorough=thorough))
         if not isinstance(self._source, Photo):
             raise MedRefineError("The method 'spiral' is for photos, not for whole slides.")
-        found = yield from brute_force_steps(self._source.image, image, window.nominal)
+        found = yield from brute_force_steps(self._source.image, image, window.nominal, trace)
         return locator.judge_spotted(found)
 
     def _check_size(self, image: Image, window: Window) -> None:
