@@ -150,7 +150,7 @@ def smeared(image: Array, rng: np.random.Generator, share: float) -> Array:
 
 
 def specks(image: Array, rng: np.random.Generator, share: float) -> Array:
-    """Return `image` with dark and bright specks, 10 to 150 pixels in radius, over `share` of it."""
+    """Return `image` with dark and bright specks of 10 to 150 pixels' radius over `share` of it."""
     small = (image.shape[0] // 4, image.shape[1] // 4)
     rows, cols = np.ogrid[: small[0], : small[1]]
     mask = np.zeros(small, np.float32)

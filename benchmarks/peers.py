@@ -75,7 +75,7 @@ class Keypoints:
 
 
 class Template:
-    """Normalised cross-correlation at the nominal ratio and no angle: OpenCV's or scikit-image's."""
+    """Normalised cross-correlation at the nominal ratio, not turned: OpenCV's, scikit-image's."""
 
     def __init__(self, name: str) -> None:
         self.name = name

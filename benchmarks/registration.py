@@ -12,17 +12,19 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from hard_set import NOMINAL, Case, hard_cases
-from peers import Answer, Keypoints, Template
 from PIL import Image
 
+from hard_set import NOMINAL, Case, hard_cases
 from napari_medrefine import Overview
+from peers import Answer, Keypoints, Template
 
 ANY = (-180.0, 180.0)
 
@@ -172,12 +174,26 @@ def table(rows: dict[str, Row], title: str) -> None:
 
 def memory(folder: Path) -> None:
     """Print what one overview and one field of each objective take above the images."""
-    cases = {case.objective: case for case in plain_cases(folder) if "slide1" in case.name}
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    cases = {case.objective: case for case in islice(plain_cases(folder), 3)}
+    peak = [_resident()]
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.005):
+            peak.append(_resident())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     for case in cases.values():
         Overview(case.overview).register(case.field, ratio=case.ratio, angle=ANY)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"peak memory above the images: {(after - before) / 1024:.0f} MiB")
+    over.set()
+    watcher.join()
+    print(f"peak memory above the images: {(max(peak) - peak[0]) / 2**20:.0f} MiB")
+
+
+def _resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
 
 
 def main() -> None:

@@ -92,12 +92,9 @@ def test_show_search_adds_the_walk_level_by_level(viewer, search, photos, wait):
         layer.name for layer in viewer.layers if "search_of" in layer.metadata.get("medrefine", {})
     ]
     field = fields[0].name
-    assert names == [
-        f"{field} · way at 1/8",
-        f"{field} · search at 1/8",
-        f"{field} · search at 1/1",
-    ]
-    walk = viewer.layers[f"{field} · search at 1/8"]
+    spiral, refined = f"{field} · spiral at 1/8", f"{field} · refined at 1/1"
+    assert names == [f"{field} · way of the spiral at 1/8", spiral, refined]
+    walk = viewer.layers[spiral]
     assert list(walk.features["order"]) == list(range(12 * 16))
     # The spiral begins in the middle of the overview, in the overview's own world.
     expected = overview.data_to_world([5 * 8 + 3.5, 7 * 8 + 3.5])
@@ -105,7 +102,7 @@ def test_show_search_adds_the_walk_level_by_level(viewer, search, photos, wait):
     assert walk.face_color[int(np.argmax(walk.features["score"]))].tolist() != (
         walk.face_color[1].tolist()
     )
-    found = viewer.layers[f"{field} · search at 1/1"]
+    found = viewer.layers[refined]
     middle = MATRIX @ [89.5, 119.5, 1]
     np.testing.assert_allclose(found.data[0], middle[:2])
 

@@ -234,7 +234,9 @@ class Locator:
             if again.agreeing >= ALL * evidence.agreeing:
                 evidence, matrix = again, self._seen_as(fit.matrix)[1]
                 error = standard_error(fit, field.shape)
-                place = replace(place, matrix=fit.matrix, standard_error=error)
+                place = replace(
+                    place, matrix=fit.matrix, residual=again.residual, standard_error=error
+                )
         return self._through_lenses(place, field, matrix, evidence.blocks)
 
     def _through_lenses(
@@ -265,6 +267,7 @@ class Locator:
             reason="",
             method=method,
             false_alarms=evidence.false_alarms,
+            residual=evidence.residual,
             standard_error=standard_error(fit, self._any.shape),
         )
         accepted, reason = judge(evidence, fit.score, second, draft.overlap)
@@ -279,6 +282,7 @@ class Locator:
         reason: str,
         method: str = "pyramid",
         false_alarms: float = float("nan"),
+        residual: float = float("nan"),
         standard_error: float = float("nan"),
     ) -> Placement:
         return Placement(
@@ -289,6 +293,7 @@ class Locator:
             reason=reason,
             score=score,
             false_alarms=false_alarms,
+            residual=residual,
             standard_error=standard_error,
             field_sha256=self._sha256,
             overview_sha256=self._ground.sha256,

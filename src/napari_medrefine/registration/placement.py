@@ -75,6 +75,9 @@ class Placement:
     false_alarms : float
         How many placements as good as this one chance would give in the whole search; the verdict
         accepts far below 1.
+    residual : float
+        How far the parts of the field that agree with the placement would still rather be, root
+        mean square, in overview pixels (NaN where unknown).
     standard_error : float
         Estimated standard error of the position, in overview pixels (NaN where unknown).
     distortion : Distortion, optional
@@ -94,6 +97,7 @@ class Placement:
     reason: str
     score: float
     false_alarms: float = float("nan")
+    residual: float = float("nan")
     standard_error: float = float("nan")
     distortion: Distortion | None = None
     field_sha256: str = ""

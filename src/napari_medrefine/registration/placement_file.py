@@ -67,6 +67,7 @@ class _Units(BaseModel):
     )
     matrix: Literal["field pixel to overview pixel"] = "field pixel to overview pixel"
     angle: Literal["degree"] = "degree"
+    residual: Literal["overview pixel"] = "overview pixel"
     standard_error: Literal["overview pixel"] = "overview pixel"
 
 
@@ -83,6 +84,7 @@ class _File(BaseModel):
     method: str
     score: float | None
     false_alarms: float | None
+    residual: float | None = None
     standard_error: float | None
     ratio: float
     angle: float
@@ -102,6 +104,7 @@ class _File(BaseModel):
             method=p.method,
             score=_none(p.score),
             false_alarms=_none(p.false_alarms),
+            residual=_none(p.residual),
             standard_error=_none(p.standard_error),
             ratio=p.ratio,
             angle=p.angle,
@@ -128,6 +131,7 @@ class _File(BaseModel):
             reason=self.reason,
             score=_nan(self.score),
             false_alarms=_nan(self.false_alarms),
+            residual=_nan(self.residual),
             standard_error=_nan(self.standard_error),
             distortion=None
             if bent is None

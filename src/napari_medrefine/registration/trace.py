@@ -35,7 +35,8 @@ class Trace:
         for factor in dict.fromkeys(visit.factor for visit in self.visits):
             own = [visit for visit in self.visits if visit.factor == factor]
             points = np.array([(visit.matrix @ [*middle, 1.0])[:2] for visit in own])
-            fine.append(Walk(factor, points, np.array([visit.score for visit in own], np.float32)))
+            score = np.array([visit.score for visit in own], np.float32)
+            fine.append(Walk(factor, points, score, refined=True))
         return [*self.walks, *fine]
 
 
@@ -51,11 +52,14 @@ class Walk:
         ``(N, 2)`` (row, col) in overview pixels.
     score : ndarray
         ``(N,)``, -1 to 1, the best over all ratios and angles.
+    refined : bool
+        Whether these are the places that were refined at the level, rather than all of it.
     """
 
     factor: int
     points: npt.NDArray[np.float64]
     score: Floats
+    refined: bool = False
 
     @classmethod
     def of_scores(cls, score: Floats, first: npt.ArrayLike, factor: int) -> Walk:
@@ -70,5 +74,7 @@ class Walk:
         rows, cols = (n // step for n in blocks.shape)
         best = blocks.reshape(rows, step, cols, step).max(axis=(1, 3))
         order = spiral_order(rows, cols)
+        there_score = best[order[:, 0], order[:, 1]]
+        order = order[there_score > -1]  # elsewhere too little of the field would be seen
         there = ((order + 0.5) * step - 0.5 + np.asarray(first)).astype(np.float64)
-        return cls(factor, there * factor + (factor - 1) / 2, best[order[:, 0], order[:, 1]])
+        return cls(factor, there * factor + (factor - 1) / 2, there_score[there_score > -1])

@@ -80,6 +80,8 @@ class Evidence:
         Blocks with texture that lie on the overview; those of them that fit best just there.
     false_alarms : float
         How many placements with so many agreeing blocks chance would give in the whole search.
+    residual : float
+        Root mean square of the agreeing blocks' offsets, in overview pixels.
     blocks : Blocks
         What each of them says.
     """
@@ -87,6 +89,7 @@ class Evidence:
     usable: int
     agreeing: int
     false_alarms: float
+    residual: float
     blocks: Blocks
 
     @property
@@ -113,7 +116,9 @@ def gather(level: Level, field: Floats, matrix: Matrix, tests: int) -> Evidence:
     usable, near = blocks.usable, int(blocks.agree.sum())
     rate = _positions_that_agree() / (2 * REACH + 1) ** 2
     chance = float(stats.binom.sf(near - 1, usable, rate)) if usable else 1.0
-    return Evidence(usable, near, min(1.0, chance * tests), blocks)
+    off = np.sum(np.square(blocks.offsets[blocks.agree]), axis=1)
+    residual = float(np.sqrt(off.mean())) * level.factor if near else float("nan")
+    return Evidence(usable, near, min(1.0, chance * tests), residual, blocks)
 
 
 def ask_blocks(level: Level, field: Floats, matrix: Matrix) -> Blocks:

@@ -164,9 +164,11 @@ def bring_into_sight(viewer: Any, overview: Layer, field: Layer) -> None:
 def describe(name: str, placement: Placement) -> str:
     """Say where a field lies and how sure that is, in words."""
     share = f"{placement.overlap:.0%} of it on the overview"
+    mirrored = ", mirrored" if placement.mirrored else ""
+    residual = f", residual {placement.residual:.2f} px" if placement.residual >= 0 else ""
     numbers = (
-        f"ratio {placement.ratio:.2f}, turned {placement.angle:.1f}°, score "
-        f"{placement.score:.2f}, {share}"
+        f"ratio {placement.ratio:.2f}, turned {placement.angle:.1f}°{mirrored}, score "
+        f"{placement.score:.2f}, {share}{residual}"
     )
     if placement.accepted:
         return f"{name}: placed. {placement.reason} ({numbers})"

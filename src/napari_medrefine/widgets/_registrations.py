@@ -147,8 +147,9 @@ class Registrations:
                 add = self._viewer.add_points if kind == "points" else self._viewer.add_shapes
                 add(data, **options)
         return (
-            "Every point is a place of the field's middle that was looked at, brighter the better "
-            "it fits; the white line is the spiral. Select a search layer to see the order."
+            "Every dot is a place of the field's middle on the spiral (the white line), brighter "
+            "the better it fits; rings are the places that were refined, level by level. The "
+            "layers' features tell order and score."
         )
 
     def remove_own(self, kind: str, sources: Sequence[str]) -> None:

@@ -19,18 +19,20 @@ def search_layers(overview: Layer, field: Layer, walks: Sequence[Walk]) -> list[
     layers: list[LayerData] = []
     width = max(overview.extent.data[1] - overview.extent.data[0])
     for walk in walks:
-        if len(walk.points) > 1:
+        if not walk.refined:
             layers.append(_way(overview, field, walk, width / 3000))
         layers.append(_points(overview, field, walk, width))
     return layers
 
 
 def _points(overview: Layer, field: Layer, walk: Walk, width: float) -> LayerData:
-    low, high = np.quantile(walk.score, [0.02, 1.0])
+    low, high = np.quantile(walk.score, [0.3, 1.0])
+    what = "refined" if walk.refined else "spiral"
     options = {
         **same_place(overview),
-        "name": f"{field.name} · search at 1/{walk.factor}",
-        "size": max(width / 150, 0.6 * np.sqrt(width * width / max(len(walk.points), 400))),
+        "name": f"{field.name} · {what} at 1/{walk.factor}",
+        "symbol": "ring" if walk.refined else "disc",
+        "size": width / 40 if walk.refined else 0.6 * width / np.sqrt(len(walk.points) + 1),
         "features": {
             "order": np.arange(len(walk.points)),
             "score": np.round(walk.score.astype(float), 3),
@@ -48,7 +50,7 @@ def _points(overview: Layer, field: Layer, walk: Walk, width: float) -> LayerDat
 def _way(overview: Layer, field: Layer, walk: Walk, thickness: float) -> LayerData:
     options = {
         **same_place(overview),
-        "name": f"{field.name} · way at 1/{walk.factor}",
+        "name": f"{field.name} · way of the spiral at 1/{walk.factor}",
         "shape_type": "path",
         "edge_color": "white",
         "edge_width": thickness,
