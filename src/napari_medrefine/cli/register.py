@@ -44,8 +44,9 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--angle",
         type=parse_angle,
-        default=(-15.0, 15.0),
-        help="camera angle in degrees: LO:HI, or 'any' (default: -15:15)",
+        default=None,
+        help="camera angles in degrees, LOW:HIGH or 'any' (default: -15:15, or any where the "
+        "ratio is unknown)",
     )
     parser.add_argument(
         "--method",
@@ -107,11 +108,13 @@ def run(arguments: argparse.Namespace) -> int:
 def describe(name: str, placement: Placement) -> str:
     """Return one line that says where the field lies and how sure that is."""
     row, col = placement.matrix[:2, 2]
+    mirrored = ", mirrored" if placement.mirrored else ""
     verdict = "placed" if placement.accepted else "REFUSED"
     return (
         f"{name}: {verdict}. Its first pixel lies at row {row:.2f}, column {col:.2f}; "
         f"ratio {placement.ratio:.3f}, angle {placement.angle:.2f} degrees, score "
-        f"{placement.score:.2f}, {placement.overlap:.0%} of it on the overview. {placement.reason}"
+        f"{placement.score:.2f}, {placement.overlap:.0%} of it on the overview, residual "
+        f"{placement.residual:.2f} px{mirrored}. {placement.reason}"
     )
 
 
