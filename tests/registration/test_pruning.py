@@ -10,10 +10,11 @@ from scipy import ndimage
 from skimage.data import immunohistochemistry
 from skimage.feature import match_template
 
+from napari_medrefine import MedRefineError
 from napari_medrefine.progress import finish
 from napari_medrefine.registration.pruning import bounds, exhaustive_steps, pruned_steps
 from napari_medrefine.registration.pyramid import block_mean, brightness, optical_density
-from napari_medrefine.registration.spiral import spiral_order
+from napari_medrefine.registration.spiral import spiral, spiral_order
 
 LIKENESSES = ["difference", "correlation"]
 
@@ -102,6 +103,30 @@ def test_the_correlation_is_scikit_images(tissue):
     template = templates["noise"]
     _, value = bounds(density, template, "correlation", 4)
     np.testing.assert_allclose(value, match_template(density, template), atol=1e-5)
+
+
+@pytest.mark.parametrize("likeness", LIKENESSES)
+@pytest.mark.parametrize("offset", [0, 60_000])
+def test_16_bit_numbers_round_as_well(tissue, likeness, offset):
+    image = np.clip(tissue * 5000 + offset, 0, 65535).astype(np.uint16)
+    for row, col in ((5, 9), (60, 71), (90, 40)):
+        template = image[row : row + 24, col : col + 30]
+        whole = finish(exhaustive_steps(image, template, likeness))
+        quick = finish(pruned_steps(image, template, likeness))
+        assert (quick.position, quick.value) == (whole.position, whole.value)
+        assert whole.position == (row, col)
+
+
+def test_what_cannot_be_compared_is_said_so():
+    image = np.zeros((8, 8))
+    for template in (np.zeros((9, 3)), np.zeros((3, 3, 3)), np.full((3, 3), np.nan)):
+        with pytest.raises(MedRefineError):
+            finish(pruned_steps(image, template, "difference"))
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_the_spiral_as_an_array_is_the_spiral(height, width):
+    assert spiral_order(height, width).tolist() == [list(place) for place in spiral(height, width)]
 
 
 @pytest.mark.parametrize("likeness", LIKENESSES)

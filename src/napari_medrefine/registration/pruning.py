@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, finish
 from napari_medrefine.registration.spiral import spiral_order
 
@@ -31,8 +32,8 @@ Likeness = Literal["difference", "correlation"]
 Values = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.int_]
 
-ROUNDING = 1e-9  # by which a bound may be off in floating point
-AT_ONCE = 2_000_000  # numbers gathered together
+ROUNDING = 1e-9  # by which a bound may be off in floating point, as a share of the largest value
+AT_ONCE = 2**18  # numbers gathered together: they stay in the processor's cache
 FLAT = 1e-10  # mean square of a patch below which it is constant
 TRIED = 8  # most promising positions compared in full at each level
 
@@ -70,7 +71,13 @@ def exhaustive_steps(
     image, template : array-like
         ``(H, W)`` or ``(H, W, C)``, the template no larger than the image.
     likeness : {"difference", "correlation"}
-        What to compare by. The correlation is 0 where either is constant.
+        What to compare by. The correlation is 0 where either is constant (its contrast less than
+        a hundred-thousandth of its range).
+
+    Raises
+    ------
+    MedRefineError
+        If the template does not fit on the image, or a value is not finite.
     """
     pair = _Pair(image, template, likeness)
     path = spiral_order(*pair.places)
@@ -94,7 +101,7 @@ def pruned_steps(
         promising = path[np.argsort(pair.sign * bound, kind="stable")[:TRIED]]
         tried = yield from pair.values_steps(promising)
         least = min(least, float((pair.sign * tried).min()))
-        path = path[pair.sign * bound <= least + ROUNDING]
+        path = path[pair.sign * bound <= least + ROUNDING * pair.unit]
     values = yield from pair.values_steps(path)
     compared.append((1, len(path)))
     return _best(pair, path, values, tuple(compared), seen)
@@ -129,11 +136,16 @@ class _Pair:
     def __init__(self, image: npt.ArrayLike, template: npt.ArrayLike, likeness: Likeness) -> None:
         large, small = (np.asarray(a, np.float64) for a in (image, template))
         large, small = (a[..., None] if a.ndim == 2 else a for a in (large, small))
+        _check(large, small)
+        self._by_difference = likeness == "difference"
         shift = small.mean(axis=(0, 1))  # small numbers round less; neither likeness minds
-        self._large, self._small = large - shift, small - shift
+        own = shift if self._by_difference else large.mean(axis=(0, 1))
+        large, small = large - own, small - shift
+        self._peak = float(max(np.abs(large).max(), np.abs(small).max())) or 1.0
+        self._large, self._small = large / self._peak, small / self._peak
         self.shape = (small.shape[0], small.shape[1])
         self.places = (large.shape[0] - small.shape[0] + 1, large.shape[1] - small.shape[1] + 1)
-        self._by_difference = likeness == "difference"
+        self.unit = self._peak if self._by_difference else 1.0
         self.sign = 1.0 if self._by_difference else -1.0
         self._sums = _integral(self._large)
         self._squares = _integral((self._large**2).sum(-1, keepdims=True))
@@ -156,7 +168,7 @@ class _Pair:
             yield Step(start, len(path), "comparing in full")
             rows, cols = path[start : start + step].T
             there = windows[rows, cols].reshape(len(rows), -1)
-            values[start : start + step] = self._value(there, template)
+            values[start : start + step] = self._value(there, template) * self.unit
         return values
 
     def _value(self, there: Values, template: Values) -> Values:
@@ -184,7 +196,7 @@ class _Pair:
                 bound = np.abs(sums - known).sum(axis=(1, 2, 3)) / self._small.size
             else:
                 bound = self._correlation_bound(part, sums, known, count[..., None])
-            values[start : start + step] = bound
+            values[start : start + step] = bound * self.unit
         return values
 
     def _correlation_bound(
@@ -206,6 +218,16 @@ class _Pair:
         # A patch that is constant but for rounding is worth 0 in full, and may be bounded by less.
         unsure = energy <= 2 * FLAT * self._small.size
         return np.asarray(np.where(unsure, np.maximum(bound, 0.0), bound))
+
+
+def _check(large: Values, small: Values) -> None:
+    fits = large.ndim == small.ndim == 3 and large.shape[2] == small.shape[2]
+    if not fits or 0 in small.shape or (np.array(small.shape) > large.shape).any():
+        raise MedRefineError(
+            f"A template of shape {small.shape} does not fit on an image of shape {large.shape}."
+        )
+    if not (np.isfinite(large).all() and np.isfinite(small).all()):
+        raise MedRefineError("The image or the template contains NaN or infinite values.")
 
 
 def _integral(image: Values) -> Values:

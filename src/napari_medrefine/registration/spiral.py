@@ -29,7 +29,20 @@ def spiral(height: int, width: int) -> Iterator[tuple[int, int]]:
 
 def spiral_order(height: int, width: int) -> npt.NDArray[np.int_]:
     """Return `spiral` as an array, ``(height * width, 2)``."""
-    return np.array(list(spiral(height, width)), int).reshape(-1, 2)
+    rows, cols = (grid.ravel() for grid in np.indices((height, width)))
+    order = np.argsort(_steps_from_middle(rows - (height - 1) // 2, cols - (width - 1) // 2))
+    return np.stack([rows[order], cols[order]], axis=1)
+
+
+def _steps_from_middle(
+    row: npt.NDArray[np.int_], col: npt.NDArray[np.int_]
+) -> npt.NDArray[np.int_]:
+    """Return how many steps of an unbounded spiral lead to places relative to its middle."""
+    ring = np.maximum(np.abs(row), np.abs(col))
+    right, below, left = (col == ring) & (row > -ring), row == ring, col == -ring
+    # A ring goes down its right side, then along below, up the left side, and along above.
+    along = [row + ring, 3 * ring - col, 5 * ring - row]
+    return (2 * ring - 1) ** 2 - 1 + np.select([right, below, left], along, 7 * ring + col)
 
 
 def distance_from_middle(

@@ -25,7 +25,7 @@ from napari_medrefine.registration.refine import look, part_around
 
 T = TypeVar("T", bound=np.generic)
 
-BLOCK = 24  # pixels of a block's side, about
+BLOCK = (14, 24)  # pixels of a block's side, of a small field and of others
 REACH = 6  # pixels that a block is moved, each way
 AGREES = 1.5  # pixels within which a block's best place counts as agreement
 FEWEST = 6  # blocks with texture that a verdict needs
@@ -178,7 +178,8 @@ def _around(
 
 def _counts(shape: tuple[int, ...]) -> npt.NDArray[np.int_]:
     """Return into how many blocks a field is divided, down and across."""
-    return np.asarray(np.maximum(np.array(shape) // BLOCK, 1))
+    side = np.clip(min(shape) // 5, *BLOCK)
+    return np.asarray(np.maximum(np.array(shape) // side, 1))
 
 
 def _cut(image: npt.NDArray[T], counts: npt.NDArray[np.int_], margin: int) -> npt.NDArray[T]:
