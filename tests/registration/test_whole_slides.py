@@ -9,6 +9,7 @@ from scipy import ndimage
 from skimage.data import immunohistochemistry
 
 from napari_medrefine import MedRefineError, Overview
+from napari_medrefine.registration.overlay import difference
 from napari_medrefine.registration.placement import similarity, transform
 
 RATIO = 5.0
@@ -95,6 +96,16 @@ def test_lazy_or_not_single_or_several_levels_give_the_same_place(slide):
         assert off(place, matrix) < 0.1
         np.testing.assert_allclose(place.matrix, places["in memory"].matrix, atol=2e-2)
         assert place.overview_shape == slide[0].shape[:2]
+
+
+def test_a_difference_reads_no_more_than_the_field_covers(slide):
+    field, _ = field_at(slide[0], 1400, 2500)
+    place = Overview(slide[0]).register(field, ratio=RATIO)
+    stored = Counting(slide[0])
+    apart = difference(stored, field, place)
+    np.testing.assert_array_equal(apart.image, difference(slide[0], field, place).image)
+    assert stored.read == apart.mask.size
+    assert apart.image[apart.mask].mean() < 0.02
 
 
 def test_a_field_of_another_slide_is_refused(slide):

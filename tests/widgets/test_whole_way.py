@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import dask.array as da
 import numpy as np
 import pytest
 
@@ -42,6 +43,27 @@ def corner_errors(viewer_overview, overview, layer, field, per_um=1.0):
     expected = np.array([viewer_overview.data_to_world(point) for point in there[:, :2]])
     got = np.array([layer.data_to_world(point) for point in corners]) / per_um
     return np.linalg.norm(got - expected, axis=1)
+
+
+def test_a_multiscale_overview_of_lazy_levels(viewer, shots, wait):
+    overview, _, forty = shots
+    half = overview.image.astype(float)
+    half = (half[::2, ::2] + half[1::2, ::2] + half[::2, 1::2] + half[1::2, 1::2]) / 4
+    levels = [da.from_array(overview.image, chunks=200), da.from_array(half.astype(np.uint8))]
+    base = viewer.add_image(
+        levels, multiscale=True, rgb=True, name="s_4x", scale=(1.25, 1.25), units=("um", "um")
+    )
+    fine = add(viewer, forty, "s_40x")
+    widget = RegisterWidget(viewer)
+    widget.job.start.native.click()
+    wait(widget.job, 120)
+    assert "s_40x: placed." in widget.job.message.value
+    assert corner_errors(base, overview, fine, forty).max() < TOLERANCE_UM
+    widget.difference.native.click()
+    wait(widget.job, 120)
+    assert "s_40x · difference" in viewer.layers
+    widget.show_search.native.click()
+    assert any("refined at 1/1" in layer.name for layer in viewer.layers)
 
 
 def test_fields_lie_on_a_turned_overview_in_other_units(viewer, shots, wait):

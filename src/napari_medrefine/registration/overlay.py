@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -91,11 +92,20 @@ def lay_over(placement: Placement, field: npt.ArrayLike, zoom: int = 1) -> Overl
     return Overlay(image, mask, first, zoom)
 
 
-def difference(overview: npt.ArrayLike, field: npt.ArrayLike, placement: Placement) -> Overlay:
+def difference(overview: Any, field: npt.ArrayLike, placement: Placement) -> Overlay:
     """Return how far a registered field and its overview are apart: black where they agree.
 
     Before they are subtracted each channel of the field is brought to the overview's brightness
     and contrast (least squares), since two objectives never give the same white and gain.
+
+    Parameters
+    ----------
+    overview : array-like
+        The overview; of a lazy one (dask, zarr) only the part that the field covers is read.
+    field : array-like
+        The image that was registered.
+    placement : Placement
+        Where it lies.
 
     Raises
     ------
@@ -103,7 +113,9 @@ def difference(overview: npt.ArrayLike, field: npt.ArrayLike, placement: Placeme
         As `lay_over`.
     """
     overlay = lay_over(placement, field)
-    below = to_unit(check_image(overview, "overview"))[overlay.window]
+    lazy = hasattr(overview, "shape") and not isinstance(overview, np.ndarray)
+    part = overview[overlay.window] if lazy else overview
+    below = to_unit(check_image(part, "overview"))[() if lazy else overlay.window]
     above = overlay.image
     if below.ndim != above.ndim:
         below, above = _grey(below), _grey(above)

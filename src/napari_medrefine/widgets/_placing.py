@@ -221,7 +221,7 @@ def differences(known: Sequence[tuple[Layer, Known]]) -> Generator[Step | Made, 
 
 
 def _difference(overview: Layer, field: Layer, placement: Placement) -> Made:
-    apart = difference(np.asarray(pixels(overview)), np.asarray(pixels(field)), placement)
+    apart = difference(pixels(overview), np.asarray(pixels(field)), placement)
     about = {
         "difference_of": [field.name, overview.name],
         "meaning": "absolute difference, black where the two agree, after the brightness and "
