@@ -28,7 +28,7 @@ from napari_medrefine.registration.refine import correlation, part_around
 from napari_medrefine.registration.verdict import Blocks
 
 STEPS = 8
-ENOUGH = 60_000  # points looked at
+ENOUGH = 30_000  # points looked at
 SETTLED = 2e-5  # correlation that a step must gain to be followed by another
 USUAL = 0.005  # strength that a microscope's lens may well have: the width of the prior
 LARGEST = 0.03  # strength beyond which the fit has gone astray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
@@ -91,7 +92,7 @@ class Locator:
         self._fields = {mirrored: Field(image, mirrored=mirrored) for mirrored in window.mirrored}
         self._any = next(iter(self._fields.values()))
         self._tests = CANDIDATES
-        self._sha256 = sha256_of(image)
+        self._hash = _Hash(image)
 
     def by_pyramid_steps(self, *, thorough: bool = True) -> Generator[Step, None, Placement]:
         """Try the coarse net, upright patches and patches at every angle, as far as needed.
@@ -295,10 +296,28 @@ class Locator:
             false_alarms=false_alarms,
             residual=residual,
             standard_error=standard_error,
-            field_sha256=self._sha256,
+            field_sha256=self._hash.value(),
             overview_sha256=self._ground.sha256,
             method=method,
         )
+
+
+class _Hash(threading.Thread):
+    """The hash of an image, computed while the search goes on: both take a processor each."""
+
+    def __init__(self, image: Image) -> None:
+        super().__init__()
+        self._image, self._value = image, ""
+        self.start()
+
+    def run(self) -> None:
+        """Compute it."""
+        self._value = sha256_of(self._image)
+
+    def value(self) -> str:
+        """Return it, as soon as it is there."""
+        self.join()
+        return self._value
 
 
 class _Looked:

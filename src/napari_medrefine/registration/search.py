@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_medrefine.progress import Step
 from napari_medrefine.registration.coarse import (
@@ -19,7 +20,6 @@ from napari_medrefine.registration.coarse import (
     coarse_steps,
 )
 from napari_medrefine.registration.field import Field
-from napari_medrefine.registration.placement import transform
 from napari_medrefine.registration.pyramid import Level, Matrix, between, reduction
 from napari_medrefine.registration.refine import CONVERGED, Fit, part_around, refine
 from napari_medrefine.registration.trace import Trace, Visit
@@ -152,7 +152,9 @@ def rivals(fits: Iterable[Fit], field: Field) -> list[Fit]:
         return []
     best = max(fits, key=lambda fit: (fit.final, weight(fit, field)))
     apart = RIVAL * min(field.shape) * scale_of(best.matrix)
-    others = [fit for fit in distinct(fits, field, apart) if far(fit, best, field) > apart]
+    others = distinct(fits, field, apart)
+    away = _far(_corners([best], field)[0], _corners(others, field)) > apart
+    others = [fit for fit, is_away in zip(others, away, strict=True) if is_away]
     side = _side(best, field)
     return [
         best,
@@ -162,17 +164,23 @@ def rivals(fits: Iterable[Fit], field: Field) -> list[Fit]:
 
 def distinct(fits: list[Fit], field: Field, apart: float) -> list[Fit]:
     """Return `fits` from the best on, without those that all but coincide with a better one."""
-    kept: list[Fit] = []
-    for fit in sorted(fits, key=lambda fit: -weight(fit, field)):
-        if all(far(fit, other, field) > apart for other in kept):
-            kept.append(fit)
-    return kept
+    fits = sorted(fits, key=lambda fit: -weight(fit, field))
+    corners = _corners(fits, field)
+    kept: list[int] = []
+    for number, own in enumerate(corners):
+        if not kept or _far(own, corners[kept]).min() > apart:
+            kept.append(number)
+    return [fits[number] for number in kept]
 
 
-def far(one: Fit, other: Fit, field: Field) -> float:
-    """Return how far apart two placements put the field's corners, on average."""
+def _corners(fits: list[Fit], field: Field) -> npt.NDArray[np.float64]:
+    """Return where each placement puts the field's corners, ``(N, 4, 2)``."""
     height, width = field.shape
     corners = np.array([[0, 0], [0, width], [height, 0], [height, width]], np.float64)
-    return float(
-        np.hypot(*(transform(one.matrix, corners) - transform(other.matrix, corners)).T).mean()
-    )
+    matrices = np.array([fit.matrix for fit in fits]).reshape(-1, 3, 3)
+    return np.asarray(corners @ matrices[:, :2, :2].transpose(0, 2, 1) + matrices[:, None, :2, 2])
+
+
+def _far(own: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return how far corners are from others ``(N, 4, 2)``, on average."""
+    return np.asarray(np.sqrt(((others - own) ** 2).sum(-1)).mean(-1))
