@@ -148,6 +148,8 @@ def table(rows: dict[str, Row], title: str) -> None:
     )
     print("|---|---|---|---|---|---|---|---|---|")
     for name, row in rows.items():
+        if not row.errors:
+            continue
         errors, said = np.array(row.errors), np.array(row.said)
         right = errors < 1
         middle = f"{np.median(errors[right]):.3f}" if right.any() else "-"

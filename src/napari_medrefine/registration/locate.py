@@ -109,7 +109,7 @@ class Locator:
         if not self._window.known:
             ways = [self._by_upright_patches, fine]
         fits: list[Fit] = []
-        place = self._nowhere()
+        place: Placement | None = None
         for way in ways if thorough else ways[:1]:
             fits += yield from way()
             if not fits:
@@ -120,7 +120,7 @@ class Locator:
                 return self._polished(place, best, evidence)
             if evidence.convincing and best.score >= LEAST_SCORE:
                 return place  # it fits, and so does another place: looking on does not help
-        return place
+        return self._nowhere() if place is None else place
 
     def judge_spotted(self, found: Spotted) -> Placement:
         """Judge what the brute-force spiral found; it stays where the spiral put it."""
