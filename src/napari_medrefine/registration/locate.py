@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 
@@ -16,15 +15,10 @@ from napari_medrefine.registration.brute_force import Spotted
 from napari_medrefine.registration.coarse import CANDIDATES, NETS
 from napari_medrefine.registration.distortion import closest_affine, fit_distortion
 from napari_medrefine.registration.field import Field
-from napari_medrefine.registration.keypoints import (
-    IN_FIELD,
-    Keypoints,
-    Voted,
-    turned_votes_steps,
-    upright_votes,
-)
+from napari_medrefine.registration.keypoints import Voted
+from napari_medrefine.registration.patch_search import Ground, PatchSearch
 from napari_medrefine.registration.placement import Placement
-from napari_medrefine.registration.pyramid import Level, Matrix, between, reduction
+from napari_medrefine.registration.pyramid import Matrix, between
 from napari_medrefine.registration.refine import Fit
 from napari_medrefine.registration.search import (
     finest_level,
@@ -50,24 +44,8 @@ REFINED = 8  # places voted for that are refined
 STEP = 1.25  # between two ratios that keypoints are compared at
 ALL = 0.95  # share of the blocks that agree above which the others do no harm
 CLOSE = 0.5  # share of the best one's weight above which a rival is looked at closely
-LEAST = 40  # pixels of a reduced field's shorter side that keypoints need
 
 Fits = Generator[Step, None, list[Fit]]
-
-
-class Ground(Protocol):
-    """What a `Locator` asks of an overview."""
-
-    shape: tuple[int, int]
-    levels: tuple[Level, ...]
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the overview."""
-
-    @property
-    def keypoints(self) -> tuple[Keypoints, Level]:
-        """Keypoints of the overview, and the level they are on."""
 
 
 class Locator:
@@ -153,7 +131,7 @@ class Locator:
         self._tests = max(self._tests, CANDIDATES * len(ratios))
         fits: list[Fit] = []
         for field in self._fields.values():
-            looked = _Looked(self._ground, field)
+            looked = PatchSearch(self._ground, field)
             found: list[Voted] = []
             for number, ratio in enumerate(ratios):
                 yield Step(number, len(ratios), "comparing patches")
@@ -164,7 +142,7 @@ class Locator:
     def _by_turned_patches(self) -> Fits:
         fits: list[Fit] = []
         for field in self._fields.values():
-            looked = _Looked(self._ground, field)
+            looked = PatchSearch(self._ground, field)
             found = yield from looked.turned_steps(self._window.nominal, self._window.angle)
             fits += yield from self._refined(field, found)
         return fits
@@ -318,52 +296,6 @@ class _Hash(threading.Thread):
         """Return it, as soon as it is there."""
         self.join()
         return self._value
-
-
-class _Looked:
-    """The keypoints of a field, at any ratio, beside those of an overview."""
-
-    def __init__(self, ground: Ground, field: Field) -> None:
-        self._ground, self._field = ground, field
-        self._known: dict[int, Keypoints] = {}
-
-    def upright(self, ratio: float) -> list[Voted]:
-        """Return what patches turned upright vote for."""
-        overview, level = self._ground.keypoints
-        factor = self._factor(ratio)
-        points = self._points(factor)
-        if points is None:
-            return []
-        found = upright_votes(overview, points, ratio * level.factor / factor)
-        return [self._up(voted, factor) for voted in found]
-
-    def turned_steps(
-        self, ratio: float, angles: tuple[float, float]
-    ) -> Generator[Step, None, list[Voted]]:
-        """Return what patches vote for at every angle."""
-        overview, level = self._ground.keypoints
-        factor = self._factor(ratio)
-        points = self._points(factor)
-        if points is None:
-            return []
-        zoom = ratio * level.factor / factor
-        found = yield from turned_votes_steps(overview, points, zoom, angles)
-        return [self._up(voted, factor) for voted in found]
-
-    def _factor(self, ratio: float) -> int:
-        return max(1, int(ratio * self._ground.keypoints[1].factor + 1e-6))
-
-    def _points(self, factor: int) -> Keypoints | None:
-        if min(self._field.shape) < LEAST * factor:
-            return None
-        if factor not in self._known:
-            self._known[factor] = Keypoints.of(self._field.features(factor), IN_FIELD)
-        return self._known[factor]
-
-    def _up(self, voted: Voted, factor: int) -> Voted:
-        level = self._ground.keypoints[1]
-        up = np.linalg.inv(reduction(level.factor))
-        return Voted(voted.support, up @ voted.matrix @ reduction(factor))
 
 
 def _as_given(fit: Fit, field: Field) -> Fit:
