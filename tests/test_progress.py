@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from napari_medrefine.progress import Step, finish
+from napari_medrefine.progress import Step, finish, retold
 
 
 def _job(log: list[str]) -> Generator[Step, None, str]:
@@ -33,3 +33,26 @@ def test_a_stopped_job_cleans_up() -> None:
     with pytest.raises(KeyboardInterrupt):
         finish(_job(log), stop)
     assert log == ["cleaned up"]
+
+
+def test_a_job_retold_as_part_of_another_returns_and_is_closed_with_it():
+    closed = []
+
+    def part():
+        try:
+            yield Step(1, 2, "part")
+            yield Step(2, 2, "part")
+            return "done"
+        finally:
+            closed.append(True)
+
+    def whole():
+        return (yield from retold(part(), lambda step: Step(step.done, 10, "whole")))
+
+    said = []
+    assert finish(whole(), said.append) == "done"
+    assert said == [Step(1, 10, "whole"), Step(2, 10, "whole")]
+    job = whole()
+    next(job)
+    job.close()
+    assert closed == [True, True]

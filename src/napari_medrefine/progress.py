@@ -39,3 +39,18 @@ def finish(job: Generator[Step, None, T], on_step: Callable[[Step], object] | No
         return result
     finally:
         job.close()
+
+
+def retold(job: Generator[Step, None, T], tell: Callable[[Step], Step]) -> Generator[Step, None, T]:
+    """Run `job` as a part of a larger one: `tell` says what the larger one reports for each step.
+
+    The part can be stopped at each of its own steps, and cleans up when the larger one is closed.
+    """
+    try:
+        while True:
+            yield tell(next(job))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        job.close()

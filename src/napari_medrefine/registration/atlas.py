@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.progress import Step, finish
+from napari_medrefine.progress import Step, finish, retold
 from napari_medrefine.registration.overview import Overview
 from napari_medrefine.registration.placement import Placement
 from napari_medrefine.registration.window import Angle, Ratio
@@ -125,12 +126,12 @@ def atlas_steps(
         step = Step(number, total, "a first look at every field")
         shared = _shared(entries, fields[:number], field) if field.ratio is None else None
         look = _look(overviews, field, angle, shared, thorough=False)
-        entries.append((yield from _saying(step, look)))
+        entries.append((yield from retold(look, partial(_instead, step))))
     for number, entry in enumerate(entries):
         step = Step(len(fields) + number, total, "a closer look at the others")
         if entry.overview is None and entry.placement is not None:
             closer = _closer(overviews, fields, entries, number, angle)
-            entries[number] = yield from _saying(step, closer)
+            entries[number] = yield from retold(closer, partial(_instead, step))
     return entries
 
 
@@ -223,14 +224,6 @@ def _shared(
     )
 
 
-def _saying(step: Step, job: Generator[Step, None, Entry]) -> Generator[Step, None, Entry]:
-    """Run `job`, reporting `step` instead of its own steps; it can be stopped at each of them."""
-    try:
-        while True:
-            next(job)
-            yield step
-    except StopIteration as stop:
-        entry: Entry = stop.value
-        return entry
-    finally:
-        job.close()
+def _instead(step: Step, _: Step) -> Step:
+    """Return `step`, whatever a part of the job reports."""
+    return step

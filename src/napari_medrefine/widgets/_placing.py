@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from napari_medrefine import registration
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.progress import Step
+from napari_medrefine.progress import Step, retold
 from napari_medrefine.registration import Placement
 from napari_medrefine.registration.overlay import Overlay, difference
 from napari_medrefine.registration.trace import Trace, Walk
@@ -99,27 +100,17 @@ def register_steps(
             job = prepared.register_steps(
                 image, ratio=task.ratio, angle=angle, method=method, trace=trace
             )
-            placement = yield from _within(job, k, total, name)
+            placement = yield from retold(job, partial(_within, k=k, total=total, name=name))
             middle = (np.array(image.shape[:2]) - 1) / 2
             yield Found(task.layer, placement, walks=trace.walked(middle))
         except MedRefineError as error:
             yield Found(task.layer, None, str(error))
 
 
-def _within(
-    job: Generator[Step, None, Placement], k: int, total: int, name: str
-) -> Generator[Step, None, Placement]:
-    """Report one field's steps as part of the whole job's."""
-    try:
-        while True:
-            step = next(job)
-            done = k * PARTS + PARTS * step.done // max(step.total, 1)
-            yield Step(min(done, (k + 1) * PARTS), total, f"{name}: {step.text}")
-    except StopIteration as stop:
-        placement: Placement = stop.value
-        return placement
-    finally:
-        job.close()
+def _within(step: Step, k: int, total: int, name: str) -> Step:
+    """Return one field's step as part of the whole job's."""
+    done = k * PARTS + PARTS * step.done // max(step.total, 1)
+    return Step(min(done, (k + 1) * PARTS), total, f"{name}: {step.text}")
 
 
 def check_units(overview: Layer, field: Layer) -> None:
