@@ -52,7 +52,8 @@ def test_a_folder_of_photos_becomes_tiles_and_a_manifest(
     field = next(photo for photo in manifest.photos if photo.name == "slide3_40x_1")
     assert (field.slide, field.objective, field.pixel_um) == ("slide3", 40.0, 0.25)
     assert (field.crop_origin, field.crop_shape, field.shape) == ((12, 8), (256, 384), (128, 192))
-    assert set(contents(tmp_path / "out")) == {MANIFEST, *(t.file for t in manifest.tiles)}
+    pages = {"contact-sheet.jpg", "summary.html"}
+    assert set(contents(tmp_path / "out")) == {MANIFEST, *pages, *(t.file for t in manifest.tiles)}
 
 
 def test_tiles_hold_the_block_means_of_the_photo(

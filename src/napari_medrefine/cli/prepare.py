@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_medrefine.cli._common import Commands, add_command, add_overwrite, run_with_progress
 from napari_medrefine.errors import MedRefineError
 
+if TYPE_CHECKING:
+    from napari_medrefine.dataset import Manifest, Recipe
+
 EXAMPLES = """\
   medrefine prepare photos -o dataset
   medrefine prepare photos -o dataset --tile 128 --reduce 1 --objective 40
-  medrefine prepare photos -o dataset --proportions 70:15:15 --pixel-um 40=0.125"""
+  medrefine prepare photos -o dataset --proportions 70:15:15 --pixel-um 40=0.125
+  medrefine prepare photos -o dataset --crop 2048x2048 --split-by slide"""
 
 
 def add_to(commands: Commands) -> None:
@@ -27,14 +35,28 @@ def add_to(commands: Commands) -> None:
         "--reduce", type=int, default=2, help="photo pixels per tile pixel (default: 2)"
     )
     parser.add_argument(
+        "--crop",
+        type=parse_crop,
+        metavar="HEIGHTxWIDTH",
+        help="photo pixels cut from the middle (default: as many whole tiles as fit)",
+    )
+    parser.add_argument(
         "--proportions",
         type=parse_proportions,
         default=(560, 240, 560),
         help="training:validation:test (default: 560:240:560)",
     )
+    parser.add_argument(
+        "--split-by",
+        choices=("auto", "slide", "photo"),
+        default="auto",
+        help="what is never divided (default: auto, slides where there are enough, else photos)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="decides which slides go where")
     parser.add_argument(
-        "--objective", type=float, help="for photos whose name and metadata do not say theirs"
+        "--objective",
+        type=parse_objective,
+        help="for photos whose name and metadata do not say theirs, e.g. 40 or 40x",
     )
     parser.add_argument(
         "--pixel-um",
@@ -54,6 +76,20 @@ def parse_proportions(text: str) -> tuple[int, int, int]:
     return training, validation, test
 
 
+def parse_crop(text: str) -> tuple[int, int]:
+    """Return the two numbers of ``HEIGHTxWIDTH``."""
+    height, width = (int(part) for part in re.split("[xX×]", text))
+    return height, width
+
+
+def parse_objective(text: str) -> float:
+    """Return the number of ``40`` or ``40x``."""
+    objective = float(text.strip().rstrip("xX×"))
+    if not 0 < objective < float("inf"):
+        raise ValueError(text)
+    return objective
+
+
 def parse_pixel_size(text: str) -> tuple[float, float]:
     """Return the two numbers of ``OBJECTIVE=UM``, e.g. ``40=0.125`` or ``40x=0.125``."""
     objective, _, size = text.partition("=")
@@ -62,15 +98,38 @@ def parse_pixel_size(text: str) -> tuple[float, float]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prepare the dataset and say what became of the photos."""
+    from napari_medrefine.dataset import SUMMARY, changed_parts, prepare_steps
+
+    recipe, output = _recipe(arguments), arguments.output
+    if recipe.objective is None:
+        recipe = recipe.model_copy(update={"objective": _missing_objective(arguments, recipe)})
+    before = _dataset_in(output)
+    job = prepare_steps(arguments.photos, output, recipe, overwrite=arguments.overwrite)
+    manifest = run_with_progress(job, "prepare")
+    _report(manifest)
+    if before and (changed := changed_parts(before, manifest)):
+        print(
+            f"The split was dealt anew: of the photos that were there before, {len(changed)} went "
+            f"to another part ({_some(changed)}), so do not test networks here that were trained "
+            "before."
+        )
+    print(f"The dataset is in {output.resolve()}")
+    print(f"Its summary: {output.resolve() / SUMMARY}")
+    return 0
+
+
+def _recipe(arguments: argparse.Namespace) -> Recipe:
     from pydantic import ValidationError
 
-    from napari_medrefine.dataset import Recipe, prepare_steps
+    from napari_medrefine.dataset import Recipe
 
     try:
-        recipe = Recipe(
+        return Recipe(
             tile=arguments.tile,
             reduce=arguments.reduce,
+            crop=arguments.crop,
             proportions=arguments.proportions,
+            split_by=arguments.split_by,
             seed=arguments.seed,
             objective=arguments.objective,
             pixel_um=dict(arguments.pixel_um),
@@ -78,13 +137,59 @@ def run(arguments: argparse.Namespace) -> int:
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])
-        raise MedRefineError(f"The recipe is impossible: {where} {problem['msg']}.") from error
-    job = prepare_steps(arguments.photos, arguments.output, recipe, overwrite=arguments.overwrite)
-    manifest = run_with_progress(job, "prepare")
+        what = problem["msg"].removeprefix("Value error, ")
+        raise MedRefineError(f"The recipe is impossible: {where} {what}.") from error
+
+
+def _missing_objective(arguments: argparse.Namespace, recipe: Recipe) -> float | None:
+    """Return the objective of photos that do not say theirs: what was said before, or is asked."""
+    from napari_medrefine.dataset import recipe_of, unknown_objectives_steps
+
+    there = None if arguments.overwrite else recipe_of(arguments.output)
+    if there and there.model_copy(update={"objective": None}) == recipe:
+        return there.objective
+    job = unknown_objectives_steps(arguments.photos, arguments.output)
+    silent = run_with_progress(job, "look")
+    if not silent:
+        return None
+    photos = (
+        "1 photo does not say its"
+        if len(silent) == 1
+        else (f"{len(silent)} photos do not say their")
+    )
+    said = f"{photos} objective ({_some(silent)})"
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        return _ask(f"{said}. Objective [leave unknown]: ")
+    print(f"{said}; it is left unknown unless --objective tells it.", file=sys.stderr)
+    return None
+
+
+def _ask(question: str) -> float | None:
+    print(question, end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline().strip()
+    if not answer:
+        return None
+    with suppress(ValueError):
+        return parse_objective(answer)
+    raise MedRefineError(f'"{answer}" is no objective; answer with a number such as 40.')
+
+
+def _some(names: list[str]) -> str:
+    """Return the first few names."""
+    return ", ".join([*names[:3], *(["..."] if len(names) > 3 else [])])
+
+
+def _dataset_in(output: Path) -> Manifest | None:
+    from napari_medrefine.dataset import load_manifest
+
+    with suppress(MedRefineError):
+        return load_manifest(output)
+    return None
+
+
+def _report(manifest: Manifest) -> None:
     counts = Counter(tile.split for tile in manifest.tiles)
     parts = ", ".join(f"{counts[split]} {split}" for split in ("train", "validation", "test"))
     print(f"{len(manifest.tiles)} tiles of {len(manifest.photos)} photos: {parts}.")
     for left_out in manifest.left_out:
         print(f"  left out: {left_out.source}: {left_out.reason}")
-    print(f"The dataset is in {arguments.output.resolve()}")
-    return 0

@@ -1,5 +1,6 @@
 """Photos in, training tiles out: cleaned, cropped, reduced, tiled, split, and read back."""
 
+from napari_medrefine.dataset._objectives import recipe_of, unknown_objectives_steps
 from napari_medrefine.dataset.loader import Differences, SharpTile, TiledDataset, open_dataset
 from napari_medrefine.dataset.manifest import (
     MANIFEST,
@@ -11,11 +12,13 @@ from napari_medrefine.dataset.manifest import (
     save_manifest,
 )
 from napari_medrefine.dataset.mosaic import mosaic
-from napari_medrefine.dataset.prepare import prepare_steps
+from napari_medrefine.dataset.prepare import changed_parts, prepare_steps
 from napari_medrefine.dataset.recipe import Cleaning, Recipe
+from napari_medrefine.dataset.summary import SUMMARY
 
 __all__ = [
     "MANIFEST",
+    "SUMMARY",
     "Cleaning",
     "Differences",
     "LeftOut",
@@ -25,9 +28,12 @@ __all__ = [
     "SharpTile",
     "TileEntry",
     "TiledDataset",
+    "changed_parts",
     "load_manifest",
     "mosaic",
     "open_dataset",
     "prepare_steps",
+    "recipe_of",
     "save_manifest",
+    "unknown_objectives_steps",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -44,9 +45,18 @@ class CutPhoto(BaseModel):
 
 
 def cut_photo(
-    path: Path, source: str, name: str, sha256: str, recipe: Recipe, output: Path
+    path: Path,
+    source: str,
+    name: str,
+    sha256: str,
+    recipe: Recipe,
+    output: Path,
+    *,
+    show: Callable[[Pixels], object] = lambda _: None,
 ) -> CutPhoto | LeftOut:
     """Read the photo at `path`, measure it, and write its tiles below `output`.
+
+    `show` is called with the reduced picture, whatever becomes of it.
 
     Raises
     ------
@@ -55,12 +65,13 @@ def cut_photo(
         photo is a reason to leave it out.
     """
     try:
-        header, cut, picture = _read(path, recipe)
+        header, cut, picture = read_reduced(path, recipe)
     except MedRefineError as error:
         if not path.exists():
             raise
         why = str(error).removeprefix(f"Cannot read {path}: ").rstrip(".")
         return LeftOut(source=source, sha256=sha256, reason=why)
+    show(picture)
     quality = measure(picture)
     if (reason := fault(quality, recipe.cleaning)) is not None:
         return LeftOut(source=source, sha256=sha256, reason=reason)
@@ -86,7 +97,14 @@ def cut_photo(
     return CutPhoto(photo=entry, tiles=_write_tiles(picture, name, recipe.tile, output))
 
 
-def _read(path: Path, recipe: Recipe) -> tuple[PhotoHeader, Cut, Pixels]:
+def read_reduced(path: Path, recipe: Recipe) -> tuple[PhotoHeader, Cut, Pixels]:
+    """Return what the photo at `path` says of itself, what is cut from it, and that reduced.
+
+    Raises
+    ------
+    MedRefineError
+        If it cannot be read, or is too small.
+    """
     with open_photo(path) as (header, file):
         cut = plan_cut(header.shape[0], header.shape[1], recipe)
         picture = file.reduced(cut, recipe.reduce)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_medrefine.dataset._cut import CutPhoto
 from napari_medrefine.dataset._journal import Before, Done, look
 from napari_medrefine.dataset._parallel import in_order
 from napari_medrefine.dataset._sources import digest, find_sources, name_photos
@@ -73,6 +74,11 @@ def make_plan(
     names = name_photos(sources)
     if before.recipe == recipe:
         kept = [one for s, one in before.done.items() if s in digests and s not in done]
+        if {s: one.sha256 for s, one in before.done.items()} != {
+            s: digests.get(s) for s in sources
+        }:
+            # Which photo is the copy of which depends on all of them.
+            kept = [one for one in kept if isinstance(one, CutPhoto) or one.copy_of is None]
         good = yield from in_order(
             pool,
             lambda one: _is_good(one, before, digests, names, output),
@@ -109,9 +115,9 @@ def refuse_other(
             "overwrite."
         )
     old = {source: one.sha256 for source, one in before.done.items()}
-    if before.finished and old != digests:
-        new, gone = len(digests.keys() - old.keys()), len(old.keys() - digests.keys())
-        changed = sum(old[source] != digests[source] for source in old.keys() & digests.keys())
+    new, gone = len(digests.keys() - old.keys()), len(old.keys() - digests.keys())
+    changed = sum(old[source] != digests[source] for source in old.keys() & digests.keys())
+    if before.finished and (changed or gone):  # new ones may come: nothing is lost by that
         raise MedRefineError(
             f"{output} holds a dataset of other photos ({new} new, {changed} changed, {gone} "
             "gone); choose another folder, or overwrite."

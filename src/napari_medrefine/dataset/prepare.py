@@ -1,8 +1,8 @@
 """A folder of photos into a tiled dataset.
 
-Tiles first, the manifest last, each file whole or not at all; a journal (`_journal`) remembers the
-photos that are done, so that the job, whatever stopped it, goes on where it was. The same photos
-and recipe give the same bytes.
+Tiles first, then contact sheets and summary, the manifest last, each file whole or not at all; a
+journal (`_journal`) remembers the photos that are done, so that the job, whatever stopped it, goes
+on where it was. The same photos and recipe give the same bytes.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
 from napari_medrefine._atomic import PART, cannot
 from napari_medrefine.dataset import _journal as journal
+from napari_medrefine.dataset._copies import find_copies
 from napari_medrefine.dataset._cut import TILES, CutPhoto, cut_photo
+from napari_medrefine.dataset._overview import is_right, write_overview
 from napari_medrefine.dataset._parallel import in_order, threads
 from napari_medrefine.dataset._plan import Plan, make_plan
-from napari_medrefine.dataset.clean import is_copy, suspects
-from napari_medrefine.dataset.loader import read_tile
+from napari_medrefine.dataset._thumbnails import Thumbnails
 from napari_medrefine.dataset.manifest import (
     LeftOut,
     Manifest,
@@ -30,7 +30,7 @@ from napari_medrefine.dataset.manifest import (
     load_manifest,
     save_manifest,
 )
-from napari_medrefine.dataset.recipe import Pixels, Recipe
+from napari_medrefine.dataset.recipe import Recipe
 from napari_medrefine.dataset.split import split_photos
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
@@ -46,8 +46,9 @@ def prepare_steps(
 ) -> Generator[Step, None, Manifest]:
     """Clean, crop, reduce, cut and split the photos of a folder; a job, see `progress`.
 
-    Run again, it does only what is missing. Photos are never changed; those left out are in the
-    manifest with the reason.
+    Run again, it does only what is missing; photos that came since are added, and the split is
+    dealt anew from all. Photos are never changed; those left out are in the manifest with the
+    reason. Beside the manifest lie contact sheets (``contact-sheet.jpg``) and ``summary.html``.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def prepare_steps(
     recipe : Recipe, optional
         How; the study's by default.
     overwrite : bool
-        Replace a dataset of other photos or another recipe.
+        Replace a dataset of another recipe, or of photos that have changed or are gone.
     workers : int, optional
         Threads; as many as there are processors (at most 8) by default.
 
@@ -75,23 +76,43 @@ def prepare_steps(
     photos, output, recipe = Path(photos_folder), Path(output_folder), recipe or Recipe()
     with threads(workers) as pool:
         plan = yield from make_plan(photos, output, recipe, pool, overwrite=overwrite)
+        thumbnails = Thumbnails(recipe, plan.sources, output)
         if plan.complete:
-            return load_manifest(output)
+            manifest = load_manifest(output)
+            if not is_right(output, manifest):
+                yield from write_overview(output, manifest, plan.done, thumbnails, pool)
+            return manifest
         try:
             output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise MedRefineError(cannot("make the folder", output, error)) from error
         journal.start(output, recipe, list(plan.done.values()), plan.tiles)
-        made = yield from _cut(plan, output, recipe, pool)
-        return _finish(plan, made, output, recipe)
+        made = yield from _cut(plan, output, recipe, thumbnails, pool)
+        done = plan.done | {one.source: one for one in made}
+        manifest, done = _decide(plan, done, output, recipe)
+        yield from write_overview(output, manifest, done, thumbnails, pool)
+        save_manifest(output, manifest)
+        written = {tile.file for one in made if isinstance(one, CutPhoto) for tile in one.tiles}
+        _remove(output, plan.tiles.union(written).difference(t.file for t in manifest.tiles))
+        journal.end(output)
+        return manifest
+
+
+def changed_parts(before: Manifest, after: Manifest) -> list[str]:
+    """Return the sources of the photos that are in another part than before."""
+    part = {photo.source: photo.split for photo in before.photos}
+    return [
+        photo.source for photo in after.photos if part.get(photo.source, photo.split) != photo.split
+    ]
 
 
 def _cut(
-    plan: Plan, output: Path, recipe: Recipe, pool: ThreadPoolExecutor
+    plan: Plan, output: Path, recipe: Recipe, thumbnails: Thumbnails, pool: ThreadPoolExecutor
 ) -> Generator[Step, None, list[journal.Done]]:
     def work(source: str) -> journal.Done:
         path, name, sha256 = plan.sources[source], plan.names[source], plan.digests[source]
-        return cut_photo(path, source, name, sha256, recipe, output)
+        show = partial(thumbnails.keep, sha256)
+        return cut_photo(path, source, name, sha256, recipe, output, show=show)
 
     def step(finished: int, source: str) -> Step:
         return Step(len(plan.done) + finished, len(plan.sources), source)
@@ -102,59 +123,19 @@ def _cut(
     return made
 
 
-def _finish(plan: Plan, made: list[journal.Done], output: Path, recipe: Recipe) -> Manifest:
-    done = plan.done | {one.source: one for one in made}
+def _decide(
+    plan: Plan, done: dict[str, journal.Done], output: Path, recipe: Recipe
+) -> tuple[Manifest, dict[str, journal.Done]]:
+    """Find the copies among what is `done`; return the manifest, and `done` without them."""
     cut = [one for source in plan.sources if isinstance(one := done[source], CutPhoto)]
-    left_out = {source: one for source, one in done.items() if isinstance(one, LeftOut)}
     if recipe.cleaning.duplicates:
-        copies = _find_copies(cut, output)
-        left_out |= copies
-        cut = [one for one in cut if one.source not in copies]
+        done = {**done, **find_copies(cut, output)}
+    cut = [one for one in cut if done[one.source] is one]
+    left_out = [one for source in plan.sources if isinstance(one := done[source], LeftOut)]
     if not cut:
-        reasons = "; ".join(f"{one.source}: {one.reason}" for one in list(left_out.values())[:3])
+        reasons = "; ".join(f"{one.source}: {one.reason}" for one in left_out[:3])
         raise MedRefineError(f"No photo can be used ({reasons}).")
-    manifest = _manifest(cut, [left_out[s] for s in plan.sources if s in left_out], recipe)
-    save_manifest(output, manifest)
-    written = {tile.file for one in made if isinstance(one, CutPhoto) for tile in one.tiles}
-    _remove(output, plan.tiles.union(written).difference(t.file for t in manifest.tiles))
-    journal.end(output)
-    return manifest
-
-
-def _find_copies(cut: list[CutPhoto], output: Path) -> dict[str, LeftOut]:
-    """Return the photos that show what one before them shows (saved again, resized, denoised)."""
-    copies: dict[str, LeftOut] = {}
-    kept: list[CutPhoto] = []
-    marks: list[bytes] = []
-    for one in cut:
-        mark = bytes.fromhex(one.photo.fingerprint)
-        candidates = (kept[i] for i in suspects(mark, marks))
-        original = next((o for o in candidates if _shows_the_same(one, o, output)), None)
-        if original is None:
-            kept.append(one)
-            marks.append(mark)
-            continue
-        copies[one.source] = LeftOut(
-            source=one.source,
-            sha256=one.sha256,
-            reason=f"a copy of {original.source}",
-            copy_of=original.source,
-        )
-    return copies
-
-
-def _shows_the_same(one: CutPhoto, other: CutPhoto, output: Path) -> bool:
-    return is_copy(_mosaic(one, output), _mosaic(other, output))
-
-
-def _mosaic(cut: CutPhoto, output: Path) -> Pixels:
-    picture = np.zeros((*cut.photo.shape, 3), np.uint8)
-    side = cut.photo.shape[0] // (1 + max(tile.row for tile in cut.tiles))
-    for tile in cut.tiles:
-        picture[tile.y : tile.y + side, tile.x : tile.x + side] = read_tile(
-            output / tile.file, side
-        )
-    return picture
+    return _manifest(cut, left_out, recipe), done
 
 
 def _manifest(cut: list[CutPhoto], left_out: list[LeftOut], recipe: Recipe) -> Manifest:
