@@ -175,8 +175,9 @@ def _ask(question: str) -> float | None:
 
 
 def _some(names: list[str]) -> str:
-    """Return the first few names."""
-    return ", ".join([*names[:3], *(["..."] if len(names) > 3 else [])])
+    """Return the first few names, long ones shortened."""
+    first = [name if len(name) <= 40 else f"{name[:18]}...{name[-18:]}" for name in names[:3]]
+    return ", ".join([*first, *(["..."] if len(names) > 3 else [])])
 
 
 def _dataset_in(output: Path) -> Manifest | None:
