@@ -1,9 +1,10 @@
 """Many fields onto many overviews, solved together.
 
-Photos of one session share a camera: its angle, and one ratio per objective. So each field is first
-looked for quickly on every overview; what the sure ones agree on narrows the search for the others,
-which makes a weak one findable, and chance less likely. Only sure placements have a say in that,
-and a sure one is never moved, so a wrong one cannot drag a right one along.
+A glance at every overview says on which one a field is looked for first. Photos of one session
+share a camera: its angle, and one ratio per objective. So each field is first looked for quickly;
+what the sure placements agree on narrows the search for the others, which makes a weak one
+findable, and chance less likely. Only sure placements have a say in that, and a sure one is never
+moved, so a wrong one cannot drag a right one along.
 """
 
 from __future__ import annotations
@@ -17,18 +18,23 @@ import numpy.typing as npt
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, finish, retold
+from napari_medrefine.registration.locate import Locator
 from napari_medrefine.registration.overview import Overview
 from napari_medrefine.registration.placement import Placement
-from napari_medrefine.registration.window import Angle, Ratio
+from napari_medrefine.registration.siblings import SURE, Agreed, agreed, by_objective
+from napari_medrefine.registration.sought import Sought
+from napari_medrefine.registration.structure import likely_ratios
+from napari_medrefine.registration.window import Angle, Ratio, windows_between
 
-SURE = 1e-9  # false alarms below which a placement has a say in what the others should be
-ENOUGH = 2  # sure placements that must agree
-SAME_RATIO = 0.01  # share by which ratios of one objective differ at most
-SAME_ANGLE = 1.0  # degrees by which the camera turns at most between photos
 LIKE = 0.5  # score above which a sure placement is beyond doubt
 MARGIN = 0.05  # score by which the best overview must be ahead of the next
+FIRST = 2  # places that a first look refines
+CLOSER = 4  # overviews, or ratios, at which a field of unknown objective is looked for closely
+LOWEST = 1.5  # ratio of a field to its overview at least
 
 Picture = npt.ArrayLike | Callable[[], npt.ArrayLike]
+Where = tuple[int, Ratio, Angle]  # the number of an overview, and what to look for there
+Look = tuple[float, int, Locator]  # what a glance promises, and the search it was
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +47,7 @@ class FieldPhoto:
         See `napari_medrefine.register`; a function is called whenever the image is needed, so that
         not all have to be in memory at once.
     ratio : float, (float, float) or None
-        See `napari_medrefine.register`.
+        See `napari_medrefine.register`; where unknown, the size of the structures narrows it.
     objective : hashable
         What photos through one objective have in common; by default the ratio.
     """
@@ -77,14 +83,6 @@ class Entry:
     overview: int | None
     placement: Placement | None
     problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """What sure placements of one objective agree on."""
-
-    ratio: tuple[float, float]
-    angle: tuple[float, float]
 
 
 def atlas(
@@ -124,104 +122,147 @@ def atlas_steps(
     entries: list[Entry] = []
     for number, field in enumerate(fields):
         step = Step(number, total, "a first look at every field")
-        shared = _shared(entries, fields[:number], field) if field.ratio is None else None
-        look = _look(overviews, field, angle, shared, thorough=False)
+        siblings = _siblings(entries, fields[:number], field)
+        look = _first_look(overviews, field, siblings, angle)
         entries.append((yield from retold(look, partial(_instead, step))))
     for number, entry in enumerate(entries):
         step = Step(len(fields) + number, total, "a closer look at the others")
         if entry.overview is None and entry.placement is not None:
-            closer = _closer(overviews, fields, entries, number, angle)
+            siblings = _siblings(entries, fields, fields[number])
+            closer = _closer_look(overviews, fields[number], siblings, angle)
             entries[number] = yield from retold(closer, partial(_instead, step))
     return entries
 
 
-def _closer(
-    overviews: Sequence[Overview],
-    fields: Sequence[FieldPhoto],
-    entries: Sequence[Entry],
-    number: int,
-    angle: Angle,
+def _siblings(
+    entries: Sequence[Entry], fields: Sequence[FieldPhoto], field: FieldPhoto
+) -> list[Agreed]:
+    """Return what the placements so far say of a field's ratio and angle.
+
+    One entry, or none, where its objective is known; else one for every objective that was found.
+    """
+    places = [
+        entry.placement
+        for entry, other in zip(entries, fields, strict=True)
+        if entry.overview is not None
+        and entry.placement is not None
+        and (field.ratio is None or other.group == field.group)
+    ]
+    groups = by_objective(places) if field.ratio is None else [places]
+    return [found for group in groups if (found := agreed(group)) is not None]
+
+
+def _first_look(
+    overviews: Sequence[Overview], field: FieldPhoto, siblings: Sequence[Agreed], angle: Angle
+) -> Generator[Step, None, Entry]:
+    """Look quickly for a field where a glance promises most."""
+    try:
+        sought = Sought(field.read())
+    except MedRefineError as error:
+        return Entry(None, None, str(error))
+    wheres: list[Where]
+    if field.ratio is not None:
+        wheres = [(number, field.ratio, angle) for number in range(len(overviews))]
+        return (yield from _look(overviews, sought, wheres, most=FIRST))
+    entry = Entry(None, None)
+    for wheres in (
+        _as_siblings(overviews, sought, siblings),
+        _as_structures(overviews, sought, angle),
+    ):
+        if wheres:
+            entry = yield from _look(overviews, sought, wheres, most=FIRST)
+        if entry.overview is not None:
+            break
+    return entry
+
+
+def _closer_look(
+    overviews: Sequence[Overview], field: FieldPhoto, siblings: Sequence[Agreed], angle: Angle
 ) -> Generator[Step, None, Entry]:
     """Look again for a field: where the sure ones say, then everywhere."""
-    shared = _shared(entries, fields, fields[number])
-    if shared is not None:
-        entry = yield from _look(overviews, fields[number], angle, shared, thorough=True)
+    sought, numbers = Sought(field.read()), range(len(overviews))
+    most = CLOSER if field.ratio is None else len(overviews)
+    entry: Entry | None = None
+    if siblings:
+        wheres: list[Where] = [(n, x.ratio, x.angle) for x in siblings for n in numbers]
+        entry = yield from _look(overviews, sought, wheres, most=most, thorough=True)
         if entry.overview is not None:
             return entry
-    return (yield from _look(overviews, fields[number], angle, None, thorough=True))
+    if field.ratio is None and entry is not None:
+        return entry  # what its siblings are not, one of unknown objective hardly is
+    wheres = [(number, field.ratio, angle) for number in numbers]
+    return (yield from _look(overviews, sought, wheres, most=len(wheres), thorough=True))
+
+
+def _as_siblings(
+    overviews: Sequence[Overview], sought: Sought, siblings: Sequence[Agreed]
+) -> list[Where]:
+    """Return where a field of unknown objective may lie if its siblings' objectives are all."""
+    wheres: list[Where] = []
+    for number, overview in enumerate(overviews):
+        low, high = likely_ratios(overview.structure, sought.structure)
+        wheres += [(number, x.ratio, x.angle) for x in siblings if low < np.mean(x.ratio) < high]
+    return wheres
+
+
+def _as_structures(overviews: Sequence[Overview], sought: Sought, angle: Angle) -> list[Where]:
+    """Return where a field of unknown objective may lie by the size of its structures."""
+    wheres: list[Where] = []
+    for number, overview in enumerate(overviews):
+        low, high = likely_ratios(overview.structure, sought.structure)
+        wheres += [(number, ratio, angle) for ratio in windows_between(max(low, LOWEST), high)]
+    return wheres
 
 
 def _look(
     overviews: Sequence[Overview],
-    field: FieldPhoto,
-    angle: Angle,
-    shared: _Shared | None,
+    sought: Sought,
+    wheres: Sequence[Where],
     *,
-    thorough: bool,
+    most: int,
+    thorough: bool = False,
 ) -> Generator[Step, None, Entry]:
-    """Look for a field on every overview; the best one has it, if it is clearly the best."""
-    ratio: Ratio = field.ratio if shared is None else shared.ratio
-    angles = angle if shared is None else shared.angle
-    try:
-        image = field.read()
-        places = []
-        for overview in overviews:
-            job = overview.register_steps(image, ratio=ratio, angle=angles, thorough=thorough)
-            places.append((yield from job))
-            if _beyond_doubt(places[-1]):
-                return Entry(len(places) - 1, places[-1])
-    except MedRefineError as error:
-        return Entry(None, None, str(error))
-    order = sorted(range(len(places)), key=lambda i: (places[i].accepted, places[i].score))
-    best = places[order[-1]]
+    """Look for a field in the `most` promising places; the best overview has it, if clearly so."""
+    looks: list[Look] = []
+    problem = ""
+    for number, ratio, angle in wheres:
+        try:
+            locator = overviews[number].locator(sought, ratio=ratio, angle=angle)
+        except MedRefineError as error:
+            problem = str(error)
+            continue
+        looks.append(((yield from locator.glance_steps()), number, locator))
+    if not looks:
+        return Entry(None, None, problem)
+    looks.sort(key=lambda look: -look[0])
+    places: list[tuple[int, Placement]] = []
+    for _, number, locator in looks[:most]:
+        place = yield from locator.by_pyramid_steps(thorough=thorough)
+        if _beyond_doubt(place):
+            return Entry(number, place)
+        places.append((number, place))
+    return _best(places)
+
+
+def _best(places: Sequence[tuple[int, Placement]]) -> Entry:
+    """Return the best of several places, unless one on another overview is about as good."""
+    order = sorted(places, key=lambda place: (place[1].accepted, place[1].score), reverse=True)
+    (number, best), *others = order
     if not best.accepted:
         return Entry(None, best)
-    rival = places[order[-2]] if len(order) > 1 else None
-    if rival is not None and rival.accepted and best.score - rival.score < MARGIN:
-        reason = (
-            "Refused: two overviews fit about as well "
-            f"(numbers {order[-1] + 1} and {order[-2] + 1}, scores {best.score:.2f} and "
-            f"{rival.score:.2f})."
-        )
-        return Entry(None, replace(best, accepted=False, reason=reason))
-    return Entry(order[-1], best)
+    for other, rival in others:
+        if other != number and rival.accepted and best.score - rival.score < MARGIN:
+            reason = (
+                f"Refused: two overviews fit about as well (numbers {number + 1} and {other + 1}, "
+                f"scores {best.score:.2f} and {rival.score:.2f})."
+            )
+            return Entry(None, replace(best, accepted=False, reason=reason))
+    return Entry(number, best)
 
 
 def _beyond_doubt(place: Placement) -> bool:
     """Return whether no other overview need be looked at."""
     return place.accepted and place.false_alarms < SURE**2 and place.score > LIKE
-
-
-def _shared(
-    entries: Sequence[Entry], fields: Sequence[FieldPhoto], field: FieldPhoto
-) -> _Shared | None:
-    """Return what the sure placements of the field's objective agree on, if they do."""
-    sure = [
-        entry.placement
-        for entry, other in zip(entries, fields, strict=True)
-        if entry.placement is not None
-        and entry.overview is not None
-        and other.group == field.group
-        and entry.placement.false_alarms < SURE
-        and not entry.placement.mirrored
-    ]
-    if len(sure) < ENOUGH:
-        return None
-    ratios = np.log([place.ratio for place in sure])
-    angles = np.array([place.angle for place in sure])
-    ratio = float(np.median(ratios))
-    # The angle of the one that is nearest to all others: a median that minds the circle.
-    apart = np.abs((angles[:, None] - angles + 180) % 360 - 180)
-    angle = float(angles[int(apart.sum(0).argmin())])
-    agree = (np.abs(ratios - ratio) < SAME_RATIO) & (
-        np.abs((angles - angle + 180) % 360 - 180) < SAME_ANGLE
-    )
-    if agree.sum() < max(ENOUGH, len(sure) / 2):
-        return None
-    ends = np.exp([ratio - 2 * SAME_RATIO, ratio + 2 * SAME_RATIO])
-    return _Shared(
-        (float(ends[0]), float(ends[1])), (angle - 2 * SAME_ANGLE, angle + 2 * SAME_ANGLE)
-    )
 
 
 def _instead(step: Step, _: Step) -> Step:

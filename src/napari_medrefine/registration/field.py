@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_medrefine.images import Image, white_level
+from napari_medrefine.registration.keypoints import IN_FIELD, Keypoints
 from napari_medrefine.registration.pyramid import (
     Floats,
     Matrix,
@@ -40,6 +41,7 @@ class Field:
         self._light: dict[int, Floats] = {}
         self._features: dict[int, Floats] = {}
         self._templates: dict[int, Template] = {}
+        self._keypoints: dict[int, Keypoints] = {}
 
     @property
     def middle(self) -> npt.NDArray[np.float64]:
@@ -78,6 +80,12 @@ class Field:
         if factor not in self._templates:
             self._templates[factor] = Template.of(self.features(factor))
         return self._templates[factor]
+
+    def keypoints(self, factor: int) -> Keypoints:
+        """Return the keypoints of the field reduced by `factor`."""
+        if factor not in self._keypoints:
+            self._keypoints[factor] = Keypoints.of(self.features(factor), IN_FIELD)
+        return self._keypoints[factor]
 
     def light(self, factor: int) -> Floats:
         """Return the field's brightness reduced by `factor`."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from napari_medrefine.images import Image, sha256_of
 from napari_medrefine.progress import Step
 from napari_medrefine.registration.brute_force import Spotted
-from napari_medrefine.registration.coarse import CANDIDATES, NETS
+from napari_medrefine.registration.coarse import CANDIDATES, NETS, Candidate, coarse_steps
 from napari_medrefine.registration.distortion import closest_affine, fit_distortion
 from napari_medrefine.registration.field import Field
 from napari_medrefine.registration.keypoints import Voted
@@ -21,12 +19,14 @@ from napari_medrefine.registration.placement import Placement
 from napari_medrefine.registration.pyramid import Matrix, between
 from napari_medrefine.registration.refine import Fit
 from napari_medrefine.registration.search import (
+    descend_steps,
     finest_level,
     refine_at,
     rivals,
     search_steps,
     weight,
 )
+from napari_medrefine.registration.sought import Sought
 from napari_medrefine.registration.trace import Trace, Visit
 from napari_medrefine.registration.uncertainty import standard_error
 from napari_medrefine.registration.verdict import (
@@ -55,7 +55,7 @@ class Locator:
     ----------
     ground : Overview
         Where to look.
-    image : ndarray
+    sought : Sought
         The field.
     window : Window
         Ratios and angles to look for.
@@ -64,13 +64,28 @@ class Locator:
     """
 
     def __init__(
-        self, ground: Ground, image: Image, window: Window, trace: Trace | None = None
+        self, ground: Ground, sought: Sought, window: Window, trace: Trace | None = None
     ) -> None:
-        self._ground, self._image, self._window, self._trace = ground, image, window, trace
-        self._fields = {mirrored: Field(image, mirrored=mirrored) for mirrored in window.mirrored}
+        self._ground, self._sought, self._window, self._trace = ground, sought, window, trace
+        self._fields = {mirrored: sought.seen(mirrored=mirrored) for mirrored in window.mirrored}
         self._any = next(iter(self._fields.values()))
+        self._patches = {m: PatchSearch(ground, field) for m, field in self._fields.items()}
         self._tests = CANDIDATES
-        self._hash = _Hash(image)
+        self._glanced: dict[bool, list[Candidate]] = {}
+
+    def glance_steps(self) -> Generator[Step, None, float]:
+        """Return how much speaks for the best place of the coarse net; nothing is refined.
+
+        `by_pyramid_steps` goes on from there.
+        """
+        best = 0.0
+        if not self._window.known:
+            return best  # there is no one level to look at
+        for mirrored, field in self._fields.items():
+            found = yield from coarse_steps(self._ground.levels, field, self._window)
+            self._glanced[mirrored] = found
+            best = max([best, *(weight(Fit(c.score, c.matrix), field) for c in found[:1])])
+        return best
 
     def by_pyramid_steps(self, *, thorough: bool = True) -> Generator[Step, None, Placement]:
         """Try the coarse net, upright patches and patches at every angle, as far as needed.
@@ -113,10 +128,13 @@ class Locator:
         fits: list[Fit] = []
         octaves = len(self._window.octaves())
         self._tests = CANDIDATES * octaves * len(self._fields)
-        for field in self._fields.values():
-            found = yield from search_steps(
-                self._ground.levels, field, self._window, net, self._trace
-            )
+        levels = self._ground.levels
+        for mirrored, field in self._fields.items():
+            if net == NETS[0] and mirrored in self._glanced:
+                found = yield from descend_steps(levels, field, self._glanced[mirrored])
+                found = rivals(found, field)
+            else:
+                found = yield from search_steps(levels, field, self._window, net, self._trace)
             fits += [_as_given(fit, field) for fit in found]
         return fits
 
@@ -130,21 +148,19 @@ class Locator:
             ratios = list(np.geomspace(*ends, 1 + round(np.log(ends[1] / ends[0]) / np.log(STEP))))
         self._tests = max(self._tests, CANDIDATES * len(ratios))
         fits: list[Fit] = []
-        for field in self._fields.values():
-            looked = PatchSearch(self._ground, field)
+        for patches in self._patches.values():
             found: list[Voted] = []
             for number, ratio in enumerate(ratios):
                 yield Step(number, len(ratios), "comparing patches")
-                found += looked.upright(ratio)
-            fits += yield from self._refined(field, found)
+                found += patches.upright(ratio)
+            fits += yield from self._refined(patches.field, found)
         return fits
 
     def _by_turned_patches(self) -> Fits:
         fits: list[Fit] = []
-        for field in self._fields.values():
-            looked = PatchSearch(self._ground, field)
-            found = yield from looked.turned_steps(self._window.nominal, self._window.angle)
-            fits += yield from self._refined(field, found)
+        for patches in self._patches.values():
+            found = yield from patches.turned_steps(self._window.nominal, self._window.angle)
+            fits += yield from self._refined(patches.field, found)
         return fits
 
     def _refined(self, field: Field, found: list[Voted]) -> Fits:
@@ -274,28 +290,10 @@ class Locator:
             false_alarms=false_alarms,
             residual=residual,
             standard_error=standard_error,
-            field_sha256=self._hash.value(),
+            field_sha256=self._sought.sha256,
             overview_sha256=self._ground.sha256,
             method=method,
         )
-
-
-class _Hash(threading.Thread):
-    """The hash of an image, computed while the search goes on: both take a processor each."""
-
-    def __init__(self, image: Image) -> None:
-        super().__init__()
-        self._image, self._value = image, ""
-        self.start()
-
-    def run(self) -> None:
-        """Compute it."""
-        self._value = sha256_of(self._image)
-
-    def value(self) -> str:
-        """Return it, as soon as it is there."""
-        self.join()
-        return self._value
 
 
 def _as_given(fit: Fit, field: Field) -> Fit:

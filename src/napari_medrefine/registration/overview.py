@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image
 from napari_medrefine.progress import Step, finish
 from napari_medrefine.registration.brute_force import brute_force_steps
 from napari_medrefine.registration.keypoints import IN_OVERVIEW, Keypoints
 from napari_medrefine.registration.locate import Locator
 from napari_medrefine.registration.placement import Placement
 from napari_medrefine.registration.pyramid import Level
-from napari_medrefine.registration.sources import Photo, check_textured, source_of
+from napari_medrefine.registration.sought import Sought
+from napari_medrefine.registration.sources import Photo, source_of
+from napari_medrefine.registration.structure import structure_size
 from napari_medrefine.registration.trace import Trace
 from napari_medrefine.registration.window import Angle, Ratio, Window, window_of
 
@@ -57,6 +58,11 @@ class Overview:
         return self._source.sha256
 
     @cached_property
+    def structure(self) -> float:
+        """Size of the structures in pixels, see `structure_size`."""
+        return structure_size(self._source.full)
+
+    @cached_property
     def keypoints(self) -> tuple[Keypoints, Level]:
         """Keypoints of the overview, found when first needed, and the level they are on."""
         level = next(x for x in self.levels if x.shape[0] * x.shape[1] <= LARGEST)
@@ -81,38 +87,47 @@ class Overview:
         angle: Angle = None,
         method: Method = "pyramid",
         trace: Trace | None = None,
-        thorough: bool = True,
     ) -> Generator[Step, None, Placement]:
         """Do what `register` does, as a job that reports its progress and can be stopped.
 
-        `trace`, if given, is filled with all that was looked at. If not `thorough`, what the quick
-        first look does not find is refused.
+        `trace`, if given, is filled with all that was looked at.
         """
-        image = check_textured(field, "field")
-        window = window_of(ratio, angle)
-        self._check_size(image, window)
-        window = _large_enough(image, window)
         if method not in ("pyramid", "spiral"):
             raise MedRefineError(f"The method must be 'pyramid' or 'spiral', not {method!r}.")
+        sought = Sought(field)
+        locator = self.locator(sought, ratio=ratio, angle=angle, trace=trace)
         yield Step(0, 1, "preparing")
-        locator = Locator(self, image, window, trace)
         if method == "pyramid":
-            return (yield from locator.by_pyramid_steps(thorough=thorough))
+            return (yield from locator.by_pyramid_steps())
         if not isinstance(self._source, Photo):
             raise MedRefineError("The method 'spiral' is for photos, not for whole slides.")
-        found = yield from brute_force_steps(self._source.image, image, window.nominal, trace)
+        nominal = window_of(ratio, angle).nominal
+        found = yield from brute_force_steps(self._source.full, sought.image, nominal, trace)
         return locator.judge_spotted(found)
 
-    def _check_size(self, image: Image, window: Window) -> None:
-        smallest = np.array(image.shape[:2]) / window.ratio[1]
+    def locator(
+        self,
+        sought: Sought,
+        *,
+        ratio: Ratio = None,
+        angle: Angle = None,
+        trace: Trace | None = None,
+    ) -> Locator:
+        """Return the search for `sought`, not yet begun; see `napari_medrefine.register`."""
+        window = window_of(ratio, angle)
+        self._check_size(sought.shape, window)
+        return Locator(self, sought, _large_enough(sought.shape, window), trace)
+
+    def _check_size(self, shape: tuple[int, int], window: Window) -> None:
+        smallest = np.array(shape) / window.ratio[1]
         if (smallest > np.array(self.shape)).all():
             raise MedRefineError(
-                f"The field ({image.shape[1]} x {image.shape[0]} pixels) is larger than "
+                f"The field ({shape[1]} x {shape[0]} pixels) is larger than "
                 f"the overview ({self.shape[1]} x {self.shape[0]}) even at a ratio of "
                 f"{window.ratio[1]:.4g}; "
                 "check the ratio, and whether field and overview are swapped."
             )
-        largest = min(image.shape[:2]) / window.ratio[0]
+        largest = min(shape) / window.ratio[0]
         if largest < SMALLEST:
             raise MedRefineError(
                 f"At a ratio of {window.ratio[0]:.4g} the field covers only {largest:.0f} pixels "
@@ -160,8 +175,8 @@ def register(
     return Overview(overview).register(field, ratio=ratio, angle=angle, method=method)
 
 
-def _large_enough(image: Image, window: Window) -> Window:
+def _large_enough(shape: tuple[int, int], window: Window) -> Window:
     """Return `window` without ratios at which the field would be too small to be told apart."""
     low, high = window.ratio
-    highest = max(low, min(high, min(image.shape[:2]) / SMALLEST))
+    highest = max(low, min(high, min(shape) / SMALLEST))
     return Window((low, highest), window.angle, window.mirrored)

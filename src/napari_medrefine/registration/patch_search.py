@@ -10,7 +10,6 @@ import numpy as np
 from napari_medrefine.progress import Step
 from napari_medrefine.registration.field import Field
 from napari_medrefine.registration.keypoints import (
-    IN_FIELD,
     Keypoints,
     Voted,
     turned_votes_steps,
@@ -40,8 +39,7 @@ class PatchSearch:
     """The keypoints of a field, at any ratio, beside those of an overview."""
 
     def __init__(self, ground: Ground, field: Field) -> None:
-        self._ground, self._field = ground, field
-        self._known: dict[int, Keypoints] = {}
+        self._ground, self.field = ground, field
 
     def upright(self, ratio: float) -> list[Voted]:
         """Return what patches turned upright vote for."""
@@ -70,11 +68,7 @@ class PatchSearch:
         return max(1, int(ratio * self._ground.keypoints[1].factor + 1e-6))
 
     def _points(self, factor: int) -> Keypoints | None:
-        if min(self._field.shape) < LEAST * factor:
-            return None
-        if factor not in self._known:
-            self._known[factor] = Keypoints.of(self._field.features(factor), IN_FIELD)
-        return self._known[factor]
+        return None if min(self.field.shape) < LEAST * factor else self.field.keypoints(factor)
 
     def _up(self, voted: Voted, factor: int) -> Voted:
         level = self._ground.keypoints[1]

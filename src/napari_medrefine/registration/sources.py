@@ -36,6 +36,7 @@ class Source(Protocol):
     """An overview at any reduction."""
 
     shape: tuple[int, int]
+    full: Any  # the array at full resolution
 
     def levels(self) -> tuple[Level, ...]:
         """Return the pyramid: factors 1, 2, 4, ..."""
@@ -76,19 +77,19 @@ class Photo:
     """An overview in memory."""
 
     def __init__(self, image: Image) -> None:
-        self.image = image
+        self.full = image
         self.shape = (int(image.shape[0]), int(image.shape[1]))
 
     @cached_property
     def sha256(self) -> str:
         """Hash of the pixels."""
-        return sha256_of(self.image)
+        return sha256_of(self.full)
 
     def levels(self) -> tuple[Level, ...]:
         """Return the pyramid."""
-        white = white_level(self.image)
-        levels = [Level(1, self.shape, _PhotoPart(self.image, white))]
-        light = reduced_brightness(self.image, 2, white)
+        white = white_level(self.full)
+        levels = [Level(1, self.shape, _PhotoPart(self.full, white))]
+        light = reduced_brightness(self.full, 2, white)
         for factor in _factors(self.shape)[1:]:
             levels.append(Level(factor, (light.shape[0], light.shape[1]), _Kept(light)))
             light = block_mean(light, 2)
@@ -118,7 +119,7 @@ class Slide:
     def __init__(self, arrays: tuple[Any, ...]) -> None:
         for array in arrays:
             check_image(np.empty((1, 1, *array.shape[2:]), array.dtype), "overview")
-        self.arrays = arrays
+        self.arrays, self.full = arrays, arrays[0]
         self.shape = (int(arrays[0].shape[0]), int(arrays[0].shape[1]))
         self.factors = [max(1, round(self.shape[1] / array.shape[1])) for array in arrays]
         coarse = self._coarsest

@@ -50,13 +50,16 @@ class Window:
 
     def octaves(self) -> list[Window]:
         """Divide a wide range of ratios into parts that one template size serves."""
-        low, high = self.ratio
-        parts = max(1, int(np.ceil(np.log(high / low) / np.log(OCTAVE))))
-        edges = np.geomspace(low, high, parts + 1)
-        return [
-            Window((float(first), float(last)), self.angle, self.mirrored)
-            for first, last in pairwise(edges)
-        ]
+        return [Window(ratio, self.angle, self.mirrored) for ratio in windows_between(*self.ratio)]
+
+
+def windows_between(low: float, high: float) -> list[tuple[float, float]]:
+    """Divide a range of ratios into the fewest that one template size serves each."""
+    if high < low:
+        return []
+    parts = max(1, int(np.ceil(np.log(high / low) / np.log(OCTAVE))))
+    edges = np.geomspace(low, high, parts + 1)
+    return [(float(first), float(last)) for first, last in pairwise(edges)]
 
 
 def scale_of(matrix: Matrix) -> float:
