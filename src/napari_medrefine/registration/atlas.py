@@ -21,19 +21,20 @@ from napari_medrefine.progress import Step, finish, retold
 from napari_medrefine.registration.locate import Locator
 from napari_medrefine.registration.overview import Overview
 from napari_medrefine.registration.placement import Placement
-from napari_medrefine.registration.siblings import SURE, Agreed, agreed, by_objective
+from napari_medrefine.registration.siblings import SURE, agreed, objectives
 from napari_medrefine.registration.sought import Sought
 from napari_medrefine.registration.structure import likely_ratios
 from napari_medrefine.registration.window import Angle, Ratio, windows_between
 
 LIKE = 0.5  # score above which a sure placement is beyond doubt
 MARGIN = 0.05  # score by which the best overview must be ahead of the next
-FIRST = 2  # places that a first look refines
+FIRST = 3  # places that a first look refines
 CLOSER = 4  # overviews, or ratios, at which a field of unknown objective is looked for closely
 LOWEST = 1.5  # ratio of a field to its overview at least
 
 Picture = npt.ArrayLike | Callable[[], npt.ArrayLike]
 Where = tuple[int, Ratio, Angle]  # the number of an overview, and what to look for there
+Sibling = tuple[tuple[float, float], Angle]  # the ratios and angles of sure ones
 Look = tuple[float, int, Locator]  # what a glance promises, and the search it was
 
 
@@ -122,21 +123,32 @@ def atlas_steps(
     entries: list[Entry] = []
     for number, field in enumerate(fields):
         step = Step(number, total, "a first look at every field")
-        siblings = _siblings(entries, fields[:number], field)
+        siblings = _siblings(entries, fields[:number], field, angle)
         look = _first_look(overviews, field, siblings, angle)
         entries.append((yield from retold(look, partial(_instead, step))))
     for number, entry in enumerate(entries):
         step = Step(len(fields) + number, total, "a closer look at the others")
         if entry.overview is None and entry.placement is not None:
-            siblings = _siblings(entries, fields, fields[number])
+            siblings = _siblings(entries, fields, fields[number], angle)
             closer = _closer_look(overviews, fields[number], siblings, angle)
             entries[number] = yield from retold(closer, partial(_instead, step))
     return entries
 
 
+def quick_look(
+    overviews: Sequence[Overview], sought: Sought, angle: Angle
+) -> Generator[Step, None, bool]:
+    """Return whether a field of unknown objective is found quickly on one of `overviews`."""
+    wheres = _as_structures(overviews, sought, angle)
+    if not wheres:
+        return False
+    entry = yield from _look(overviews, sought, wheres, most=FIRST)
+    return entry.overview is not None
+
+
 def _siblings(
-    entries: Sequence[Entry], fields: Sequence[FieldPhoto], field: FieldPhoto
-) -> list[Agreed]:
+    entries: Sequence[Entry], fields: Sequence[FieldPhoto], field: FieldPhoto, angle: Angle
+) -> list[Sibling]:
     """Return what the placements so far say of a field's ratio and angle.
 
     One entry, or none, where its objective is known; else one for every objective that was found.
@@ -148,12 +160,14 @@ def _siblings(
         and entry.placement is not None
         and (field.ratio is None or other.group == field.group)
     ]
-    groups = by_objective(places) if field.ratio is None else [places]
-    return [found for group in groups if (found := agreed(group)) is not None]
+    if field.ratio is None:
+        return [(ratio, angle) for ratio in objectives(places)]
+    found = agreed(places)
+    return [] if found is None else [(found.ratio, found.angle)]
 
 
 def _first_look(
-    overviews: Sequence[Overview], field: FieldPhoto, siblings: Sequence[Agreed], angle: Angle
+    overviews: Sequence[Overview], field: FieldPhoto, siblings: Sequence[Sibling], angle: Angle
 ) -> Generator[Step, None, Entry]:
     """Look quickly for a field where a glance promises most."""
     try:
@@ -177,14 +191,14 @@ def _first_look(
 
 
 def _closer_look(
-    overviews: Sequence[Overview], field: FieldPhoto, siblings: Sequence[Agreed], angle: Angle
+    overviews: Sequence[Overview], field: FieldPhoto, siblings: Sequence[Sibling], angle: Angle
 ) -> Generator[Step, None, Entry]:
     """Look again for a field: where the sure ones say, then everywhere."""
     sought, numbers = Sought(field.read()), range(len(overviews))
     most = CLOSER if field.ratio is None else len(overviews)
     entry: Entry | None = None
     if siblings:
-        wheres: list[Where] = [(n, x.ratio, x.angle) for x in siblings for n in numbers]
+        wheres: list[Where] = [(n, *sibling) for sibling in siblings for n in numbers]
         entry = yield from _look(overviews, sought, wheres, most=most, thorough=True)
         if entry.overview is not None:
             return entry
@@ -195,13 +209,15 @@ def _closer_look(
 
 
 def _as_siblings(
-    overviews: Sequence[Overview], sought: Sought, siblings: Sequence[Agreed]
+    overviews: Sequence[Overview], sought: Sought, siblings: Sequence[Sibling]
 ) -> list[Where]:
     """Return where a field of unknown objective may lie if its siblings' objectives are all."""
     wheres: list[Where] = []
     for number, overview in enumerate(overviews):
         low, high = likely_ratios(overview.structure, sought.structure)
-        wheres += [(number, x.ratio, x.angle) for x in siblings if low < np.mean(x.ratio) < high]
+        wheres += [
+            (number, ratio, angle) for ratio, angle in siblings if low < np.mean(ratio) < high
+        ]
     return wheres
 
 

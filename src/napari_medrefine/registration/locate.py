@@ -76,7 +76,8 @@ class Locator:
     def glance_steps(self) -> Generator[Step, None, float]:
         """Return how much speaks for the best place of the coarse net; nothing is refined.
 
-        `by_pyramid_steps` goes on from there.
+        Chance alone gives about the same for every overview and ratio, since what counts are the
+        pixels of the level that is looked at. `by_pyramid_steps` goes on from there.
         """
         best = 0.0
         if not self._window.known:
@@ -84,7 +85,9 @@ class Locator:
         for mirrored, field in self._fields.items():
             found = yield from coarse_steps(self._ground.levels, field, self._window)
             self._glanced[mirrored] = found
-            best = max([best, *(weight(Fit(c.score, c.matrix), field) for c in found[:1])])
+            for first in found[:1]:
+                factor = self._ground.levels[first.level].factor
+                best = max(best, weight(Fit(first.score, first.matrix), field) / factor)
         return best
 
     def by_pyramid_steps(self, *, thorough: bool = True) -> Generator[Step, None, Placement]:

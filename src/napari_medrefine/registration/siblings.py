@@ -46,14 +46,12 @@ def agreed(places: Sequence[Placement]) -> Agreed | None:
     return Agreed((float(low), float(high)), (angle - 2 * SAME_ANGLE, angle + 2 * SAME_ANGLE))
 
 
-def by_objective(places: Sequence[Placement]) -> list[list[Placement]]:
-    """Return the sure ones among `places`, those of about one ratio together, lowest first."""
-    groups: list[list[Placement]] = []
-    for place in sorted(filter(is_sure, places), key=lambda place: place.ratio):
-        if not groups or np.log(place.ratio / groups[-1][-1].ratio) > APART:
-            groups.append([])
-        groups[-1].append(place)
-    return groups
+def objectives(places: Sequence[Placement]) -> list[tuple[float, float]]:
+    """Return the ranges of ratios in which the sure ones among placements of any objective lie."""
+    ratios = np.sort([place.ratio for place in places if is_sure(place)])
+    groups = np.split(ratios, np.flatnonzero(np.diff(np.log(ratios)) > APART) + 1)
+    spare = 1 + 2 * SAME_RATIO
+    return [(float(g[0] / spare), float(g[-1] * spare)) for g in groups if len(g) >= ENOUGH]
 
 
 def _turned(angles: np.ndarray) -> np.ndarray:
