@@ -15,10 +15,11 @@ PART = ".medrefine-"  # how the names of files that are still being written begi
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of `path` once the block has ended well.
 
-    Whatever happens before, `path` stays as it was: absent, or the old file.
+    Whatever happens before, `path` stays as it was: absent, or the old file. Without `sync` that is
+    so if the process is killed, but not if the machine loses its power.
 
     Raises
     ------
@@ -31,7 +32,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with part.open("xb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
         raise MedRefineError(cannot("write", path, error)) from error
@@ -40,9 +42,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             part.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, sync: bool = True) -> None:
     """Write `content` to `path`, whole or not at all (see `replacing`)."""
-    with replacing(path) as file:
+    with replacing(path, sync=sync) as file:
         file.write(content)
 
 

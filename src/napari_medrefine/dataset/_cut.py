@@ -54,7 +54,7 @@ def cut_photo(
     *,
     show: Callable[[Pixels], object] = lambda _: None,
 ) -> CutPhoto | LeftOut:
-    """Read the photo at `path`, measure it, and write its tiles below `output`.
+    """Read the photo at `path`, measure it, and write its tiles below `output`, not synced yet.
 
     `show` is called with the reduced picture, whatever becomes of it.
 
@@ -133,7 +133,7 @@ def _write_tiles(picture: Pixels, name: str, side: int, output: Path) -> tuple[T
             y, x = row * side, col * side
             png = encode_tile(picture[y : y + side, x : x + side])
             file = f"{TILES}/{name}/r{row:02d}c{col:02d}.png"
-            write_bytes(output / file, png)
+            write_bytes(output / file, png, sync=False)
             digest = hashlib.sha256(png).hexdigest()
             entries.append(
                 TileEntry(

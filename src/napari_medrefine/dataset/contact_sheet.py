@@ -73,11 +73,12 @@ def cards_of(manifest: Manifest) -> list[Card]:
 def _order(photo: PhotoEntry) -> tuple[int, list[str], float, list[str]]:
     """Sort by part, slide, objective and name, the numbers in names by their size."""
     objective = float("inf") if photo.objective is None else photo.objective
-    return SPLITS.index(photo.split), _natural(photo.slide), objective, _natural(photo.source)
+    return SPLITS.index(photo.split), natural(photo.slide), objective, natural(photo.source)
 
 
-def _natural(text: str) -> list[str]:
-    # Digits at odd places, as long numbers as a name can hold: compared as text, equally long.
+def natural(text: str) -> list[str]:
+    """Return a key that sorts names with the numbers in them by size: slide2 before slide10."""
+    # Numbers stand at odd places; equally long they compare as text. No name has 400 digits.
     return [part.zfill(400) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", text))]
 
 

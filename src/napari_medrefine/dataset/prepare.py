@@ -21,6 +21,7 @@ from napari_medrefine.dataset._cut import TILES, CutPhoto, cut_photo
 from napari_medrefine.dataset._overview import is_right, write_overview
 from napari_medrefine.dataset._parallel import in_order, threads
 from napari_medrefine.dataset._plan import Plan, make_plan
+from napari_medrefine.dataset._syncing import syncing
 from napari_medrefine.dataset._thumbnails import Thumbnails
 from napari_medrefine.dataset.manifest import (
     LeftOut,
@@ -117,9 +118,15 @@ def _cut(
     def step(finished: int, source: str) -> Step:
         return Step(len(plan.done) + finished, len(plan.sources), source)
 
-    made = yield from in_order(
-        pool, work, plan.jobs, step, then=lambda done: journal.add(output, done)
-    )
+    with syncing() as disk:
+
+        def then(done: journal.Done) -> None:
+            journal.add(output, done)
+            if isinstance(done, CutPhoto):
+                disk.add(output / tile.file for tile in done.tiles)
+
+        made = yield from in_order(pool, work, plan.jobs, step, then)
+        yield from disk.finish(Step(len(plan.sources), len(plan.sources), "waiting for the disk"))
     return made
 
 

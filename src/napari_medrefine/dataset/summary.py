@@ -18,6 +18,7 @@ from napari_medrefine.dataset.contact_sheet import (
     Group,
     cards_of,
     counted,
+    natural,
     objective_text,
 )
 from napari_medrefine.dataset.manifest import Manifest, PhotoEntry
@@ -148,7 +149,7 @@ def _slides(manifest: Manifest) -> list[dict[str, Any]]:
     return [
         {
             "group": split,
-            "slides": sorted(slides.items())[:MOST_SLIDES],
+            "slides": sorted(slides.items(), key=lambda item: natural(item[0]))[:MOST_SLIDES],
             "more": max(0, len(slides) - MOST_SLIDES),
         }
         for split, slides in found.items()
