@@ -69,14 +69,15 @@ def _layer(header: PhotoHeader, pixel_um: Mapping[float, float]) -> LayerData:
         "pixel_um": size,
         "source": str(header.path.resolve()),
     }
-    layer = image_layer(_lazy(header), header.name, size, facts)
+    layer = image_layer(lazy_photo(header), header.name, size, facts)
     if len(header.shape) == 2 and header.dtype in _WHITE:
         # Said beforehand: napari would read the photo to find it out.
         layer[1]["contrast_limits"] = (0.0, _WHITE[header.dtype])
     return layer
 
 
-def _lazy(header: PhotoHeader) -> dask.array.Array:
+def lazy_photo(header: PhotoHeader) -> dask.array.Array:
+    """Return the photo's pixels as a dask array that reads the file when it is looked at."""
     import dask.array as da
 
     def read(block_id: tuple[int, ...]) -> Image:  # noqa: ARG001 - one block, the whole photo

@@ -79,11 +79,14 @@ class Entry:
         On that overview, or the best guess of all; None where the field cannot be an image.
     problem : str
         Why there is no placement.
+    guess : int or None
+        Of a refused one, the overview of the best guess.
     """
 
     overview: int | None
     placement: Placement | None
     problem: str = ""
+    guess: int | None = None
 
 
 def atlas(
@@ -265,14 +268,14 @@ def _best(places: Sequence[tuple[int, Placement]]) -> Entry:
     order = sorted(places, key=lambda place: (place[1].accepted, place[1].score), reverse=True)
     (number, best), *others = order
     if not best.accepted:
-        return Entry(None, best)
+        return Entry(None, best, guess=number)
     for other, rival in others:
         if other != number and rival.accepted and best.score - rival.score < MARGIN:
             reason = (
                 f"Refused: two overviews fit about as well (numbers {number + 1} and {other + 1}, "
                 f"scores {best.score:.2f} and {rival.score:.2f})."
             )
-            return Entry(None, replace(best, accepted=False, reason=reason))
+            return Entry(None, replace(best, accepted=False, reason=reason), guess=number)
     return Entry(number, best)
 
 

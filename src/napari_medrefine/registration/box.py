@@ -64,7 +64,8 @@ class Arrangement:
     overviews : tuple of int
         Numbers of the photos that are overviews.
     entries : dict of int to Entry
-        Number of every other photo to where it lies; `Entry.overview` is the number of a photo.
+        Number of every other photo to where it lies; `Entry.overview` and `Entry.guess` are numbers
+        of photos.
     """
 
     overviews: tuple[int, ...]
@@ -118,13 +119,18 @@ def arrange_steps(
     others = [n for n in range(len(photos)) if n not in prepared and n not in problems]
     fields = [_field(photos[n], [photos[root] for root in roots]) for n in others]
     found = yield from atlas_steps([prepared[root] for root in roots], fields, angle=angle)
-    entries = {
-        n: entry if entry.overview is None else replace(entry, overview=roots[entry.overview])
-        for n, entry in zip(others, found, strict=True)
-    }
+    entries = {n: _numbered(entry, roots) for n, entry in zip(others, found, strict=True)}
     if overviews is None and not all(photos[root].objective for root in roots):
         roots, entries = _without_pretenders(prepared, entries)
     return Arrangement(tuple(roots), problems | entries)
+
+
+def _numbered(entry: Entry, overviews: Sequence[int]) -> Entry:
+    """Return an entry whose overviews are numbers of photos."""
+    overview, guess = (
+        None if number is None else overviews[number] for number in (entry.overview, entry.guess)
+    )
+    return replace(entry, overview=overview, guess=guess)
 
 
 def _lowest(photos: Sequence[BoxPhoto]) -> list[int] | None:
@@ -239,7 +245,7 @@ def _refused_on(entry: Entry, kept: Sequence[int]) -> Entry:
     if entry.overview is None or entry.overview in kept or entry.placement is None:
         return entry
     place = replace(entry.placement, accepted=False, reason=MISSING)
-    return Entry(None, place)
+    return Entry(None, place, guess=entry.overview)
 
 
 def _instead(step: Step, _: Step) -> Step:

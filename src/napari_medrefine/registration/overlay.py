@@ -140,10 +140,7 @@ def match_intensity(image: FloatArray, like: FloatArray, mask: npt.NDArray[np.bo
 
 def _covered(placement: Placement) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return the first pixel and the shape of the overview's part that the field covers."""
-    height, width = placement.field_shape
-    rows, cols = np.linspace(-0.5, height - 0.5, 9), np.linspace(-0.5, width - 0.5, 9)
-    edge = [(r, c) for r in rows for c in cols if r in rows[[0, -1]] or c in cols[[0, -1]]]
-    points = placement.to_overview(np.array(edge))
+    points = placement.outline()
     low = np.maximum(np.floor(points.min(0)).astype(int), 0)
     high = np.minimum(np.ceil(points.max(0)).astype(int) + 1, placement.overview_shape)
     if (high <= low).any():

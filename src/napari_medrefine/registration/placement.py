@@ -22,6 +22,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.registration.lens import Lens, Points
 
 Matrix = npt.NDArray[np.float64]
+EDGE_POINTS = 9  # per side of an outline that lens distortion bends
 
 
 def _package_version() -> str:
@@ -169,6 +170,23 @@ class Placement:
                 [height - 0.5, -0.5],
             ]
         )
+
+    def outline(self) -> Points:
+        """Return the field's edge on the overview: its corners, and more where the lens bends it.
+
+        Returns
+        -------
+        ndarray
+            ``(N, 2)`` float64, clockwise from the field's first pixel; the edge of the first pixel
+            is at -0.5.
+        """
+        if self.distortion is None:
+            return self.corners()
+        height, width = self.field_shape
+        way = np.linspace(0, 1, EDGE_POINTS)[:-1]
+        rows = np.concatenate([0 * way, way, 0 * way + 1, 1 - way]) * height - 0.5
+        cols = np.concatenate([way, 0 * way + 1, 1 - way, 0 * way]) * width - 0.5
+        return self.to_overview(np.stack([rows, cols], 1))
 
     def save(self, path: str | Path) -> None:
         """Write the placement as readable JSON."""

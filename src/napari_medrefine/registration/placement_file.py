@@ -10,18 +10,16 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from napari_medrefine._atomic import write_bytes
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.registration.lens import STRONGEST, Lens
 from napari_medrefine.registration.placement import Distortion, Matrix, Placement
 
 
 def write(path: str | Path, placement: Placement) -> None:
-    """Write `placement` to `path`."""
+    """Write `placement` to `path`, whole or not at all."""
     text = json.dumps(_File.of(placement).model_dump(mode="json"), indent=2, allow_nan=False)
-    try:
-        Path(path).write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise MedRefineError(f"Cannot write {path}: {error.strerror}.") from error
+    write_bytes(Path(path), text.encode() + b"\n")
 
 
 def read(path: str | Path) -> Placement:

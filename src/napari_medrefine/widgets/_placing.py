@@ -29,7 +29,6 @@ from napari_medrefine.widgets._layers import KEY, all_pixels, note, pixels
 Ratio = float | tuple[float, float] | None
 PARTS = 1000  # progress units per field
 GAIN = 4.0  # a difference is small where a registration is right
-EDGE_POINTS = 9  # per side of an outline that lens distortion bends
 
 
 @dataclass(frozen=True)
@@ -181,18 +180,7 @@ def outline_layer(overview: Layer, field: Layer, placement: Placement) -> tuple[
         "face_color": "transparent",
         "metadata": {KEY: {"outline_of": [field.name], "overview": overview.name}},
     }
-    return [_outline(placement)], options, "shapes"
-
-
-def _outline(placement: Placement) -> npt.NDArray[np.float64]:
-    """Return the field's edge on the overview: its corners, and more where the lens bends it."""
-    if placement.distortion is None:
-        return placement.corners()
-    height, width = placement.field_shape
-    way = np.linspace(0, 1, EDGE_POINTS)[:-1]
-    turn = [(0 * way, way), (way, 0 * way + 1), (0 * way + 1, 1 - way), (1 - way, 0 * way)]
-    rows, cols = (np.concatenate([side[i] for side in turn]) for i in (0, 1))
-    return placement.to_overview(np.stack([rows * height, cols * width], 1) - 0.5)
+    return [placement.outline()], options, "shapes"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,17 @@
+"""A folder of photos put in order: which are overviews, and where every field lies on them."""
+
+from napari_medrefine.atlas.folder import atlas_steps, rows_of
+from napari_medrefine.atlas.record import RECORD, Atlas, PhotoRecord, Role, load_atlas
+from napari_medrefine.atlas.table import COLUMNS, write_csv
+
+__all__ = [
+    "COLUMNS",
+    "RECORD",
+    "Atlas",
+    "PhotoRecord",
+    "Role",
+    "atlas_steps",
+    "load_atlas",
+    "rows_of",
+    "write_csv",
+]

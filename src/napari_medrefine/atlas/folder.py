@@ -1,0 +1,243 @@
+"""A folder of photos into an atlas: the record, a table, and every placement as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from os.path import relpath
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_medrefine._atomic import cannot
+from napari_medrefine.atlas.record import (
+    PLACEMENTS,
+    RECORD,
+    Atlas,
+    PhotoRecord,
+    Role,
+    load_atlas,
+    load_placement,
+    save_atlas,
+)
+from napari_medrefine.atlas.table import Cell, row_of, write_csv
+from napari_medrefine.dataset._sources import digest, find_sources, name_photos
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.photos import PhotoHeader, read_header, read_photo
+from napari_medrefine.progress import Step
+from napari_medrefine.registration import Placement
+from napari_medrefine.registration.atlas import Entry
+from napari_medrefine.registration.box import Arrangement, BoxPhoto, arrange_steps
+
+TABLE = "atlas.csv"
+OURS = frozenset({RECORD, TABLE, PLACEMENTS})
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A photo's file: its path, SHA-256, and header, or why it cannot be read."""
+
+    source: str
+    name: str
+    path: Path
+    sha256: str | None
+    header: PhotoHeader | None
+    problem: str = ""
+
+    def read(self) -> npt.NDArray[np.generic]:
+        return read_photo(self.path).image
+
+
+def atlas_steps(
+    photos_folder: str | Path,
+    output_folder: str | Path,
+    *,
+    overviews: Iterable[str] | None = None,
+    objectives: Mapping[str, float] | None = None,
+    overwrite: bool = False,
+) -> Generator[Step, None, Atlas]:
+    """Put the photos of a folder in order; a job, see `napari_medrefine.progress`.
+
+    Parameters
+    ----------
+    photos_folder : path
+        JPEG, PNG and TIFF photos, also in sub-folders; nothing in it is changed.
+    output_folder : path
+        Where the atlas goes; made if missing.
+    overviews : iterable of str, optional
+        Files (names, or paths inside the folder) that are overviews; else it is found out.
+    objectives : mapping of str to float, optional
+        Objective by file, for photos whose name and metadata do not say it, or say it wrongly.
+    overwrite : bool
+        Replace an atlas that is there.
+
+    Returns
+    -------
+    Atlas
+
+    Raises
+    ------
+    MedRefineError
+        If there are no photos, a named file is not among them, none can be an overview, or the
+        output folder holds something else.
+    """
+    photos, output = Path(photos_folder), Path(output_folder)
+    _check_free(output, overwrite=overwrite)
+    paths = find_sources(photos, output)
+    given = _by_source(objectives or {}, paths)
+    chosen = None if overviews is None else _by_source(dict.fromkeys(overviews, 0.0), paths)
+    files = yield from _look_at_files(paths)
+    readable = [file for file in files if file.header is not None]
+    box = [_in_box(file, given) for file in readable]
+    roots = (
+        None if chosen is None else [n for n, file in enumerate(readable) if file.source in chosen]
+    )
+    if not box:
+        raise MedRefineError(f"No photo in {photos} can be read: {files[0].problem}")
+    arranged = yield from arrange_steps(box, roots)
+    return _write(photos, output, _records(files, readable, box, arranged))
+
+
+def rows_of(path: str | Path, atlas: Atlas) -> list[dict[str, Cell]]:
+    """Return the table of the atlas at `path`, a row for every photo."""
+    return [row_of(photo, load_placement(path, photo)) for photo in atlas.photos]
+
+
+def _check_free(output: Path, *, overwrite: bool) -> None:
+    if output.exists() and not output.is_dir():
+        raise MedRefineError(f"{output} is a file; choose a folder for the atlas.")
+    there = {path.name for path in output.iterdir()} if output.is_dir() else set()
+    others = {name for name in there if not name.startswith(".")} - OURS
+    if (others or RECORD in there) and not overwrite:
+        raise MedRefineError(f"{output} is not empty; choose another folder, or overwrite.")
+
+
+def _by_source(named: Mapping[str, float], paths: Mapping[str, Path]) -> dict[str, float]:
+    """Return `named` by path inside the folder; files may be named without their sub-folder.
+
+    Raises
+    ------
+    MedRefineError
+        If there is no such file, or several.
+    """
+    found = {}
+    for name, value in named.items():
+        plain = name.replace("\\", "/")
+        same = [s for s in paths if plain in (s, PurePosixPath(s).name, PurePosixPath(s).stem)]
+        same = [plain] if plain in paths else same
+        if len(same) != 1:
+            many = f"several ({', '.join(same[:3])})" if same else "none"
+            raise MedRefineError(f"There should be one photo called {name}, there are {many}.")
+        found[same[0]] = value
+    return found
+
+
+def _look_at_files(paths: Mapping[str, Path]) -> Generator[Step, None, list[_File]]:
+    files, names = [], name_photos(paths)
+    for number, (source, path) in enumerate(paths.items()):
+        yield Step(number, len(paths), f"looking at {source}")
+        try:
+            files.append(_File(source, names[source], path, digest(path), read_header(path)))
+        except (MedRefineError, OSError) as error:
+            files.append(_File(source, names[source], path, None, None, str(error)))
+    return files
+
+
+def _in_box(file: _File, objectives: Mapping[str, float]) -> BoxPhoto:
+    header = file.header
+    said = header.objective if header is not None else None
+    pixel_um = header.pixel_um if header is not None else None
+    return BoxPhoto(file.read, objectives.get(file.source, said), pixel_um)
+
+
+def _records(
+    files: list[_File], readable: list[_File], box: list[BoxPhoto], arranged: Arrangement
+) -> list[tuple[PhotoRecord, Placement | None]]:
+    """Return a record, and a placement if there is one, for every file."""
+    sources = [file.source for file in readable]
+    numbers = {source: number for number, source in enumerate(sources)}
+    records = []
+    for file in files:
+        number = numbers.get(file.source)
+        entry = None if number is None else arranged.entries.get(number)
+        if number is None:
+            record = _record(file, None, "unreadable", file.problem)
+        elif entry is None:
+            record = _record(file, box[number], "overview", "")
+        else:
+            record = _record_of(file, box[number], entry, sources)
+        records.append((record, entry.placement if entry is not None else None))
+    return records
+
+
+def _record_of(file: _File, photo: BoxPhoto, entry: Entry, sources: list[str]) -> PhotoRecord:
+    """Return the record of a photo that was looked for."""
+    place = entry.placement
+    role: Role = "field" if entry.overview is not None else "refused"
+    if entry.problem.startswith("Cannot read"):
+        role = "unreadable"  # its header could be read, and its pixels could not
+    on = entry.guess if entry.overview is None else entry.overview
+    record = _record(file, photo, role, entry.problem if place is None else place.reason)
+    return record.model_copy(
+        update={
+            "overview": None if on is None or place is None else sources[on],
+            "placement": f"{PLACEMENTS}/{file.name}.placement.json" if place is not None else None,
+        }
+    )
+
+
+def _record(file: _File, photo: BoxPhoto | None, role: Role, reason: str) -> PhotoRecord:
+    header = file.header
+    return PhotoRecord(
+        source=file.source,
+        name=file.name,
+        sha256=file.sha256,
+        shape=None if header is None else (header.shape[0], header.shape[1]),
+        objective=None if photo is None else photo.objective,
+        pixel_um=None if photo is None else photo.pixel_um,
+        role=role,
+        reason=reason,
+    )
+
+
+def _write(
+    photos: Path, output: Path, records: list[tuple[PhotoRecord, Placement | None]]
+) -> Atlas:
+    """Write the placements, the table, and last the record; take away what was there before."""
+    atlas = Atlas(
+        software=f"napari-medrefine {version('napari-medrefine')}",
+        folder=_relative(photos, output),
+        photos=tuple(record for record, _ in records),
+    )
+    before = _placements_of(output)
+    try:
+        (output / PLACEMENTS).mkdir(parents=True, exist_ok=True)
+        (output / RECORD).unlink(missing_ok=True)
+    except OSError as error:
+        raise MedRefineError(cannot("write into", output, error)) from error
+    for record, place in records:
+        if place is not None and record.placement is not None:
+            place.save(output / record.placement)
+    write_csv(output / TABLE, [row_of(record, place) for record, place in records])
+    for stale in before - {record.placement for record, _ in records}:
+        with suppress(OSError):
+            (output / stale).unlink(missing_ok=True)
+    save_atlas(output, atlas)
+    return atlas
+
+
+def _placements_of(output: Path) -> set[str]:
+    """Return the placements' files of an earlier atlas in `output`."""
+    with suppress(MedRefineError):
+        return {photo.placement for photo in load_atlas(output).photos if photo.placement}
+    return set()
+
+
+def _relative(photos: Path, output: Path) -> str:
+    """Return the folder of photos relative to the atlas; as it is where that cannot be."""
+    with suppress(ValueError):  # another drive
+        return Path(relpath(photos.resolve(), output.resolve())).as_posix()
+    return photos.resolve().as_posix()

@@ -1,0 +1,136 @@
+"""`medrefine atlas`: a folder of photos put in order."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_medrefine.cli._common import Commands, add_command, add_overwrite, run_with_progress
+from napari_medrefine.errors import MedRefineError
+
+if TYPE_CHECKING:
+    from napari_medrefine.atlas import Atlas
+
+EXAMPLES = """\
+  medrefine atlas photos -o atlas
+  medrefine atlas photos -o atlas --overviews a.jpg b.jpg
+  medrefine atlas photos -o atlas --objective a.jpg=4 --objective c.jpg=40
+  medrefine atlas photos -o atlas --save-as ome-zarr      (each slide as one pyramid)"""
+
+
+def add_to(commands: Commands) -> None:
+    """Add this command to the parser."""
+    parser = add_command(
+        commands, "atlas", "find out which photos are overviews and where all others lie", EXAMPLES
+    )
+    parser.add_argument("photos", type=Path, help="folder of JPEG, PNG or TIFF photos")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the atlas")
+    parser.add_argument(
+        "--overviews", nargs="+", metavar="FILE",
+        help="the photos that are overviews (default: those of the lowest objective; where file "
+        "names and metadata do not say it, it is found out from the pictures)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--objective", type=parse_objective, action="append", default=[], metavar="FILE=4",
+        help="objective of a photo that does not say it, or says it wrongly; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--objectives", type=Path, metavar="TABLE.csv",
+        help="the same for many photos: a table with a file and its objective in each row",
+    )  # fmt: skip
+    parser.add_argument(
+        "--save-as", choices=("ome-zarr", "ome-tiff"),
+        help="also save each slide as one pyramid, its fields blended into the overview",
+    )  # fmt: skip
+    add_overwrite(parser)
+    parser.set_defaults(run=run)
+
+
+def parse_objective(text: str) -> tuple[str, float]:
+    """Return the two parts of ``FILE=OBJECTIVE``, e.g. ``a.jpg=4`` or ``a.jpg=4x``."""
+    name, _, objective = text.rpartition("=")
+    if not name:
+        raise ValueError(text)
+    return name, float(objective.rstrip("xX"))
+
+
+def read_objectives(path: Path) -> dict[str, float]:
+    """Read a table with a file and its objective in each row; a heading may stand above.
+
+    Raises
+    ------
+    MedRefineError
+        If it cannot be read, or a row is something else.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if any(row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MedRefineError(f"Cannot read {path} as a table ({error}).") from error
+    found: dict[str, float] = {}
+    for number, row in enumerate(rows):
+        try:
+            name, objective = parse_objective("=".join(cell.strip() for cell in row[:2]))
+        except ValueError as error:
+            if number == 0:
+                continue  # the heading
+            raise MedRefineError(
+                f"Row {number + 1} of {path} is not a file and its objective: {', '.join(row)}."
+            ) from error
+        found[name] = objective
+    return found
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the atlas and say what every photo turned out to be."""
+    from napari_medrefine.atlas import atlas_steps
+
+    objectives = read_objectives(arguments.objectives) if arguments.objectives else {}
+    job = atlas_steps(
+        arguments.photos,
+        arguments.output,
+        overviews=arguments.overviews,
+        objectives=objectives | dict(arguments.objective),
+        overwrite=arguments.overwrite,
+    )
+    atlas = run_with_progress(job, "atlas")
+    for line in describe(atlas):
+        print(line)
+    print(f"The atlas is in {arguments.output.resolve()}")
+    if arguments.save_as:
+        _save(arguments, atlas)
+    return 0
+
+
+def describe(atlas: Atlas) -> list[str]:
+    """Return what every photo turned out to be, slide by slide."""
+    roles = Counter(photo.role for photo in atlas.photos)
+    lines = [
+        ", ".join(
+            (
+                f"{roles['overview']} overviews",
+                f"{roles['field']} fields placed",
+                f"{roles['refused']} refused",
+                f"{roles['unreadable']} unreadable",
+            )
+        )
+    ]
+    for overview in atlas.overviews:
+        fields = atlas.fields_of(overview.source)
+        lines.append(f"{overview.source}: {len(fields)} fields")
+        lines += [f"  {photo.source}: {photo.reason}" for photo in fields]
+    others = [photo for photo in atlas.photos if photo.role in ("refused", "unreadable")]
+    return lines + [f"{photo.role}: {photo.source}: {photo.reason}" for photo in others]
+
+
+def _save(arguments: argparse.Namespace, atlas: Atlas) -> None:
+    from napari_medrefine.atlas.slides import save_slides_steps
+
+    job = save_slides_steps(
+        arguments.output, atlas, arguments.save_as, overwrite=arguments.overwrite
+    )
+    for path in run_with_progress(job, arguments.save_as):
+        print(f"Saved {path}")
