@@ -16,18 +16,13 @@ from PIL import ImageDraw
 
 from napari_medrefine.dataset._captions import drawable, fit, font, two_lines
 from napari_medrefine.dataset._thumbnails import SIDE
+from napari_medrefine.dataset.colours import SPLIT_COLOURS
 from napari_medrefine.dataset.manifest import LeftOut, Manifest, PhotoEntry
 from napari_medrefine.dataset.recipe import SPLITS, Pixels
 
 Group = Literal["train", "validation", "test", "left out"]
 GROUPS: tuple[Group, ...] = (*SPLITS, "left out")
-# Okabe and Ito's colours, which the colour-blind tell apart too (jfly.uni-koeln.de/color).
-COLOURS: Final[dict[Group, str]] = {
-    "train": "#0072b2",
-    "validation": "#e69f00",
-    "test": "#009e73",
-    "left out": "#999999",
-}
+COLOURS: Final[dict[Group, str]] = {**SPLIT_COLOURS, "left out": "#999999"}
 PART_NAMES: Final[dict[Group, str]] = {
     "train": "training",
     "validation": "validation",
