@@ -22,7 +22,12 @@ from napari_medrefine.dataset.recipe import SPLITS, Pixels
 
 Group = Literal["train", "validation", "test", "left out"]
 GROUPS: tuple[Group, ...] = (*SPLITS, "left out")
-COLOURS: Final[dict[Group, str]] = {**SPLIT_COLOURS, "left out": "#999999"}
+COLOURS: Final[dict[Group, str]] = {
+    "train": SPLIT_COLOURS["train"],
+    "validation": SPLIT_COLOURS["validation"],
+    "test": SPLIT_COLOURS["test"],
+    "left out": "#999999",
+}
 PART_NAMES: Final[dict[Group, str]] = {
     "train": "training",
     "validation": "validation",
