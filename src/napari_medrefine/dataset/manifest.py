@@ -7,11 +7,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_medrefine._atomic import cannot, write_bytes
+from napari_medrefine.dataset.layer_state import LayerState
 from napari_medrefine.dataset.recipe import Positive, Recipe, Split
 from napari_medrefine.dataset.split import SplitBy, refuse_leak
 from napari_medrefine.errors import MedRefineError
@@ -51,9 +52,9 @@ class PhotoEntry(_Model):
     name : str
         Unique in the dataset; the file's name without suffix, unless two would have the same.
     source : str
-        Its path inside the folder of photos.
+        Its path inside the folder of photos; of a saved layer, what it is said to come from.
     sha256 : str
-        Of the file.
+        Of the file; of a saved layer, of its pixels.
     slide : str
         The slide it shows.
     split : {"train", "validation", "test"}
@@ -62,11 +63,14 @@ class PhotoEntry(_Model):
         Magnification, and the side of a *tile* pixel on the slide in micrometres.
     original_shape, crop_origin, crop_shape, shape : (int, int)
         Rows and columns: of the photo; of the first pixel that was cut; of what was cut, in photo
-        pixels; and of the mosaic of tiles.
+        pixels; and of the mosaic of tiles. Of a saved layer all its pixels are there: the tiles
+        reach beyond `shape` at the right and at the bottom.
     contrast, sharpness, clipped : float
         What was measured of it, see `napari_medrefine.dataset.clean.Quality`.
     fingerprint : str
         Grey picture of 16 x 16, hexadecimal; copies are suspected by it.
+    layer : LayerState or None
+        If the photo is a saved napari layer, what it was like.
     """
 
     name: Text
@@ -84,6 +88,7 @@ class PhotoEntry(_Model):
     sharpness: float
     clipped: float
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{512}$")]
+    layer: LayerState | None = None
 
 
 class TileEntry(_Model):
@@ -144,7 +149,8 @@ def _check_tile(tile: TileEntry, photo: PhotoEntry | None, side: int) -> None:
         raise ValueError(f"tile {tile.file} is of an unknown photo, {tile.photo}")
     if (tile.y, tile.x) != (tile.row * side, tile.col * side):
         raise ValueError(f"tile {tile.file} does not lie where its row and column say")
-    if tile.y + side > photo.shape[0] or tile.x + side > photo.shape[1]:
+    reach = 1 if photo.layer else side  # a saved layer's tiles may stick out of it
+    if tile.y + reach > photo.shape[0] or tile.x + reach > photo.shape[1]:
         raise ValueError(f"tile {tile.file} lies outside its photo")
     if tile.split != photo.split:
         raise ValueError(
@@ -190,11 +196,24 @@ def load_manifest(path: str | Path) -> Manifest:
         raise MedRefineError(f"Cannot read {file}: {first_problem(error)}.") from error
 
 
-def save_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest` into `folder`, whole or not at all; the same bytes for the same manifest."""
+def save_manifest(path: Path, manifest: Manifest) -> None:
+    """Write `manifest` to a file or into a folder, whole or not at all.
+
+    The same manifest gives the same bytes.
+    """
     data = manifest.model_dump(mode="json")
+    for photo in data["photos"]:
+        _without_none(photo, "layer")
+        _without_none(photo.get("layer", {}).get("attributes", {}))
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
-    write_bytes(folder / MANIFEST, text.encode() + b"\n")
+    write_bytes(manifest_path(path), text.encode() + b"\n")
+
+
+def _without_none(entries: dict[str, Any], *keys: str) -> None:
+    """Take away what is None of `keys`, or of all."""
+    for key in keys or tuple(entries):
+        if entries.get(key, 0) is None:
+            del entries[key]
 
 
 def manifest_path(path: str | Path) -> Path:

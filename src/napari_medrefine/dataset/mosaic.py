@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
 
 from napari_medrefine.dataset.loader import TiledDataset
 from napari_medrefine.dataset.manifest import PhotoEntry, TileEntry
-from napari_medrefine.dataset.recipe import Pixels
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.images import Image
 
 if TYPE_CHECKING:
     import dask.array
@@ -20,38 +20,55 @@ if TYPE_CHECKING:
 def mosaic(
     dataset: TiledDataset, photo: PhotoEntry, *, absent: frozenset[str] = frozenset()
 ) -> dask.array.Array:
-    """Return `photo` as a dask array of its tiles, uint8 ``(H, W, 3)``, one tile a chunk.
+    """Return `photo` as a dask array of its tiles, one tile a chunk.
 
-    A tile that is not in the manifest or in `absent` (files known to be gone) is black. One that
-    turns out to be gone or damaged when it is looked at is black too, with a warning that says so.
+    uint8 ``(H, W, 3)``; of a saved layer, what it was. A tile that is not in the manifest or in
+    `absent` (files known to be gone) is black. One that turns out to be gone or damaged when it is
+    looked at is black too, with a warning that says so.
     """
     import dask.array as da
 
     side = dataset.manifest.recipe.tile
+    dtype, channels = kind_of(photo)
     tiles = {
         (tile.row, tile.col): tile
         for tile in dataset.manifest.tiles_of(photo.name)
         if tile.file not in absent
     }
 
-    def read(block_id: tuple[int, ...]) -> Pixels:
-        return _read_or_black(dataset, tiles.get((block_id[0], block_id[1])), side)
+    def read(block_id: tuple[int, ...]) -> Image:
+        row, col = block_id[:2]
+        black = np.zeros((side, side, *channels), dtype)
+        tile = _read_or_black(dataset, tiles.get((row, col)), black)
+        return tile[: photo.shape[0] - row * side, : photo.shape[1] - col * side]
 
-    rows, cols = (n // side for n in photo.shape)
+    chunks = (*(_parts(length, side) for length in photo.shape), *((n,) for n in channels))
     whole: dask.array.Array = da.map_blocks(
         read,
-        chunks=((side,) * rows, (side,) * cols, (3,)),
-        dtype=np.uint8,
-        meta=np.empty((0, 0, 0), np.uint8),
+        chunks=chunks,
+        dtype=dtype,
+        meta=np.empty((0,) * len(chunks), dtype),
         name=f"{photo.name}-{uuid4()}",
     )
     return whole
 
 
-def _read_or_black(dataset: TiledDataset, tile: TileEntry | None, side: int) -> Pixels:
+def kind_of(photo: PhotoEntry) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Return the dtype of a photo's pixels, and the shape of one: () or (channels,)."""
+    if photo.layer is None:
+        return np.dtype(np.uint8), (3,)
+    return np.dtype(photo.layer.dtype), (photo.layer.channels,) if photo.layer.channels else ()
+
+
+def _parts(length: int, side: int) -> tuple[int, ...]:
+    rest = length % side
+    return (side,) * (length // side) + ((rest,) if rest else ())
+
+
+def _read_or_black(dataset: TiledDataset, tile: TileEntry | None, black: Image) -> Image:
     if tile is not None:
         try:
-            return dataset.read_tile(tile)
+            return dataset.read_stored(tile)
         except MedRefineError as error:
             warnings.warn(f"{error} It is shown black.", stacklevel=2)
-    return np.zeros((side, side, 3), np.uint8)
+    return black
