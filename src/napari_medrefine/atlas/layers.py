@@ -8,7 +8,6 @@ small copy in memory.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +30,9 @@ SMALLER = 4  # times that the small copy is smaller along a side
 GAP = 0.08  # of a slide's side that is left free between two
 NOMINAL = (2, 2.5, 4, 5, 10, 15, 16, 20, 25, 40)  # ratios of usual objectives
 NEAR = 0.08  # log ratio within which one is meant
+COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7")  # Okabe and Ito: for every colour vision
+MISSING = "#000000"
 LayerData = tuple[Any, dict[str, Any], str]
-
-
-@dataclass(frozen=True, eq=False)
-class SlideLayers:
-    """A slide's layers: the overview, its fields with the finest last, and what is covered."""
-
-    overview: LayerData
-    fields: list[LayerData]
-    coverage: LayerData
 
 
 def photos_folder(path: str | Path, atlas: Atlas) -> Path:
@@ -60,8 +52,8 @@ def photos_folder(path: str | Path, atlas: Atlas) -> Path:
     return folder.resolve()
 
 
-def layers_steps(path: str | Path, atlas: Atlas) -> Generator[Step, None, list[SlideLayers]]:
-    """Return the layers of every slide; a job, see `napari_medrefine.progress`.
+def layers_steps(path: str | Path, atlas: Atlas) -> Generator[Step | LayerData, None, None]:
+    """Yield, between the steps of a job, every slide's overview, fields (finest last) and coverage.
 
     Parameters
     ----------
@@ -78,23 +70,18 @@ def layers_steps(path: str | Path, atlas: Atlas) -> Generator[Step, None, list[S
     folder, slides = photos_folder(path, atlas), atlas.overviews
     in_microns = all(slide.pixel_um for slide in slides)
     total = sum(1 + len(atlas.fields_of(slide.source)) for slide in slides)
-    made: list[SlideLayers] = []
     done = 0
     for slide, corner in zip(slides, _corners(slides, in_microns), strict=True):
         yield Step(done, total, f"reading {slide.source}")
         ground = _ground(slide, corner, in_microns)
-        overview = _photo_layer(folder, slide, ground, in_microns)
-        placed = _placed(path, atlas, slide)
-        fields = []
+        placed = placed_on(path, atlas, slide)
+        yield _photo_layer(folder, slide, ground, in_microns)
         for photo, place in placed:
             done += 1
             yield Step(done, total, f"reading {photo.source}")
-            fields.append(_field_layer(folder, photo, place, ground, in_microns))
+            yield _field_layer(folder, photo, place, ground, in_microns)
         done += 1
-        made.append(
-            SlideLayers(overview, fields, _coverage_layer(slide, placed, ground, in_microns))
-        )
-    return made
+        yield _coverage_layer(slide, placed, ground, in_microns)
 
 
 def coverage_of(slide: PhotoRecord, placed: list[tuple[PhotoRecord, Placement]]) -> Coverage:
@@ -114,7 +101,7 @@ def objective_name(photo: PhotoRecord, place: Placement) -> str:
     return f"{nominal if near else place.ratio:.2g} times the overview"
 
 
-def _placed(
+def placed_on(
     path: str | Path, atlas: Atlas, slide: PhotoRecord
 ) -> list[tuple[PhotoRecord, Placement]]:
     """Return the fields of a slide with their placements, the finest last."""
@@ -169,6 +156,7 @@ def _photo_layer(
 ) -> LayerData:
     path = folder / photo.source
     facts = {
+        "photo": photo.source,
         "objective": photo.objective,
         "pixel_um": photo.pixel_um,
         "source": str(path),
@@ -207,14 +195,16 @@ def _coverage_layer(
     labels = np.where(found.labels == 0, len(found.names) + 1, found.labels).astype(np.uint8)
     names = ["", *found.names, "missing"]
     shares = [0.0, *(found.shares[name] for name in found.names), found.missing]
+    colours = [*(COLOURS[n % len(COLOURS)] for n in range(len(found.names))), MISSING]
     shift = (found.factor - 1) / 2
     attributes: dict[str, Any] = {
         "name": f"{slide.name} · coverage",
         "scale": tuple(np.diag(ground)[:2] * found.factor),
         "translate": tuple((ground @ [shift, shift, 1.0])[:2]),
         "units": ("um" if in_microns else "pixel",) * 2,
-        "opacity": 0.35,
+        "opacity": 0.4,
         "visible": False,
+        "colormap": {None: "transparent", **dict(enumerate(colours, 1))},
         "features": {
             "index": list(range(len(names))),
             "photographed at": names,

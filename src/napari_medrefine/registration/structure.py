@@ -22,7 +22,7 @@ SIGMAS = (1.0, 2**0.5)  # at every level of a pyramid of halves
 WIDER = 1.6  # a difference of Gaussians closest to their Laplacian (Marr and Hildreth, 1980)
 LEAST = 24  # pixels of a level's side at which blobs are still looked for
 STRONG = 99.5  # percentile of the blobs' contrast that speaks for a scale: the nuclei, not the rest
-MISLED = (0.8, 3.0)  # a ratio is this many times that of the structures: a 4x photo blurs them
+MISLED = (0.7, 3.0)  # a ratio is this many times that of the structures: a 4x photo blurs them
 
 
 def structure_size(image: Any) -> float:

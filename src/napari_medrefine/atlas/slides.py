@@ -1,0 +1,103 @@
+"""Every slide of an atlas as one pyramid file, its fields blended into the overview."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari_medrefine.atlas.layers import photos_folder, placed_on
+from napari_medrefine.atlas.record import Atlas, PhotoRecord
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io.ome_tiff import write_ome_tiff
+from napari_medrefine.io.ome_zarr import write_ome_zarr
+from napari_medrefine.photos import read_photo
+from napari_medrefine.progress import Step, retold
+from napari_medrefine.registration.assembly import Assembly, PlacedPhoto
+
+FORMATS = {"OME-Zarr": "ome-zarr", "OME-TIFF": "ome-tiff"}
+_WRITERS: dict[str, tuple[str, Callable[..., Generator[Step, None, Path]]]] = {
+    "ome-zarr": (".ome.zarr", write_ome_zarr),
+    "ome-tiff": (".ome.tif", write_ome_tiff),
+}
+PARTS = 1000  # progress units per slide
+
+
+def save_slides_steps(
+    folder: str | Path, atlas: Atlas, kind: str, *, overwrite: bool = False
+) -> Generator[Step, None, list[Path]]:
+    """Write every slide of an atlas as one pyramid; a job, see `napari_medrefine.progress`.
+
+    Its finest level has the pixel size of the finest field (40x), where that has its own pixels;
+    elsewhere the overview is interpolated.
+
+    Parameters
+    ----------
+    folder : path
+        The atlas's; the files go there, named after the overviews.
+    atlas : Atlas
+        What `load_atlas` read from it.
+    kind : {"ome-zarr", "ome-tiff"}
+        The format.
+    overwrite : bool
+        Replace files that are there.
+
+    Returns
+    -------
+    list of Path
+        One for each slide.
+
+    Raises
+    ------
+    MedRefineError
+        If a file is there already, the disk is full, or a photo is gone or has been changed.
+    """
+    ending, write = _WRITERS[kind]
+    targets = {slide.source: Path(folder) / f"{slide.name}{ending}" for slide in atlas.overviews}
+    for target in targets.values():
+        if target.exists() and not overwrite:
+            raise MedRefineError(f"{target} is already there; move it away, or overwrite.")
+    total = PARTS * len(targets)
+    for number, slide in enumerate(atlas.overviews):
+        yield Step(PARTS * number, total, f"reading {slide.source}")
+        assembly, facts = _assemble(folder, atlas, slide)
+        job = write(
+            targets[slide.source],
+            assembly,
+            pixel_um=slide.pixel_um / assembly.zoom if slide.pixel_um else None,
+            name=slide.name,
+            overwrite=overwrite,
+            facts=facts,
+        )
+        yield from retold(job, partial(_within, number=number, total=total, name=slide.name))
+    return list(targets.values())
+
+
+def _assemble(
+    folder: str | Path, atlas: Atlas, slide: PhotoRecord
+) -> tuple[Assembly, dict[str, Any]]:
+    """Return a slide put together, and what it was put together from."""
+    photos = photos_folder(folder, atlas)
+    placed = placed_on(folder, atlas, slide)
+    fields = [PlacedPhoto(partial(_pixels, photos / x.source), place) for x, place in placed]
+    sources = [
+        {"photo": x.source, "sha256": x.sha256, "matrix": place.matrix.tolist()}
+        for x, place in placed
+    ]
+    facts = {
+        "software": atlas.software,
+        "overview": {"photo": slide.source, "sha256": slide.sha256},
+        "fields": sources,
+    }
+    return Assembly(_pixels(photos / slide.source), fields), facts
+
+
+def _pixels(path: Path) -> Any:
+    return read_photo(path).image
+
+
+def _within(step: Step, number: int, total: int, name: str) -> Step:
+    """Return one slide's step as part of the whole job's."""
+    done = PARTS * number + PARTS * step.done // max(step.total, 1)
+    return Step(min(done, PARTS * (number + 1)), total, f"{name}: {step.text}")

@@ -1,0 +1,222 @@
+"""The *Atlas* widget: a folder of photos put in order, every slide assembled."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from magicgui.widgets import CheckBox, ComboBox, FileEdit, FloatSlider, PushButton, Select
+
+from napari_medrefine.atlas import RECORD, Atlas, atlas_steps, load_atlas, rows_of
+from napari_medrefine.atlas.layers import LayerData, layers_steps
+from napari_medrefine.atlas.slides import FORMATS, save_slides_steps
+from napari_medrefine.atlas.table import Cell
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.photos import find_photos
+from napari_medrefine.progress import Step
+from napari_medrefine.widgets._atlas_table import AtlasTable
+from napari_medrefine.widgets._atlas_view import AtlasView
+from napari_medrefine.widgets._jobs import JobPanel
+from napari_medrefine.widgets._panel import Panel, keep_low, row
+
+CHOOSE = "Choose a folder with photos of one or several slides, then press 'Put in order'."
+SUGGESTED = "-atlas"  # added to the name of the folder of photos
+
+
+@dataclass(frozen=True)
+class _Made:
+    """An atlas, and its table."""
+
+    atlas: Atlas
+    rows: list[dict[str, Cell]]
+
+
+class AtlasWidget(Panel):
+    """Find out which photos of a folder are overviews and where all others lie, and show it.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer or napari.components.ViewerModel
+        The viewer in which the slides are assembled.
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        self._viewer = napari_viewer
+        self._view = AtlasView(napari_viewer)
+        self._shown: tuple[Path, Atlas] | None = None
+        self._make_choices()
+        self._make_actions()
+        super().__init__(
+            [
+                self.photos,
+                self.overviews,
+                self.output,
+                self.replace,
+                self.job,
+                row(self.open, self.save, self.format),
+                self.table,
+                self.opacity,
+                self.missing,
+                self.job.message,
+            ]
+        )
+        self._connect()
+        self._refresh()
+        self.job.say(CHOOSE)
+
+    def _make_choices(self) -> None:
+        self.photos = FileEdit(
+            label="Photos", mode="d", tooltip="Folder of JPEG, PNG or TIFF photos, in any order"
+        )
+        self.overviews = Select(
+            label="Overviews", choices=(),
+            tooltip="The photos that are overviews, if you know; choose none to have them found",
+        )  # fmt: skip
+        keep_low(self.overviews, 70)
+        self.output = FileEdit(
+            label="Atlas", mode="d", tooltip="Folder for the table and the placements"
+        )
+        self.replace = CheckBox(
+            text="Replace an atlas that is there", tooltip="Else nothing that is there is touched"
+        )
+        self.job = JobPanel(
+            "Put in order", "Find the overviews, and where all other photos lie", "Atlas"
+        )
+
+    def _make_actions(self) -> None:
+        self.open = PushButton(text="Open", tooltip="Show the atlas that is in the folder above")
+        self.save = PushButton(
+            text="Save slides", tooltip="Save every slide as one pyramid, its fields blended in"
+        )
+        self.format = ComboBox(
+            choices=list(FORMATS), tooltip="What the slides are saved as, for other viewers"
+        )
+        self.table = AtlasTable(self._fly_to)
+        self.opacity = FloatSlider(
+            value=1, min=0, max=1, step=0.01, label="Opacity",
+            tooltip="Fade all fields at once to see the overviews below",
+        )  # fmt: skip
+        self.missing = CheckBox(
+            text="Show what is missing",
+            tooltip="Blue and orange was photographed at higher magnification, dark was not",
+        )
+
+    def _connect(self) -> None:
+        self.photos.changed.connect(self._photos_chosen)
+        self.output.changed.connect(self._refresh)
+        self.job.start.changed.connect(self.make)
+        self.open.changed.connect(self.open_atlas)
+        self.save.changed.connect(self.save_slides)
+        self.opacity.changed.connect(self._view.fade)
+        self.missing.changed.connect(self._view.show_coverage)
+
+    def _photos_chosen(self, folder: Path) -> None:
+        try:
+            paths = find_photos(folder, recursive=True)
+        except MedRefineError as error:
+            self.job.say(str(error), problem=True)
+            paths = []
+        self.overviews.choices = [path.relative_to(folder).as_posix() for path in paths]
+        self.overviews.value = []
+        if paths:
+            self.output.value = folder.with_name(folder.name + SUGGESTED)
+            self.job.say(f"{len(paths)} photos. Press 'Put in order' to find where they belong.")
+
+    def _refresh(self) -> None:
+        idle = not self.job.running
+        self.open.enabled = idle and _is_atlas(Path(self.output.value))
+        self.save.enabled = self.format.enabled = idle and self._shown is not None
+
+    def make(self) -> None:
+        """Put the photos in order and show the slides."""
+        folder, output = Path(self.photos.value), Path(self.output.value)
+        if not self.overviews.choices:
+            self.job.say(CHOOSE, problem=True)
+            return
+        job = atlas_steps(
+            folder,
+            output,
+            overviews=list(self.overviews.value) or None,
+            overwrite=self.replace.value,
+        )
+        self._run(output, job)
+
+    def open_atlas(self) -> None:
+        """Show the atlas in the folder that is chosen."""
+        self._run(Path(self.output.value), None)
+
+    def _run(self, folder: Path, job: Generator[Step, None, Atlas] | None) -> None:
+        self.job.run(
+            lambda: _make_and_show(folder, job),
+            on_item=lambda item: self._take(folder, item),
+            on_done=lambda _: self._done(),
+            on_end=self._refresh,
+        )
+        self._refresh()
+
+    def _take(self, folder: Path, item: _Made | LayerData) -> None:
+        """Take what the job has come to: the atlas, then a layer after the other."""
+        if not isinstance(item, _Made):
+            self._view.add(item)
+            return
+        self._view.clear()
+        self._shown = (folder, item.atlas)
+        self.opacity.value, self.missing.value = 1.0, False
+        self.table.show_rows(item.rows)
+
+    def _done(self) -> None:
+        self._viewer.reset_view()
+        if self._shown is not None:
+            self.job.say(describe(self._shown[1]))
+
+    def _fly_to(self, source: str) -> None:
+        if self._shown is None:
+            return
+        photo = next(x for x in self._shown[1].photos if x.source == source)
+        if not self._view.fly_to(source):
+            self.job.say(f"{source}: {photo.reason or 'its layer is not in the viewer.'}")
+        elif photo.reason:
+            self.job.say(f"{source} on {photo.overview}: {photo.reason}")
+
+    def save_slides(self) -> None:
+        """Save every slide as one pyramid, into the atlas's folder."""
+        if self._shown is None:
+            return
+        folder, atlas = self._shown
+        self.job.run(
+            lambda: save_slides_steps(
+                folder, atlas, FORMATS[self.format.value], overwrite=self.replace.value
+            ),
+            on_done=self._saved,
+            on_end=self._refresh,
+        )
+        self._refresh()
+
+    def _saved(self, paths: Sequence[Path]) -> None:
+        self.job.say(f"Saved in {paths[0].parent}: {', '.join(path.name for path in paths)}")
+
+
+def _make_and_show(
+    folder: Path, job: Generator[Step, None, Atlas] | None
+) -> Generator[object, None, None]:
+    """Make an atlas, or read the one that is there, and yield it and its layers."""
+    atlas = load_atlas(folder) if job is None else (yield from job)
+    yield _Made(atlas, rows_of(folder, atlas))
+    yield from layers_steps(folder, atlas)
+
+
+def _is_atlas(folder: Path) -> bool:
+    return (folder / RECORD).is_file()
+
+
+def describe(atlas: Atlas) -> str:
+    """Say in a few sentences what the photos turned out to be."""
+    placed = sum(photo.role == "field" for photo in atlas.photos)
+    others = [x for x in atlas.photos if x.role in ("refused", "unreadable")]
+    text = f"{placed} fields placed on {len(atlas.overviews)} overviews."
+    if others:
+        named = "; ".join(f"{photo.source}: {photo.reason}" for photo in others)
+        text += f" {len(others)} not placed: {named}"
+    return text
