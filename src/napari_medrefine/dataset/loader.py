@@ -47,10 +47,14 @@ class Differences:
 
 @dataclass(frozen=True, slots=True)
 class TiledDataset:
-    """A manifest and the folder it lies in; paths are relative, so the folder may be moved."""
+    """A manifest and the folder it lies in; paths are relative, so the folder may be moved.
+
+    `path` is the manifest's file.
+    """
 
     folder: Path
     manifest: Manifest
+    path: Path
     _photos: dict[str, PhotoEntry] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -121,7 +125,8 @@ def open_dataset(path: str | Path) -> TiledDataset:
     MedRefineError
         See `load_manifest`.
     """
-    return TiledDataset(manifest_path(path).parent, load_manifest(path))
+    file = manifest_path(path)
+    return TiledDataset(file.parent, load_manifest(file), file)
 
 
 def read_tile(path: Path, side: int) -> Pixels:
@@ -143,8 +148,8 @@ def read_tile(path: Path, side: int) -> Pixels:
 def as_picture(stored: Image, white: float) -> Pixels:
     """Return pixels of any kind as uint8 ``(H, W, 3)``, `white` at 255, alpha laid on white."""
     if stored.dtype != np.uint8:
-        stored = np.nan_to_num(stored.astype(np.float64)) * (255 / white)
-        stored = np.rint(np.clip(stored, 0, 255)).astype(np.uint8)
+        unit = np.clip(np.nan_to_num(stored.astype(np.float64)), 0, white) / white
+        stored = np.rint(255 * unit).astype(np.uint8)
     picture = flatten(np.asarray(stored, np.uint8))
     return picture if picture.ndim == 3 else picture[..., None].repeat(3, axis=2)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 LayerData = tuple[Any, dict[str, Any], str]
+KEY = "medrefine"  # our entry in a layer's metadata, and our attribute of lazy data
 
 
 def image_layer(data: Any, name: str, pixel_um: float | None, facts: dict[str, Any]) -> LayerData:
@@ -24,8 +26,19 @@ def image_layer(data: Any, name: str, pixel_um: float | None, facts: dict[str, A
     attributes: dict[str, Any] = {
         "name": name,
         "rgb": data.ndim == 3,
-        "metadata": {"medrefine": facts},
+        "metadata": {KEY: facts},
     }
     if pixel_um is not None:
         attributes |= {"scale": (pixel_um, pixel_um), "units": ("um", "um")}
     return data, attributes, "image"
+
+
+def remember(data: Any, facts: dict[str, Any]) -> None:
+    """Note on lazy data what is known of the photo: a saved layer's metadata stay as they were."""
+    setattr(data, KEY, facts)
+
+
+def facts_of(data: Any, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what is known of an image: what was remembered on its data, else its metadata."""
+    noted = getattr(data, KEY, None) or (metadata or {}).get(KEY)
+    return dict(noted) if isinstance(noted, dict) else {}

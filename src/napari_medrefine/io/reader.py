@@ -5,12 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari_medrefine.io._layers import LayerData, image_layer
+import numpy as np
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io._layers import LayerData, image_layer, remember
 
 if TYPE_CHECKING:
     from napari_medrefine.dataset import Differences, PhotoEntry, TiledDataset
+    from napari_medrefine.dataset.recipe import Split
 
 ENDING = ".medrefine.json"
 MANIFEST = "medrefine-dataset.json"
@@ -33,29 +37,78 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
     return read_dataset if name == MANIFEST or name.endswith(ENDING) else None
 
 
-def read_dataset(path: str | Sequence[str]) -> list[LayerData]:
+def read_dataset(
+    path: str | Path | Sequence[str], *, split: Split | None = None, outlines: bool = False
+) -> list[LayerData]:
     """Return one image layer per photo of the dataset whose manifest is at `path`.
 
     The layers are lazy (one dask chunk a tile) and lie on each other at the origin; only the first
-    is visible, so that opening reads one photo and not all of them. Tiles that are gone are black;
-    one warning names these and the ones that are not in the manifest.
+    is visible, so that opening reads one photo and not all of them. Saved layers (see `writer`) are
+    as they were. Tiles that are gone are black; one warning names these and the ones that are not
+    in the manifest.
+
+    Parameters
+    ----------
+    path : path, or list of one
+        The manifest, or the folder of ``medrefine-dataset.json``.
+    split : {"train", "validation", "test"}, optional
+        Only the photos of that part; all of them by default.
+    outlines : bool
+        Above each photo a shapes layer with a rectangle per tile, coloured by split.
 
     Raises
     ------
     MedRefineError
-        If the manifest is missing, damaged, or of a newer version.
+        If the manifest is missing, damaged, or of a newer version, or no photo is in `split`.
     """
     from napari_medrefine.dataset import open_dataset
+    from napari_medrefine.io.outlines import outline_layer
 
     dataset = open_dataset(_single(path) or "")
+    photos = [photo for photo in dataset.manifest.photos if split in (None, photo.split)]
+    if split is not None and not photos:
+        raise MedRefineError(f"The dataset {_single(path)} has no photo in its {split} part.")
     differences = dataset.differences()
     if differences:
         warnings.warn(describe(dataset, differences), stacklevel=2)
     absent = frozenset(differences.missing)
-    layers = [_layer(dataset, photo, absent) for photo in dataset.manifest.photos]
-    for _, attributes, _ in layers[1:]:
-        attributes["visible"] = False
-    return layers
+    layers = [_layer(dataset, photo, absent) for photo in photos]
+    _show_first(layers, photos)
+    if not outlines:
+        return layers
+    above = [outline_layer(dataset, p, layer[1]) for p, layer in zip(photos, layers, strict=True)]
+    return [one for pair in zip(layers, above, strict=True) for one in pair]
+
+
+def read_tile_layer(path: str | Path, file: str) -> LayerData:
+    """Return one tile of the dataset at `path` as an image layer, where it lies in its photo.
+
+    Parameters
+    ----------
+    path : path
+        The manifest, or the folder of ``medrefine-dataset.json``.
+    file : str
+        The tile's file as the manifest has it, e.g. ``tiles/slide1_40x_3/r02c05.png``.
+
+    Raises
+    ------
+    MedRefineError
+        If there is no such tile, or it cannot be read.
+    """
+    from napari_medrefine.dataset import open_dataset
+
+    dataset = open_dataset(path)
+    wanted = file.replace("\\", "/")
+    tile = next((tile for tile in dataset.manifest.tiles if tile.file == wanted), None)
+    if tile is None:
+        raise MedRefineError(f"The dataset {path} has no tile {file}.")
+    photo = dataset.photo(tile)
+    pixels = dataset.read_stored(tile)[: photo.shape[0] - tile.y, : photo.shape[1] - tile.x]
+    attributes = _attributes(dataset, photo)
+    attributes["name"] = f"{photo.name} row {tile.row} column {tile.col} ({tile.split})"
+    attributes["visible"] = True
+    attributes["translate"] = _moved(attributes, tile.y, tile.x)
+    return pixels, attributes, "image"
 
 
 def describe(dataset: TiledDataset, differences: Differences) -> str:
@@ -71,26 +124,59 @@ def describe(dataset: TiledDataset, differences: Differences) -> str:
 def _layer(dataset: TiledDataset, photo: PhotoEntry, absent: frozenset[str]) -> LayerData:
     from napari_medrefine.dataset import mosaic
 
-    return image_layer(
-        mosaic(dataset, photo, absent=absent),
-        f"{Path(photo.source).stem} ({photo.split})",
-        photo.pixel_um,
-        {
-            "objective": photo.objective,
-            "pixel_um": photo.pixel_um,
-            "split": photo.split,
-            "slide": photo.slide,
-            "source": photo.source,
-            "sha256": photo.sha256,
-            "dataset": str(dataset.folder.resolve()),
-            "tile": dataset.manifest.recipe.tile,
-        },
-    )
+    data = mosaic(dataset, photo, absent=absent)
+    remember(data, _facts(dataset, photo))
+    return data, _attributes(dataset, photo), "image"
 
 
-def _single(path: str | Sequence[str]) -> str | None:
-    if isinstance(path, str):
-        return path
+def _attributes(dataset: TiledDataset, photo: PhotoEntry) -> dict[str, Any]:
+    from napari_medrefine.io._layer_attributes import restore
+
+    if photo.layer is not None:
+        return {"rgb": photo.layer.channels > 0, **restore(photo.layer.attributes)}
+    facts = _facts(dataset, photo)
+    name = f"{Path(photo.source).stem} ({photo.split})"
+    return image_layer(np.empty((0, 0, 3)), name, photo.pixel_um, facts)[1]
+
+
+def _facts(dataset: TiledDataset, photo: PhotoEntry) -> dict[str, Any]:
+    return {
+        "objective": photo.objective,
+        "pixel_um": photo.pixel_um,
+        "split": photo.split,
+        "slide": photo.slide,
+        "source": photo.source,
+        "sha256": photo.sha256,
+        "dataset": str(dataset.folder.resolve()),
+        "manifest": str(dataset.path.resolve()),
+        "photo": photo.name,
+        "tile": dataset.manifest.recipe.tile,
+    }
+
+
+def _show_first(layers: list[LayerData], photos: Sequence[PhotoEntry]) -> None:
+    """Hide all photos but the first; saved layers are seen as they were."""
+    prepared = [layer for layer, photo in zip(layers, photos, strict=True) if photo.layer is None]
+    for _, attributes, _ in prepared[1:]:
+        attributes["visible"] = False
+
+
+def _moved(attributes: dict[str, Any], y: int, x: int) -> tuple[float, float]:
+    """Return the ``translate`` that brings pixel (0, 0) to where (y, x) is.
+
+    napari composes ``rotate @ shear @ scale`` and then adds ``translate``.
+    """
+    row, col = np.multiply(attributes.get("scale", (1, 1)), (y, x))
+    shear = np.asarray(attributes.get("shear", [0.0]))
+    sheared = shear @ (row, col) if shear.ndim == 2 else (row + shear[0] * col, col)
+    turned = np.asarray(attributes.get("rotate", np.eye(2))) @ sheared
+    moved = turned + np.asarray(attributes.get("translate", (0, 0)))
+    return float(moved[0]), float(moved[1])
+
+
+def _single(path: str | Path | Sequence[str]) -> str | None:
+    if isinstance(path, str | Path):
+        return str(path)
     return path[0] if len(path) == 1 else None
 
 

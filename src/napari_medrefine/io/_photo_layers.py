@@ -1,0 +1,152 @@
+"""What can be saved as a photo of a dataset, and how it is read, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_medrefine.dataset.layer_state import LayerAttributes
+from napari_medrefine.dataset.recipe import SPLITS, Split
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.images import Image
+from napari_medrefine.io._layer_attributes import keep, pixel_um
+from napari_medrefine.io._layers import facts_of
+
+BLOCK = 2048  # pixels a side that are read at a time where the data has no chunks of its own
+_DTYPES = ("uint8", "uint16", "float16", "float32", "float64")
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoLayer:
+    """An image layer that can be saved.
+
+    Attributes
+    ----------
+    name : str
+        The layer's.
+    data : array
+        ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``; NumPy, dask, zarr, ...
+    attributes : LayerAttributes
+        What is kept of it besides the pixels.
+    pixel_um, objective : float or None
+        Side of a pixel in micrometres, and magnification, where they are known.
+    source, slide, split, tile
+        What was known of the photo when it was opened; None where nothing was.
+    """
+
+    name: str
+    data: Any
+    attributes: LayerAttributes
+    pixel_um: float | None
+    objective: float | None
+    source: str
+    slide: str | None
+    split: Split | None
+    tile: int | None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return int(self.data.shape[0]), int(self.data.shape[1])
+
+    @property
+    def channels(self) -> int:
+        """0 for grey, else 3 or 4."""
+        return int(self.data.shape[2]) if len(self.data.shape) == 3 else 0
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of its pixels, in this machine's byte order."""
+        dtype: np.dtype[Any] = np.dtype(self.data.dtype).newbyteorder("=")
+        return dtype
+
+
+def photo_layer(data: Any, state: Mapping[str, Any], kind: str) -> PhotoLayer:
+    """Return a layer (napari's ``as_layer_data_tuple``) as one that can be saved.
+
+    Of a multiscale layer it is the full resolution.
+
+    Raises
+    ------
+    MedRefineError
+        If it cannot be a photo of a dataset, saying why.
+    """
+    name = str(state.get("name") or "layer")
+    if kind != "image":
+        raise MedRefineError(
+            f"Cannot save '{name}': it is a {kind} layer, and a dataset holds images only."
+        )
+    if state.get("multiscale"):
+        data = data[0]
+    data = data if hasattr(data, "shape") and hasattr(data, "dtype") else np.asarray(data)
+    _check(name, data, rgb=bool(state.get("rgb", len(data.shape) == 3)))
+    facts = facts_of(data, state.get("metadata"))
+    return PhotoLayer(
+        name=name,
+        data=data,
+        attributes=keep(name, state),
+        pixel_um=pixel_um(state) or _positive(facts.get("pixel_um")),
+        objective=_positive(facts.get("objective")),
+        source=_source(facts.get("source")) or name[:1024],
+        slide=_text(facts.get("slide")),
+        split=next((split for split in SPLITS if split == facts.get("split")), None),
+        tile=_side(facts.get("tile")),
+    )
+
+
+def blocks(layer: PhotoLayer, side: int) -> Iterator[tuple[int, int, Image]]:
+    """Read a layer in blocks of whole tiles; yield each with its first row and column.
+
+    A block holds at least a chunk of lazy data, so that each is read a few times at the most.
+    """
+    chunks = getattr(layer.data, "chunksize", None) or getattr(layer.data, "chunks", None)
+    sizes = [_largest(c) for c in chunks[:2]] if chunks else [BLOCK, BLOCK]
+    high, wide = (max(1, -(-min(size, n) // side)) * side
+                  for size, n in zip(sizes, layer.shape, strict=True))  # fmt: skip
+    for y in range(0, layer.shape[0], high):
+        for x in range(0, layer.shape[1], wide):
+            block = np.asarray(layer.data[y : y + high, x : x + wide])
+            yield y, x, block.astype(layer.dtype, copy=False)
+
+
+def _check(name: str, data: Any, *, rgb: bool) -> None:
+    shape = tuple(data.shape)
+    if len(shape) != 2 + rgb or (rgb and shape[2] not in (3, 4)):
+        raise MedRefineError(
+            f"Cannot save '{name}': its shape is {shape}, and a dataset holds single 2-D images, "
+            "grey or RGB; extract one plane first."
+        )
+    if 0 in shape:
+        raise MedRefineError(f"Cannot save '{name}': it is empty (shape {shape}).")
+    if np.dtype(data.dtype).newbyteorder("=").name not in _DTYPES:
+        raise MedRefineError(
+            f"Cannot save '{name}': its pixels are {data.dtype}, and a dataset holds uint8, uint16 "
+            "or float; convert the layer first."
+        )
+
+
+def _largest(chunk: Any) -> int:
+    return int(max(chunk)) if isinstance(chunk, tuple | list) else int(chunk)
+
+
+def _positive(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 < value < float("inf") else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= 1024 else None
+
+
+def _source(value: Any) -> str | None:
+    """Return where a photo came from, without the folders of this machine."""
+    text = _text(value)
+    return Path(text).name or None if text and Path(text).is_absolute() else text
+
+
+def _side(value: Any) -> int | None:
+    return value if isinstance(value, int) and 32 <= value <= 8192 else None
