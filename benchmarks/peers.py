@@ -21,10 +21,11 @@ ToOverview = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Answer:
-    """Where a peer puts a field, and whether it would say so."""
+    """Where a peer puts a field, whether it would say so, and how many inliers say so with it."""
 
     to_overview: ToOverview | None
     accepted: bool
+    inliers: int = 0
 
 
 def grey(image: Array) -> Array:
@@ -71,7 +72,8 @@ class Keypoints:
         )
         if matrix is None:
             return Answer(None, False)
-        return Answer(_from_small(matrix, field, small), int(inliers.sum()) >= 12)
+        support = int(inliers.sum())
+        return Answer(_from_small(matrix, field, small), support >= 12, support)
 
 
 class Template:
