@@ -16,7 +16,6 @@ from napari_medrefine.photos import read_photo
 from napari_medrefine.progress import Step, retold
 from napari_medrefine.registration.assembly import Assembly, PlacedPhoto
 
-FORMATS = {"OME-Zarr": "ome-zarr", "OME-TIFF": "ome-tiff"}
 _WRITERS: dict[str, tuple[str, Callable[..., Generator[Step, None, Path]]]] = {
     "ome-zarr": (".ome.zarr", write_ome_zarr),
     "ome-tiff": (".ome.tif", write_ome_tiff),

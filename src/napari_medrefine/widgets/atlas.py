@@ -11,7 +11,6 @@ from magicgui.widgets import CheckBox, ComboBox, FileEdit, FloatSlider, PushButt
 
 from napari_medrefine.atlas import RECORD, Atlas, atlas_steps, load_atlas, rows_of
 from napari_medrefine.atlas.layers import LayerData, layers_steps
-from napari_medrefine.atlas.slides import FORMATS, save_slides_steps
 from napari_medrefine.atlas.table import Cell
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import find_photos
@@ -22,6 +21,7 @@ from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._panel import Panel, keep_low, row
 
 CHOOSE = "Choose a folder with photos of one or several slides, then press 'Put in order'."
+FORMATS = {"OME-Zarr": "ome-zarr", "OME-TIFF": "ome-tiff"}
 SUGGESTED = "-atlas"  # added to the name of the folder of photos
 
 
@@ -182,6 +182,8 @@ class AtlasWidget(Panel):
 
     def save_slides(self) -> None:
         """Save every slide as one pyramid, into the atlas's folder."""
+        from napari_medrefine.atlas.slides import save_slides_steps  # here: it is seldom needed
+
         if self._shown is None:
             return
         folder, atlas = self._shown
