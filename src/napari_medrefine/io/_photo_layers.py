@@ -16,7 +16,7 @@ from napari_medrefine.images import Image
 from napari_medrefine.io._layer_attributes import keep, pixel_um
 from napari_medrefine.io._layers import facts_of
 
-BLOCK = 2048  # pixels a side that are read at a time where the data has no chunks of its own
+BLOCK = 2048  # pixels a side that are read at a time, unless a chunk is larger
 _DTYPES = ("uint8", "uint16", "float16", "float32", "float64")
 
 
@@ -101,10 +101,10 @@ def photo_layer(data: Any, state: Mapping[str, Any], kind: str) -> PhotoLayer:
 def blocks(layer: PhotoLayer, side: int) -> Iterator[tuple[int, int, Image]]:
     """Read a layer in blocks of whole tiles; yield each with its first row and column.
 
-    A block holds at least a chunk of lazy data, so that each is read a few times at the most.
+    A block holds some whole chunks of lazy data, so that few are read more than once.
     """
     chunks = getattr(layer.data, "chunksize", None) or getattr(layer.data, "chunks", None)
-    sizes = [_largest(c) for c in chunks[:2]] if chunks else [BLOCK, BLOCK]
+    sizes = [_whole_chunks(chunk) for chunk in chunks[:2]] if chunks else [BLOCK, BLOCK]
     high, wide = (max(1, -(-min(size, n) // side)) * side
                   for size, n in zip(sizes, layer.shape, strict=True))  # fmt: skip
     for y in range(0, layer.shape[0], high):
@@ -129,8 +129,10 @@ def _check(name: str, data: Any, *, rgb: bool) -> None:
         )
 
 
-def _largest(chunk: Any) -> int:
-    return int(max(chunk)) if isinstance(chunk, tuple | list) else int(chunk)
+def _whole_chunks(chunk: Any) -> int:
+    """Return the side of as many chunks as make about a block."""
+    side = int(max(chunk)) if isinstance(chunk, tuple | list) else int(chunk)
+    return side * max(1, BLOCK // side)
 
 
 def _positive(value: Any) -> float | None:
