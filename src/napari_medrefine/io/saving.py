@@ -51,6 +51,8 @@ def save_steps(path: Path, layers: Sequence[PhotoLayer]) -> Generator[Step, None
     MedRefineError
         If something cannot be written.
     """
+    if path.is_dir():
+        raise MedRefineError(f"Cannot write {path}: it is a folder.")
     old = _manifest_at(path)
     tiles = path.parent / f"{stem(path)}.tiles"
     was_there = tiles.exists()

@@ -10,15 +10,36 @@ from napari_medrefine.io._layers import LayerData
 from napari_medrefine.io.reader import ENDING, MANIFEST
 
 
+class SavingError(RuntimeError):
+    """The sentence of a `MedRefineError`, for napari.
+
+    That takes a ValueError for a sign that the plugin does not fit, and says so instead.
+    """
+
+
 def write_dataset(path: str, layers: Sequence[LayerData]) -> list[str]:
-    """Save image layers as a tiled dataset; return the manifest's path (npe2).
+    """Save image layers as a tiled dataset (npe2); see `save_layers`.
+
+    Raises
+    ------
+    SavingError
+        Where `save_layers` raises a `MedRefineError`.
+    """
+    try:
+        return [str(save_layers(path, layers))]
+    except MedRefineError as error:
+        raise SavingError(str(error)) from error
+
+
+def save_layers(path: str | Path, layers: Sequence[LayerData]) -> Path:
+    """Save image layers as a tiled dataset; return the manifest's path.
 
     Each layer becomes a photo, cut into tiles without loss, whatever its size. `reader` opens them
     with the same pixels, dtype, place and looks; of the metadata what JSON can hold.
 
     Parameters
     ----------
-    path : str
+    path : path
         Where the manifest goes: ``NAME.medrefine.json``, or ``medrefine-dataset.json``. The ending
         is added where it is missing.
     layers : list of (data, attributes, "image")
@@ -38,7 +59,7 @@ def write_dataset(path: str, layers: Sequence[LayerData]) -> list[str]:
     if not photos:
         raise MedRefineError("There are no layers to save.")
     finish(save_steps(target, photos))
-    return [str(target)]
+    return target
 
 
 def _target(path: Path) -> Path:

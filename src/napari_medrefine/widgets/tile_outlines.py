@@ -12,7 +12,7 @@ from napari_medrefine.dataset import open_dataset
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io._layers import facts_of
 from napari_medrefine.io.outlines import legend, outline_layer
-from napari_medrefine.widgets._layers import Viewer, about, images
+from napari_medrefine.widgets._layers import Viewer, about, images, is_derived
 
 _PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 NONE_THERE = (
@@ -33,7 +33,9 @@ def add_outlines(viewer: Viewer) -> list[Layer]:
 
     Photos that are outlined already are left alone. Returns the layers that were added.
     """
-    photos = [layer for layer in images(viewer) if _facts(layer).get("manifest")]
+    photos = [
+        layer for layer in images(viewer) if _facts(layer).get("manifest") and not is_derived(layer)
+    ]
     selected = [layer for layer in photos if layer in viewer.layers.selection]
     chosen = selected or [layer for layer in photos if layer.visible]
     if not chosen:
