@@ -1,10 +1,16 @@
-"""Where tests find the real photos, and the loud skip where these are missing."""
+"""Where tests find the real photos, and a display for the widgets.
+
+Where the photos are missing, a loud skip; where there is no display, Qt's offscreen one, without
+OpenGL.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 DATA = Path(os.environ.get("MEDREFINE_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -29,3 +35,50 @@ def photos44() -> Path:
 def fields_dir() -> Path:
     """Folder of the real super-resolution fields, `train/` and `test/` by slide."""
     return _folder("fields")
+
+
+HAS_DISPLAY = sys.platform != "linux" or bool(
+    os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+)
+if not HAS_DISPLAY:
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+@pytest.fixture
+def viewer(qapp):
+    """napari's model of a viewer, without a window."""
+    from napari.components import ViewerModel
+
+    return ViewerModel()
+
+
+@pytest.fixture
+def real_viewer(request):
+    """A real napari window; needs OpenGL, and so a display."""
+    if not HAS_DISPLAY:
+        pytest.skip("NO DISPLAY: a real napari window needs one; run under xvfb-run")
+    return request.getfixturevalue("make_napari_viewer")()
+
+
+@pytest.fixture
+def wait(qtbot):
+    """Wait until a panel's job is over."""
+
+    def until_over(panel, seconds=60):
+        qtbot.waitUntil(lambda: not panel.running, timeout=seconds * 1000)
+
+    return until_over
+
+
+@pytest.fixture
+def tissue():
+    """A blurred random RGB image, uint8, of any size: enough for geometry."""
+
+    def make(height, width, seed=0):
+        from scipy import ndimage
+
+        noise = np.random.default_rng(seed).normal(size=(height, width, 3))
+        smooth = ndimage.gaussian_filter(noise, (3, 3, 0))
+        return np.clip(128 + 300 * smooth, 0, 255).astype(np.uint8)
+
+    return make

@@ -56,6 +56,19 @@ def test_the_table_says_it_all(made, shots):
     assert [str(cell) for cell in rows_of(made, load_atlas(made))[0].values()]
 
 
+def test_how_much_was_photographed_is_a_table_too(made):
+    with (made / "coverage.csv").open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["overview"], row["photographed at"]) for row in rows] == [
+        (overview, name) for overview in ("d.png", "k.png") for name in ("10x", "40x", "missing")
+    ]
+    for overview in ("d.png", "k.png"):
+        ten, forty, missing = (float(x["share"]) for x in rows if x["overview"] == overview)
+        assert ten == pytest.approx(2 * (640 * 840 / 2.5**2) / (1024 * 1344), rel=0.1)
+        assert forty == pytest.approx(2 / 100, rel=0.05)
+        assert 1 - ten - forty <= missing + 0.001 <= 1 - ten + 0.001
+
+
 def test_objectives_come_from_a_table_and_the_command_says_what_it_found(
     photos, objectives, tmp_path, capsys
 ):
@@ -68,6 +81,7 @@ def test_objectives_come_from_a_table_and_the_command_says_what_it_found(
     said = capsys.readouterr().out
     assert "2 overviews, 8 fields placed, 0 refused, 1 unreadable" in said
     assert "unreadable: notes.png" in said
+    assert "k.png: 10x " in said
     assert main(words) == 1
     assert "is not empty" in capsys.readouterr().err
     (photos / "q.png").unlink()

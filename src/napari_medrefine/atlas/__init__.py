@@ -1,5 +1,6 @@
 """A folder of photos put in order: which are overviews, and where every field lies on them."""
 
+from napari_medrefine.atlas.covered import coverage_rows, describe_coverage
 from napari_medrefine.atlas.folder import atlas_steps, rows_of
 from napari_medrefine.atlas.record import RECORD, Atlas, PhotoRecord, Role, load_atlas
 from napari_medrefine.atlas.table import COLUMNS, write_csv
@@ -11,6 +12,8 @@ __all__ = [
     "PhotoRecord",
     "Role",
     "atlas_steps",
+    "coverage_rows",
+    "describe_coverage",
     "load_atlas",
     "rows_of",
     "write_csv",

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_medrefine._atomic import cannot
+from napari_medrefine.atlas.covered import COLUMNS, coverage_rows
 from napari_medrefine.atlas.record import (
     PLACEMENTS,
     RECORD,
@@ -32,8 +33,8 @@ from napari_medrefine.registration import Placement
 from napari_medrefine.registration.atlas import Entry
 from napari_medrefine.registration.box import Arrangement, BoxPhoto, arrange_steps
 
-TABLE = "atlas.csv"
-OURS = frozenset({RECORD, TABLE, PLACEMENTS})
+TABLE, COVERED = "atlas.csv", "coverage.csv"
+OURS = frozenset({RECORD, TABLE, COVERED, PLACEMENTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +223,7 @@ def _write(
         if place is not None and record.placement is not None:
             place.save(output / record.placement)
     write_csv(output / TABLE, [row_of(record, place) for record, place in records])
+    write_csv(output / COVERED, coverage_rows(output, atlas), COLUMNS)
     for stale in before - {record.placement for record, _ in records}:
         with suppress(OSError):
             (output / stale).unlink(missing_ok=True)

@@ -16,22 +16,20 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 from skimage.transform import resize_local_mean
 
-from napari_medrefine.atlas.record import Atlas, PhotoRecord, load_placement, record_path
+from napari_medrefine.atlas.covered import MISSING, Placed, coverage_of, placed_on
+from napari_medrefine.atlas.record import Atlas, PhotoRecord, record_path
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.io.folder import lazy_photo
 from napari_medrefine.photos import read_header, read_photo
 from napari_medrefine.progress import Step
 from napari_medrefine.registration import Placement, field_affine
-from napari_medrefine.registration.coverage import Coverage, coverage
 
 KEY = "medrefine"
 SMALLER = 4  # times that the small copy is smaller along a side
 GAP = 0.08  # of a slide's side that is left free between two
-NOMINAL = (2, 2.5, 4, 5, 10, 15, 16, 20, 25, 40)  # ratios of usual objectives
-NEAR = 0.08  # log ratio within which one is meant
 COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7")  # Okabe and Ito: for every colour vision
-MISSING = "#000000"
+DARK = "#000000"
 LayerData = tuple[Any, dict[str, Any], str]
 
 
@@ -82,32 +80,6 @@ def layers_steps(path: str | Path, atlas: Atlas) -> Generator[Step | LayerData, 
             yield _field_layer(folder, photo, place, ground, in_microns)
         done += 1
         yield _coverage_layer(slide, placed, ground, in_microns)
-
-
-def coverage_of(slide: PhotoRecord, placed: list[tuple[PhotoRecord, Placement]]) -> Coverage:
-    """Return how much of an overview was photographed through each objective."""
-    fields: dict[str, list[Placement]] = {}
-    for photo, place in placed:
-        fields.setdefault(objective_name(photo, place), []).append(place)
-    return coverage(slide.shape or (1, 1), fields)
-
-
-def objective_name(photo: PhotoRecord, place: Placement) -> str:
-    """Return what a field's objective is called: ``40x``, or by its ratio where it is unknown."""
-    if photo.objective:
-        return f"{photo.objective:g}x"
-    nominal = min(NOMINAL, key=lambda ratio: abs(np.log(place.ratio / ratio)))
-    near = abs(np.log(place.ratio / nominal)) < NEAR
-    return f"{nominal if near else place.ratio:.2g} times the overview"
-
-
-def placed_on(
-    path: str | Path, atlas: Atlas, slide: PhotoRecord
-) -> list[tuple[PhotoRecord, Placement]]:
-    """Return the fields of a slide with their placements, the finest last."""
-    fields = [(photo, load_placement(path, photo)) for photo in atlas.fields_of(slide.source)]
-    known = [(photo, place) for photo, place in fields if place is not None]
-    return sorted(known, key=lambda field: field[1].ratio)
 
 
 def _pixel(photo: PhotoRecord, in_microns: bool) -> float:
@@ -186,16 +158,16 @@ def _small(image: Image) -> Image:
 
 def _coverage_layer(
     slide: PhotoRecord,
-    placed: list[tuple[PhotoRecord, Placement]],
+    placed: list[Placed],
     ground: npt.NDArray[np.float64],
     in_microns: bool,
 ) -> LayerData:
     found = coverage_of(slide, placed)
     # What is missing is what one looks for: it has a number, and so a colour, of its own.
     labels = np.where(found.labels == 0, len(found.names) + 1, found.labels).astype(np.uint8)
-    names = ["", *found.names, "missing"]
+    names = ["", *found.names, MISSING]
     shares = [0.0, *(found.shares[name] for name in found.names), found.missing]
-    colours = [*(COLOURS[n % len(COLOURS)] for n in range(len(found.names))), MISSING]
+    colours = [*(COLOURS[n % len(COLOURS)] for n in range(len(found.names))), DARK]
     shift = (found.factor - 1) / 2
     attributes: dict[str, Any] = {
         "name": f"{slide.name} · coverage",

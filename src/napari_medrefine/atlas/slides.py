@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from napari_medrefine.atlas.layers import photos_folder, placed_on
+from napari_medrefine.atlas.covered import placed_on
+from napari_medrefine.atlas.layers import photos_folder
 from napari_medrefine.atlas.record import Atlas, PhotoRecord
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.ome_tiff import write_ome_tiff

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from napari_medrefine._atomic import write_bytes
@@ -62,10 +63,12 @@ def row_of(photo: PhotoRecord, place: Placement | None) -> dict[str, Cell]:
     return row
 
 
-def write_csv(path: Path, rows: list[dict[str, Cell]]) -> None:
+def write_csv(
+    path: Path, rows: Sequence[Mapping[str, Cell]], columns: Sequence[str] = tuple(COLUMNS)
+) -> None:
     """Write `rows` as CSV (UTF-8, which spreadsheets are told by a mark), whole or not at all."""
     text = io.StringIO(newline="")
-    table = csv.DictWriter(text, list(COLUMNS))
+    table = csv.DictWriter(text, columns)
     table.writeheader()
     table.writerows({name: _safe(value) for name, value in row.items()} for row in rows)
     write_bytes(path, text.getvalue().encode("utf-8-sig"))

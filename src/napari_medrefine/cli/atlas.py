@@ -86,7 +86,7 @@ def read_objectives(path: Path) -> dict[str, float]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the atlas and say what every photo turned out to be."""
-    from napari_medrefine.atlas import atlas_steps
+    from napari_medrefine.atlas import atlas_steps, coverage_rows, describe_coverage
 
     objectives = read_objectives(arguments.objectives) if arguments.objectives else {}
     job = atlas_steps(
@@ -97,7 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
     )
     atlas = run_with_progress(job, "atlas")
-    for line in describe(atlas):
+    covered = describe_coverage(coverage_rows(arguments.output, atlas))
+    for line in [*describe(atlas), "Photographed:", *covered]:
         print(line)
     print(f"The atlas is in {arguments.output.resolve()}")
     if arguments.save_as:

@@ -15,7 +15,7 @@ SHOWN = {
     "photo": "photo", "role": "what", "overview": "on", "objective": "objective", "ratio": "ratio",
     "angle": "angle°", "score": "score", "standard_error": "± px", "on_overview": "share on it",
 }  # fmt: skip
-HEIGHT = 200
+HEIGHT, ROW = 200, 24  # pixels
 
 
 class AtlasTable(Container):
@@ -37,6 +37,8 @@ class AtlasTable(Container):
         for column, name in enumerate(SHOWN):
             self.table.horizontalHeaderItem(column).setToolTip(COLUMNS[name])
         self.table.verticalHeader().hide()
+        self.table.verticalHeader().setDefaultSectionSize(ROW)
+        self.table.horizontalHeader().setSortIndicator(0, Qt.SortOrder.AscendingOrder)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

@@ -9,7 +9,15 @@ from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, FileEdit, FloatSlider, PushButton, Select
 
-from napari_medrefine.atlas import RECORD, Atlas, atlas_steps, load_atlas, rows_of
+from napari_medrefine.atlas import (
+    RECORD,
+    Atlas,
+    atlas_steps,
+    coverage_rows,
+    describe_coverage,
+    load_atlas,
+    rows_of,
+)
 from napari_medrefine.atlas.layers import LayerData, layers_steps
 from napari_medrefine.atlas.table import Cell
 from napari_medrefine.errors import MedRefineError
@@ -46,6 +54,7 @@ class AtlasWidget(Panel):
         self._viewer = napari_viewer
         self._view = AtlasView(napari_viewer)
         self._shown: tuple[Path, Atlas] | None = None
+        self.rows: list[dict[str, Cell]] = []
         self._make_choices()
         self._make_actions()
         super().__init__(
@@ -86,7 +95,9 @@ class AtlasWidget(Panel):
         )
 
     def _make_actions(self) -> None:
-        self.open = PushButton(text="Open", tooltip="Show the atlas that is in the folder above")
+        self.open = PushButton(
+            text="Open atlas", tooltip="Show the atlas that is in the folder above"
+        )
         self.save = PushButton(
             text="Save slides", tooltip="Save every slide as one pyramid, its fields blended in"
         )
@@ -110,7 +121,7 @@ class AtlasWidget(Panel):
         self.open.changed.connect(self.open_atlas)
         self.save.changed.connect(self.save_slides)
         self.opacity.changed.connect(self._view.fade)
-        self.missing.changed.connect(self._view.show_coverage)
+        self.missing.changed.connect(self._show_missing)
 
     def _photos_chosen(self, folder: Path) -> None:
         try:
@@ -162,7 +173,7 @@ class AtlasWidget(Panel):
             self._view.add(item)
             return
         self._view.clear()
-        self._shown = (folder, item.atlas)
+        self._shown, self.rows = (folder, item.atlas), item.rows
         self.opacity.value, self.missing.value = 1.0, False
         self.table.show_rows(item.rows)
 
@@ -179,6 +190,11 @@ class AtlasWidget(Panel):
             self.job.say(f"{source}: {photo.reason or 'its layer is not in the viewer.'}")
         elif photo.reason:
             self.job.say(f"{source} on {photo.overview}: {photo.reason}")
+
+    def _show_missing(self, visible: bool) -> None:
+        self._view.show_coverage(visible)
+        if visible and self._shown is not None:
+            self.job.say("\n".join(describe_coverage(coverage_rows(*self._shown))))
 
     def save_slides(self) -> None:
         """Save every slide as one pyramid, into the atlas's folder."""

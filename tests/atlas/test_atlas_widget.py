@@ -1,0 +1,121 @@
+"""The Atlas widget: a folder in, slides assembled, a table to fly with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_medrefine.atlas import RECORD, load_atlas
+from napari_medrefine.widgets.atlas import CHOOSE, AtlasWidget
+
+
+@pytest.fixture
+def widget(viewer):
+    return AtlasWidget(viewer)
+
+
+@pytest.fixture
+def opened(widget, made, photos, wait):
+    """Return the widget with the atlas of `photos` shown."""
+    widget.photos.value = photos
+    widget.output.value = made
+    widget.open.native.click()
+    wait(widget.job)
+    return widget
+
+
+def row_of(widget, name):
+    return widget.table.photos().index(name)
+
+
+def test_without_photos_it_says_what_to_do(widget, tmp_path):
+    assert widget.job.message.value == CHOOSE
+    assert not widget.open.enabled
+    assert not widget.save.enabled
+    widget.job.start.native.click()
+    assert not widget.job.running
+    widget.photos.value = tmp_path / "nowhere"
+    assert "nowhere" in widget.job.message.value
+
+
+def test_a_click_puts_a_folder_in_order(widget, viewer, photos, objectives, wait):
+    for name, objective in objectives.items():  # so that nothing has to be found out
+        (photos / name).rename(photos / f"{name[0]}_{objective:g}x.png")
+    widget.photos.value = photos
+    assert "11 photos" in widget.job.message.value
+    assert len(widget.overviews.choices) == 11
+    assert widget.output.value.name == "photos-atlas"
+    widget.job.start.native.click()
+    wait(widget.job, 120)
+    assert (photos.with_name("photos-atlas") / RECORD).is_file()
+    assert "8 fields placed on 2 overviews. 1 not placed: notes.png" in widget.job.message.value
+    assert len(viewer.layers) == 12
+    assert len(widget.table.photos()) == 11
+    widget.job.start.native.click()  # a second time: what is there is not replaced unasked
+    wait(widget.job)
+    assert "not empty" in widget.job.message.value
+
+
+def test_an_atlas_opens_and_a_row_flies_to_its_photo(opened, viewer):
+    assert opened.table.photos() == sorted(opened.table.photos())
+    for name in ("q.png", "b.png"):
+        opened.table.table.setCurrentCell(row_of(opened, name), 0)
+        layer = viewer.layers.selection.active
+        assert layer.name == name[0]
+        middle = layer.data_to_world(np.array(layer.data[0].shape[:2]) / 2)
+        assert viewer.scene.camera.center[-2:] == pytest.approx(middle, abs=3)
+        assert name in opened.job.message.value
+    before = viewer.scene.camera.center
+    opened.table.table.setCurrentCell(row_of(opened, "notes.png"), 0)
+    assert "JPEG" in opened.job.message.value
+    assert viewer.scene.camera.center == before
+
+
+def test_numbers_are_sorted_as_numbers(opened, made):
+    opened.table.table.sortItems(4)  # the ratio
+    ratios = {x["photo"]: x["ratio"] for x in opened.rows if x["ratio"] is not None}
+    shown = [ratios[name] for name in opened.table.photos() if name in ratios]
+    assert shown == sorted(shown)
+    assert min(shown) < 3 < 9 < max(shown)
+    assert len(load_atlas(made).photos) == len(opened.table.photos())
+
+
+def test_one_slider_fades_all_fields_and_no_overview(opened, viewer):
+    opened.opacity.value = 0.3
+    faded = {layer.name for layer in viewer.layers if layer.opacity == pytest.approx(0.3)}
+    assert faded == set("cmaqxbye")
+
+
+def test_what_is_missing_is_shown_and_said(opened, viewer):
+    opened.missing.value = True
+    assert viewer.layers["k · coverage"].visible
+    said = opened.job.message.value
+    assert "k.png: 10x " in said
+    assert "missing" in said
+    opened.missing.value = False
+    assert not viewer.layers["k · coverage"].visible
+
+
+def test_layers_that_the_user_removed_do_no_harm(opened, viewer):
+    viewer.layers.remove("q")
+    opened.opacity.value = 0.5
+    opened.missing.value = True
+    opened.table.table.setCurrentCell(row_of(opened, "q.png"), 0)
+    assert "q.png" in opened.job.message.value
+
+
+def test_opening_again_replaces_the_layers(opened, viewer, wait):
+    mine = viewer.add_image(np.zeros((9, 9)), name="mine")
+    opened.open.native.click()
+    wait(opened.job)
+    assert len(viewer.layers) == 13
+    assert mine in viewer.layers
+
+
+def test_cancel_leaves_no_atlas(widget, photos, wait):
+    widget.photos.value = photos
+    widget.job.start.native.click()
+    widget.job.cancel.native.click()
+    wait(widget.job)
+    assert not photos.with_name("photos-atlas").exists()
+    assert widget.job.message.value == "Stopped."
