@@ -58,6 +58,13 @@ def test_lost_and_gained_tiles_are_named(dataset: TiledDataset) -> None:
     assert differences.extra == ("tiles/new one.png",)
 
 
+def test_another_datasets_folder_is_none_of_our_business(dataset: TiledDataset) -> None:
+    other = dataset.folder / "other.tiles" / "photo"
+    other.mkdir(parents=True)
+    (other / "r00c00.png").touch()
+    assert not dataset.differences()
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no png", "cut", "size"])
 def test_a_bad_tile_is_named(dataset: TiledDataset, content: object) -> None:
     tile, other = dataset.manifest.tiles[:2]

@@ -42,6 +42,30 @@ def test_tiles_outside_the_folder_are_refused(prepared: Path, file: str) -> None
         load_manifest(prepared)
 
 
+def _make_a_layer(data: dict[str, Any]) -> None:
+    """Make the first photo a saved layer that is a pixel smaller than its tiles."""
+    state = {"dtype": "uint8", "channels": 3, "white": 255, "attributes": {"name": "x"}}
+    photo = data["photos"][0]
+    photo.update(layer=state, shape=[n - 1 for n in photo["shape"]])
+
+
+def test_tiles_of_a_saved_layer_may_stick_out_of_it_and_no_others(prepared: Path) -> None:
+    change(prepared, _make_a_layer)
+    photo = load_manifest(prepared).photos[0]
+    assert photo.layer is not None
+    assert photo.layer.attributes.name == "x"
+    change(prepared, lambda data: data["photos"][0].pop("layer"))
+    with pytest.raises(MedRefineError, match="outside its photo"):
+        load_manifest(prepared)
+
+
+def test_no_tile_lies_wholly_outside_a_saved_layer(prepared: Path) -> None:
+    change(prepared, _make_a_layer)
+    change(prepared, lambda data: data["photos"][0].update(shape=[1, 1]))
+    with pytest.raises(MedRefineError, match="outside its photo"):
+        load_manifest(prepared)
+
+
 def _move_photo(data: dict[str, Any]) -> None:
     name = data["photos"][0]["name"]
     entries = [data["photos"][0], *(tile for tile in data["tiles"] if tile["photo"] == name)]

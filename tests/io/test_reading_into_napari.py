@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from napari_medrefine.dataset import MANIFEST, Cleaning, Recipe, open_dataset, prepare_steps
+from napari_medrefine.dataset.colours import SPLIT_COLOURS
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.folder import read_folder
-from napari_medrefine.io.reader import get_reader
+from napari_medrefine.io.reader import get_reader, read_dataset, read_tile_layer
+from napari_medrefine.io.writer import save_layers
 from napari_medrefine.photos import read_photo, write_image
 from napari_medrefine.progress import finish
 
@@ -137,6 +141,9 @@ def test_fifteen_hundred_tiles_open_lazily(tmp_path: Path) -> None:
         tile.write_bytes(b"scratched")  # opening looks at no pixels, so it has nothing to warn of
     layers = read(tmp_path / "dataset" / MANIFEST)
     assert sum(data.npartitions for data, _, _ in layers.values()) == 1540
+    started = time.perf_counter()  # dask is imported now
+    read(tmp_path / "dataset" / MANIFEST)
+    assert time.perf_counter() - started < 1  # 0.06 s where nothing else runs
 
 
 def test_a_folder_of_photos_opens_the_same_way(photos: Path) -> None:
@@ -181,3 +188,84 @@ def test_a_folder_without_photos_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no photo")
     with pytest.raises(MedRefineError, match=r"No photo in .* can be read: .*a\.png"):
         read_folder(tmp_path)
+
+
+def test_one_split_is_read(manifest: Path) -> None:
+    for split in ("train", "validation", "test"):
+        layers = read_dataset(manifest, split=split)
+        wanted = [photo for photo in open_dataset(manifest).manifest.photos if photo.split == split]
+        assert [data.medrefine["photo"] for data, _, _ in layers] == [p.name for p in wanted]
+        assert [a.get("visible", True) for _, a, _ in layers] == [True] + [False] * (
+            len(wanted) - 1
+        )
+    data = json.loads(manifest.read_text("utf-8"))
+    data["photos"] = [photo for photo in data["photos"] if photo["split"] == "train"]
+    data["tiles"] = [tile for tile in data["tiles"] if tile["split"] == "train"]
+    manifest.write_text(json.dumps(data), "utf-8")
+    with pytest.raises(MedRefineError, match="no photo in its test part"):
+        read_dataset(manifest, split="test")
+
+
+def test_outlines_go_round_the_tiles_in_the_colour_of_their_part(manifest: Path) -> None:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    layers = read_dataset(manifest, outlines=True)
+    assert [kind for _, _, kind in layers] == ["image", "shapes"] * 4
+    viewer = ViewerModel()
+    for layer in layers:
+        viewer.add_layer(Layer.create(*layer))
+    dataset = open_dataset(manifest)
+    for photo, outlines in zip(viewer.layers[::2], viewer.layers[1::2], strict=True):
+        name = photo.data.medrefine["photo"]
+        tiles = dataset.manifest.tiles_of(name)
+        assert outlines.visible == photo.visible
+        assert list(outlines.features["tile"]) == [tile.file for tile in tiles]
+        assert list(outlines.features["sha256"]) == [tile.sha256 for tile in tiles]
+        colour = SPLIT_COLOURS[tiles[0].split]
+        assert to_hex(outlines.edge_color[0]) == colour
+        for corners, tile in zip(outlines.data, tiles, strict=True):
+            world = [outlines.data_to_world(corner) for corner in corners]
+            low, high = np.min(world, axis=0), np.max(world, axis=0)
+            assert low == pytest.approx(photo.data_to_world((tile.y - 0.5, tile.x - 0.5)))
+            assert high == pytest.approx(photo.data_to_world((tile.y + 31.5, tile.x + 31.5)))
+
+
+def to_hex(colour: np.ndarray) -> str:
+    return "#" + "".join(f"{round(255 * float(value)):02x}" for value in colour[:3])
+
+
+def test_outlines_of_saved_layers_end_with_the_picture_and_lie_on_it(tmp_path: Path) -> None:
+    from napari.layers import Layer
+
+    place = {"scale": (2, 3), "rotate": [[0.8, -0.6], [0.6, 0.8]], "translate": (5, 6)}
+    image = np.random.default_rng(0).integers(0, 256, (300, 500), dtype=np.uint8)
+    path = tmp_path / "a.medrefine.json"
+    save_layers(path, [(image, {"name": "a", **place}, "image")])
+    photo, outlines = (Layer.create(*layer) for layer in read_dataset(path, outlines=True))
+    last = np.max(outlines.data, axis=(0, 1))
+    assert list(last) == [299.5, 499.5]
+    assert outlines.data_to_world(last) == pytest.approx(photo.data_to_world(last))
+
+
+def test_one_tile_is_read_to_its_place(manifest: Path, tmp_path: Path) -> None:
+    from napari.layers import Layer
+
+    dataset = open_dataset(manifest)
+    tile = dataset.manifest.tiles_of("slide1_40x_3")[4]
+    data, attributes, kind = read_tile_layer(manifest.parent, tile.file)
+    assert (np.asarray(data) == dataset.read_tile(tile)).all()
+    photo = Layer.create(*read(manifest)["slide1_40x_3"])
+    layer = Layer.create(data, attributes, kind)
+    assert layer.data_to_world((0, 0)) == pytest.approx(photo.data_to_world((tile.y, tile.x)))
+    assert layer.units == photo.units
+    with pytest.raises(MedRefineError, match=r"has no tile tiles/x\.png"):
+        read_tile_layer(manifest, "tiles/x.png")
+    image = np.random.default_rng(0).integers(0, 256, (300, 500), dtype=np.uint16)
+    place = {"scale": (2, 3), "rotate": 30, "shear": [0.4], "translate": (5, 6),
+             "affine": [[1, 0.2, 3], [0, 1.5, 1], [0, 0, 1]]}  # fmt: skip
+    saved = Layer.create(image, {"name": "a", **place}, "image")
+    save_layers(tmp_path / "a.medrefine.json", [saved.as_layer_data_tuple()])
+    part = Layer.create(*read_tile_layer(tmp_path / "a.medrefine.json", "a.tiles/01-a/r01c01.png"))
+    assert (part.data == image[256:, 256:]).all()
+    assert part.data_to_world((7, 9)) == pytest.approx(saved.data_to_world((263, 265)))
