@@ -23,6 +23,7 @@ from scipy import ndimage
 from napari_medrefine.progress import Step
 from napari_medrefine.registration.placement import similarity, transform
 from napari_medrefine.registration.pyramid import Floats, Matrix
+from napari_medrefine.registration.window import turned_by
 
 SOFT = 1.2  # sigma of the blur before blobs are looked for: noise and focus matter less
 FEWEST_APART = 3  # pixels between two blobs
@@ -121,7 +122,7 @@ def upright_votes(overview: Keypoints, field: Keypoints, ratio: float) -> list[V
     turn = np.degrees(overview.angles[pairs] - field.angles[:, None])
     found = []
     for angle in np.arange(-180, 180, SECTOR):
-        off = (turn - angle + 180) % 360 - 180
+        off = turned_by(turn - angle)
         found += _vote(field.at, overview.at, pairs, ratio, float(angle), np.abs(off) <= SECTOR)
     return sorted(found, key=lambda voted: -voted.support)
 

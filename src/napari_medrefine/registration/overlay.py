@@ -87,7 +87,7 @@ def lay_over(placement: Placement, field: npt.ArrayLike, zoom: int = 1) -> Overl
     )
     unit = to_unit(array)[..., :3] if array.ndim == 3 else to_unit(array)
     factor = max(1, int(placement.ratio / zoom))
-    reduced = _block_mean(unit, factor)
+    reduced = block_mean(unit, factor)
     image = _sample(reduced, (on_field - (factor - 1) / 2) / factor)
     return Overlay(image, mask, first, zoom)
 
@@ -128,14 +128,22 @@ def difference(overview: Any, field: npt.ArrayLike, placement: Placement) -> Ove
 
 def match_intensity(image: FloatArray, like: FloatArray, mask: npt.NDArray[np.bool_]) -> FloatArray:
     """Return `image` with each channel's gain and bias fitted to `like` inside `mask`."""
-    matched = np.empty_like(image)
-    channels = (Ellipsis,) if image.ndim == 2 else tuple(np.s_[..., c] for c in range(3))
-    for channel in channels:
-        x, y = image[channel][mask].astype(float), like[channel][mask].astype(float)
-        variance = x.var()
-        gain = float(np.mean((x - x.mean()) * (y - y.mean())) / variance) if variance > 0 else 1.0
-        matched[channel] = (image[channel] - x.mean()) * gain + y.mean()
-    return matched
+    gain, bias = intensity_fit(image, like, mask)
+    return np.asarray(image * gain + bias, np.float32)
+
+
+def intensity_fit(
+    image: FloatArray, like: FloatArray, mask: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return each channel's gain and bias that bring `image` closest to `like` inside `mask`.
+
+    Least squares; a channel without contrast keeps its gain. One value each for a grey image.
+    """
+    x, y = (part[mask].reshape(int(mask.sum()), -1).astype(float) for part in (image, like))
+    variance = x.var(0)
+    covariance = ((x - x.mean(0)) * (y - y.mean(0))).mean(0)
+    gain = np.divide(covariance, variance, out=np.ones_like(variance), where=variance > 0)
+    return gain, y.mean(0) - gain * x.mean(0)
 
 
 def _covered(placement: Placement) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -148,7 +156,7 @@ def _covered(placement: Placement) -> tuple[tuple[int, int], tuple[int, int]]:
     return (int(low[0]), int(low[1])), (int(high[0] - low[0]), int(high[1] - low[1]))
 
 
-def _block_mean(unit: FloatArray, factor: int) -> FloatArray:
+def block_mean(unit: FloatArray, factor: int) -> FloatArray:
     """Return means of ``factor x factor`` blocks; the last, incomplete ones repeat the edge."""
     if factor == 1:
         return unit

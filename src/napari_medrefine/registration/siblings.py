@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_medrefine.registration.placement import Placement
+from napari_medrefine.registration.window import turned_by
 
 SURE = 1e-9  # false alarms below which a placement has a say in what the others should be
 ENOUGH = 2  # sure placements that must agree
@@ -38,8 +39,8 @@ def agreed(places: Sequence[Placement]) -> Agreed | None:
     angles = np.array([place.angle for place in sure])
     ratio = float(np.median(ratios))
     # The angle of the one that is nearest to all others: a median that minds the circle.
-    angle = float(angles[int(np.abs(_turned(angles[:, None] - angles)).sum(0).argmin())])
-    agree = (np.abs(ratios - ratio) < SAME_RATIO) & (np.abs(_turned(angles - angle)) < SAME_ANGLE)
+    angle = float(angles[int(np.abs(turned_by(angles[:, None] - angles)).sum(0).argmin())])
+    agree = (np.abs(ratios - ratio) < SAME_RATIO) & (np.abs(turned_by(angles - angle)) < SAME_ANGLE)
     if agree.sum() < max(ENOUGH, len(sure) / 2):
         return None
     low, high = np.exp([ratio - 2 * SAME_RATIO, ratio + 2 * SAME_RATIO])
@@ -52,8 +53,3 @@ def objectives(places: Sequence[Placement]) -> list[tuple[float, float]]:
     groups = np.split(ratios, np.flatnonzero(np.diff(np.log(ratios)) > APART) + 1)
     spare = 1 + 2 * SAME_RATIO
     return [(float(g[0] / spare), float(g[-1] * spare)) for g in groups if len(g) >= ENOUGH]
-
-
-def _turned(angles: np.ndarray) -> np.ndarray:
-    """Return angles in degrees as -180 to 180."""
-    return (angles + 180) % 360 - 180

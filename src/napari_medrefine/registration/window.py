@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.registration.pyramid import Matrix
 
 Ratio = float | tuple[float, float] | None
 Angle = tuple[float, float] | None
+Degrees = TypeVar("Degrees", float, npt.NDArray[np.float64])
 
 TOLERANCE = 0.08  # by which a nominal ratio may be off
 UNKNOWN = (2.0, 40.0)  # ratios searched where it is unknown
@@ -41,7 +44,7 @@ class Window:
     def allows(self, matrix: Matrix) -> bool:
         """Return whether the ratio and angle of `matrix` are within the window, or nearly."""
         turn = np.degrees(np.arctan2(matrix[0, 1], matrix[0, 0]))
-        off = abs((turn - sum(self.angle) / 2 + 180) % 360 - 180)
+        off = abs(turned_by(turn - sum(self.angle) / 2))
         ratio = 1 / scale_of(matrix)
         return bool(
             self.ratio[0] * 0.97 <= ratio <= self.ratio[1] * 1.03
@@ -60,6 +63,11 @@ def windows_between(low: float, high: float) -> list[tuple[float, float]]:
     parts = max(1, int(np.ceil(np.log(high / low) / np.log(OCTAVE))))
     edges = np.geomspace(low, high, parts + 1)
     return [(float(first), float(last)) for first, last in pairwise(edges)]
+
+
+def turned_by(degrees: Degrees) -> Degrees:
+    """Return an angle, or several, as -180 to 180."""
+    return (degrees + 180) % 360 - 180
 
 
 def scale_of(matrix: Matrix) -> float:
