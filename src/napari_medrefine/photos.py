@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_medrefine._atomic import cannot, replacing
 from napari_medrefine._photos import encode, scale
@@ -134,6 +135,12 @@ def read_header(path: str | Path) -> PhotoHeader:
     """Read what a photo's file says of itself, without decoding the pixels; see `read_photo`."""
     with open_photo(Path(path)) as (header, _):
         return header
+
+
+def as_rgb(image: Image) -> npt.NDArray[np.uint8]:
+    """Return an image as uint8 (H, W, 3): grey repeated, alpha laid on white, white at 255."""
+    picture = encode.flatten(encode.to_8_bits(image))
+    return picture if picture.ndim == 3 else picture[..., None].repeat(3, axis=2)
 
 
 def write_image(path: str | Path, image: Image, *, pixel_um: float | None = None) -> None:

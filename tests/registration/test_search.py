@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from imageio.v3 import imread
 from scipy import ndimage
 from skimage.data import immunohistochemistry
 
 from napari_medrefine import MedRefineError, Overview, register
+from napari_medrefine.photos import read_photo
 from napari_medrefine.progress import Step, finish
 from napari_medrefine.registration.lens import Lens
 from napari_medrefine.registration.placement import similarity, transform
@@ -223,13 +223,13 @@ def test_method_spiral_comes_close_on_equal_light(slide, overview):
 def test_real_photos_are_found_and_strangers_refused(photos44):
     rows = json.loads((photos44 / "truth.json").read_text())["photos"]
     chosen = {row["field"]: row for row in rows}
-    overview = Overview(imread(photos44 / "slide2_4x.jpg"))
+    overview = Overview(read_photo(photos44 / "slide2_4x.jpg").image)
     row = chosen["slide2_40x_8.jpg"]
-    place = overview.register(imread(photos44 / "slide2_40x_8.jpg"), ratio=10)
+    place = overview.register(read_photo(photos44 / "slide2_40x_8.jpg").image, ratio=10)
     there = place.to_overview(row["field_points"])
     apart = np.sqrt(((there - np.array(row["overview_points"])) ** 2).sum(1).mean())
     assert place.accepted, place.reason
     assert apart < 0.05
     assert place.ratio == pytest.approx(row["ratio"], rel=0.002)
     assert place.angle == pytest.approx(row["degrees"], abs=0.1)
-    assert not overview.register(imread(photos44 / "slide1_40x_1.jpg"), ratio=10).accepted
+    assert not overview.register(read_photo(photos44 / "slide1_40x_1.jpg").image, ratio=10).accepted

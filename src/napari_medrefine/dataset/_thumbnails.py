@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from napari_medrefine.dataset._cut import CutPhoto, as_rgb, read_reduced
+from napari_medrefine.dataset._cut import CutPhoto, read_reduced
 from napari_medrefine.dataset._journal import Done
 from napari_medrefine.dataset._picture import picture_from_tiles
 from napari_medrefine.dataset.recipe import Pixels, Recipe
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.photos import read_photo
+from napari_medrefine.photos import as_rgb, read_photo
 
 SIDE = 224  # pixels that a thumbnail fills in one direction
 MOST_KEPT = 1000  # 100 MB; beyond that they are made again, sheet by sheet

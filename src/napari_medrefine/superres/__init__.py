@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from napari_medrefine.superres.api import magnify, magnify_steps, sharpen, sharpen_steps
     from napari_medrefine.superres.cards import ModelCard
     from napari_medrefine.superres.models import list_models, load_model, save_model
+    from napari_medrefine.superres.tiles import TileDataset
     from napari_medrefine.superres.training import train_steps
 
 __all__ = [
     "ModelCard",
+    "TileDataset",
     "list_models",
     "load_model",
     "magnify",
@@ -28,6 +30,7 @@ __all__ = [
 
 _HOME = {
     "ModelCard": "cards",
+    "TileDataset": "tiles",
     "list_models": "models",
     "load_model": "models",
     "magnify": "api",

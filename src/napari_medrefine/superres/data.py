@@ -1,38 +1,46 @@
 """Training pairs: sharp tiles by slide in, batches of (input, truth) out.
 
-Any sequence of `Tile` will do: photos in one folder per slide, or a prepared dataset. Batch number
+Any sequence of `Tile` will do: photos in one folder per slide, in memory, or a prepared dataset,
+read from the disk as far as it does not fit (see `tiles`). Batch number
 ``i`` is a function of the seed and ``i`` alone, so that a resumed training sees what an
 uninterrupted one would have seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import imageio.v3 as imageio
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from napari_medrefine.dataset import open_dataset
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.photos import SUFFIXES, as_rgb, read_photo
 from napari_medrefine.superres import optics
 from napari_medrefine.superres.resample import cubic_taps
+from napari_medrefine.superres.tiles import CACHE, Tile, TileDataset
 
-_PHOTOS = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
+__all__ = [
+    "Batch",
+    "MagnifyPairs",
+    "SharpenPairs",
+    "Sides",
+    "Tile",
+    "check_split",
+    "load_batches",
+    "random_crop",
+    "read_dataset",
+    "read_folder",
+    "read_photos",
+    "split_by_slide",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """A sharp piece of a photo: uint8 ``(H, W, 3)``, and the slide it comes from."""
-
-    sharp: npt.NDArray[np.uint8]
-    slide: str
+_ONCE = 2**26  # bytes: of the held-out tiles each crop is cut once only
 
 
 class Batch(NamedTuple):
@@ -56,32 +64,26 @@ def read_folder(folder: Path) -> list[Tile]:
     MedRefineError
         If there are no photos, or one cannot be read.
     """
-    paths = sorted(p for p in Path(folder).glob("*/*") if p.suffix.lower() in _PHOTOS)
+    paths = sorted(p for p in Path(folder).glob("*/*") if p.suffix.lower() in SUFFIXES)
     if not paths:
         raise MedRefineError(f"There are no photos in the sub-folders (one per slide) of {folder}.")
-    return [Tile(_read(path), path.parent.name) for path in paths]
-
-
-def _read(path: Path) -> npt.NDArray[np.uint8]:
-    try:
-        return np.asarray(imageio.imread(path, mode="RGB"), np.uint8)
-    except (OSError, ValueError) as problem:
-        raise MedRefineError(f"{path} cannot be read as a photo ({problem}).") from problem
+    return [Tile(as_rgb(read_photo(path).image), path.parent.name) for path in paths]
 
 
 class Sides(NamedTuple):
     """Tiles to train on, tiles held out, and what to be cautious about (or nothing)."""
 
-    training: list[Tile]
-    validation: list[Tile]
+    training: Sequence[Tile]
+    validation: Sequence[Tile]
     caution: str = ""
 
 
 def read_dataset(path: Path) -> Sides:
-    """Read a prepared dataset, by its own split; its test tiles are not touched.
+    """Open a prepared dataset, by its own split; its test tiles are not touched.
 
-    Where there were too few slides, `prepare` has split by photo: each photo then counts as a
-    slide of its own, and `Sides.caution` says so.
+    Tiles to train on that all fit into the memory set aside for them (`tiles.CACHE`) are read at
+    once; of more, each is read when it is needed. Where there were too few slides, `prepare` has
+    split by photo: each photo then counts as a slide of its own, and `Sides.caution` says so.
 
     Parameters
     ----------
@@ -94,27 +96,23 @@ def read_dataset(path: Path) -> Sides:
         If it cannot be read, or nothing is there to train on or to hold out.
     """
     dataset = open_dataset(path)
-    by_photo = dataset.manifest.split_by == "photo"
-    training, validation = (
-        [
-            Tile(tile.sharp, f"{tile.slide}: {tile.entry.photo}" if by_photo else tile.slide)
-            for tile in dataset.read(split)
-        ]
-        for split in ("train", "validation")
-    )
+    training = TileDataset(dataset, "train", cache=CACHE)
+    validation = TileDataset(dataset, "validation", cache=_ONCE)
     for name, part in (("training", training), ("validation", validation)):
         if not part:
             raise MedRefineError(
                 f"The dataset {path} has no {name} tiles; prepare it from more photos, or with "
                 "other --proportions."
             )
+    if training.fits:
+        training.read_all()
     caution = ""
-    if by_photo:
+    if dataset.manifest.split_by == "photo":
         caution = (
             "the dataset is split by photo, there were too few slides: validation says little "
             "about other slides"
         )
-    return Sides(training, validation, caution)
+    return Sides(training.tiles, validation.tiles, caution)
 
 
 def read_photos(folder: Path, held_out: float, seed: int) -> Sides:
@@ -200,7 +198,7 @@ class MagnifyPairs(Dataset[Batch]):
     ) -> None:
         self.tiles, self.scales, self.steps = tiles, scales, steps
         self.batch, self.crop, self.seed = batch, crop, seed
-        self.side = min(min(tile.sharp.shape[:2]) for tile in tiles)
+        self.side = min(min(tile.shape[:2]) for tile in tiles)
         if self.side < 2 * max(scales) * 8:
             raise MedRefineError(
                 f"The tiles are too small to train on ({self.side} pixels a side)."
@@ -241,6 +239,37 @@ class SharpenPairs(MagnifyPairs):
 
     def _how(self, rng: np.random.Generator, scale: int) -> optics.Degradation:  # noqa: ARG002
         return optics.random_blur(rng)
+
+
+class _Told(Dataset[Batch | MedRefineError]):
+    """Returns what goes wrong: raised in a worker process it would come with a traceback."""
+
+    def __init__(self, pairs: MagnifyPairs) -> None:
+        self.pairs = pairs
+
+    def __getitem__(self, step: int) -> Batch | MedRefineError:
+        try:
+            return self.pairs[step]
+        except MedRefineError as error:
+            return error
+
+
+def load_batches(pairs: MagnifyPairs, steps: range, workers: int) -> Iterator[Batch]:
+    """Yield the batches of `steps`, prepared in `workers` processes; 0: in this one, in between.
+
+    Raises
+    ------
+    MedRefineError
+        If a tile cannot be read.
+    """
+    # A generator of its own: the loader would otherwise draw from the user's.
+    own = torch.Generator()
+    for batch in DataLoader(
+        _Told(pairs), batch_size=None, sampler=steps, num_workers=workers, generator=own
+    ):
+        if isinstance(batch, MedRefineError):
+            raise batch
+        yield batch
 
 
 def random_crop(sharp: npt.NDArray[np.uint8], side: int, rng: np.random.Generator) -> optics.Floats:

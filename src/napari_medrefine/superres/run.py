@@ -7,12 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from napari_medrefine.superres.checkpoints import Checkpoint, Progress
-from napari_medrefine.superres.data import Batch, Tile
+from napari_medrefine.superres.data import Batch, Tile, load_batches
 from napari_medrefine.superres.events import Stage, TrainingConfig, TrainingEvent, TrainingResult
 from napari_medrefine.superres.optimisation import Optimisation
 from napari_medrefine.superres.precision import Precision
@@ -52,7 +50,7 @@ class Run:
         self.training, self.config, self.folder, self.tiles = training, config, folder, tiles
         self.precision = precision
         self.progress = Progress()
-        self.per_epoch = config.steps_for(sum(t.sharp.size // 3 for t in training))
+        self.per_epoch = config.steps_for(sum(t.shape[0] * t.shape[1] for t in training))
         self.optimisation = Optimisation(config, precision)
         self.trained = Trained(folder, config, training, validation)
         self.judge = Validation(validation, config, precision)
@@ -85,14 +83,7 @@ class Run:
         first = self.progress.step
         last = first + self.per_epoch - self.progress.stage_step % self.per_epoch
         pairs = make_pairs(self.training, self.config, batch=batch, steps=last, seed=seed)
-        # A generator of its own: the loader would otherwise draw from the user's.
-        yield from DataLoader(
-            pairs,
-            batch_size=None,
-            sampler=range(first, last),
-            num_workers=workers,
-            generator=torch.Generator(),
-        )
+        yield from load_batches(pairs, range(first, last), workers)
 
     def step(self, batch: Batch) -> TrainingEvent:
         """Learn from one batch; at the end of an epoch also judge, show, log and save."""
