@@ -245,7 +245,7 @@ def _fails_at(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(saving, name, fail)
 
 
-@pytest.mark.parametrize("step", ["save_manifest", "_entry", "_name_folder"])
+@pytest.mark.parametrize("step", ["save_manifest", "_entry", "_take_over"])
 def test_a_failed_save_leaves_everything_as_it_was(tmp_path, monkeypatch, step) -> None:
     path = tmp_path / "a.medrefine.json"
     save_layers(path, [(noise(300, 300), {"name": "old"}, "image")])
@@ -257,6 +257,25 @@ def test_a_failed_save_leaves_everything_as_it_was(tmp_path, monkeypatch, step) 
         save_layers(tmp_path / "b.medrefine.json", [(noise(9, 9), {}, "image")])
     assert before == {file: file.read_bytes() for file in tmp_path.rglob("*.*") if file.is_file()}
     assert not (tmp_path / "b.tiles").exists()
+
+
+def test_what_a_kill_left_is_not_seen_and_goes_with_the_next_save(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "a.medrefine.json"
+    layers = [(noise(300, 300, seed=seed), {"name": "a"}, "image") for seed in range(3)]
+    save_layers(path, layers[:1])
+    monkeypatch.setattr(saving.shutil, "rmtree", lambda *_, **__: None)  # nothing cleans up
+    job = saving.save_steps(path, [photo_layer(*layer) for layer in layers[1:]])
+    for step in job:
+        if step.done == 1:
+            break
+    job.close()
+    monkeypatch.undo()
+    assert len(list((tmp_path / "a.tiles").iterdir())) == 2
+    assert not open_dataset(path).differences()
+    save_layers(path, layers[:2])
+    named = {tile.file for tile in load_manifest(path).tiles}
+    left = {file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("r*.png")}
+    assert left == named
 
 
 def test_a_stopped_save_leaves_everything_as_it_was(tmp_path) -> None:

@@ -69,14 +69,13 @@ def tile_layer(
     side: int,
     folder: Path,
     old: Old,
-    is_whole: Callable[[str, str], bool],
+    dataset: Path,
     pool: ThreadPoolExecutor,
     step: Callable[[str], Step],
 ) -> Generator[Step, None, Tiled]:
     """Write the tiles of `layer` into `folder`, but for those that are there; a job.
 
-    Edge tiles are filled up with the picture mirrored. `is_whole` says whether an `old` tile's file
-    still has the SHA-256 it should have.
+    Edge tiles are filled up with the picture mirrored. `old` tiles lie in the folder `dataset`.
     """
 
     def write(y: int, x: int, part: Image) -> WrittenTile:
@@ -85,7 +84,7 @@ def tile_layer(
         digest = hashlib.sha256(encoded).hexdigest()
         files = old.get((digest, row, col))
         there = files.pop(0) if files else None  # each file belongs to one tile
-        if there is not None and not is_whole(there, digest):
+        if there is not None and not is_whole(dataset / there, digest):
             there = None
         if there is None:
             write_bytes(folder / tile_name(row, col, part.dtype), encoded)

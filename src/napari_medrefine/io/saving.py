@@ -8,8 +8,8 @@ import shutil
 import unicodedata
 from collections import defaultdict
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from napari_medrefine.dataset.recipe import Recipe
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io._photo_layers import PhotoLayer
 from napari_medrefine.io._splitting import Dealt, decide
-from napari_medrefine.io._tiling import Old, Tiled, is_whole, make_folder, tile_layer, tile_name
+from napari_medrefine.io._tiling import Tiled, make_folder, tile_layer, tile_name
 from napari_medrefine.progress import Step
 
 TILE = 256
@@ -91,41 +91,51 @@ def _save(
         known[tile.sha256, tile.row, tile.col].append(tile.file)
     sides = {layer.tile for layer in layers if layer.tile}
     side = sides.pop() if len(sides) == 1 else TILE
+    part = tiles / f"{PART}{secrets.token_hex(8)}.part"
+    made.append(part)
+    make_folder(part, new=True)
     done: list[CutLayer] = []
     with threads(None) as pool:
         for number, layer in enumerate(layers):
-            cut = yield from _cut(number, len(layers), layer, side, tiles, known, made, pool)
-            done.append(cut)
+            folder = part / _free_name(tiles, f"{number + 1:02d}-{_slug(layer.name)}")
+            make_folder(folder, new=True)
+            step = partial(_step, number, len(layers), layer.name)
+            tiled = yield from tile_layer(layer, side, folder, known, tiles.parent, pool, step)
+            done.append(_entries(number, layer, tiled, side, f"{tiles.name}/{folder.name}"))
     manifest = _manifest(layers, done, Recipe(tile=side, reduce=1))
+    _take_over(part, tiles, made)
     save_manifest(path, manifest)
     return manifest
 
 
-def _cut(
-    number: int,
-    total: int,
-    layer: PhotoLayer,
-    side: int,
-    tiles: Path,
-    old: Old,
-    made: list[Path],
-    pool: ThreadPoolExecutor,
-) -> Generator[Step, None, CutLayer]:
-    part = tiles / f"{PART}{secrets.token_hex(8)}.part"
-    made.append(part)
-    make_folder(part, new=True)
+def _step(number: int, total: int, name: str, what: str) -> Step:
+    return Step(number, total, f"{name}: {what}")
 
-    def right(file: str, digest: str) -> bool:
-        return is_whole(tiles.parent / file, digest)
 
-    def step(what: str) -> Step:
-        return Step(number, total, f"{layer.name}: {what}")
+def _free_name(tiles: Path, name: str) -> str:
+    """Return `name`, with a number behind it where there is such a folder already."""
+    number, free = 2, name
+    while (tiles / free).exists():
+        free, number = f"{name}-{number}", number + 1
+    return free
 
-    tiled = yield from tile_layer(layer, side, part, old, right, pool, step)
+
+def _take_over(part: Path, tiles: Path, made: list[Path]) -> None:
+    """Move the finished folders of `part` to where they belong."""
+    for folder in sorted(part.iterdir()):
+        if any(folder.iterdir()):
+            made.append(tiles / folder.name)
+            try:
+                folder.rename(made[-1])
+            except OSError as error:
+                raise MedRefineError(cannot("write", made[-1], error)) from error
+        else:  # all its tiles were there
+            folder.rmdir()
+    part.rmdir()
+
+
+def _entries(number: int, layer: PhotoLayer, tiled: Tiled, side: int, inside: str) -> CutLayer:
     name = f"{number + 1:02d}-{_slug(layer.name)}"
-    folder = _name_folder(part, tiles / name, needed=any(t.file is None for t in tiled.tiles))
-    made.append(folder)
-    inside = f"{tiles.name}/{folder.name}"
     entries = tuple(
         TileEntry(
             file=tile.file or f"{inside}/{tile_name(tile.row, tile.col, layer.dtype)}",
@@ -140,20 +150,6 @@ def _cut(
         for tile in tiled.tiles
     )
     return _entry(name, layer, tiled), entries
-
-
-def _name_folder(part: Path, wanted: Path, *, needed: bool) -> Path:
-    """Give the finished folder its name, or another where there is such a folder already."""
-    if not needed:
-        part.rmdir()
-        return part
-    folder, number = wanted, 2
-    while folder.exists():
-        folder, number = wanted.with_name(f"{wanted.name}-{number}"), number + 1
-    try:
-        return part.rename(folder)
-    except OSError as error:
-        raise MedRefineError(cannot("write", folder, error)) from error
 
 
 def _entry(name: str, layer: PhotoLayer, tiled: Tiled) -> PhotoEntry:
