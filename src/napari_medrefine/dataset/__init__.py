@@ -15,6 +15,7 @@ from napari_medrefine.dataset.mosaic import mosaic
 from napari_medrefine.dataset.prepare import changed_parts, prepare_steps
 from napari_medrefine.dataset.recipe import Cleaning, Recipe
 from napari_medrefine.dataset.summary import SUMMARY
+from napari_medrefine.dataset.survey import Survey, survey_steps
 
 __all__ = [
     "MANIFEST",
@@ -26,6 +27,7 @@ __all__ = [
     "PhotoEntry",
     "Recipe",
     "SharpTile",
+    "Survey",
     "TileEntry",
     "TiledDataset",
     "changed_parts",
@@ -35,5 +37,6 @@ __all__ = [
     "prepare_steps",
     "recipe_of",
     "save_manifest",
+    "survey_steps",
     "unknown_objectives_steps",
 ]

@@ -1,9 +1,11 @@
-"""The file dialogs, in one place so that tests can answer them."""
+"""The file dialogs and the browser, in one place so that tests can answer them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 
@@ -17,3 +19,8 @@ def ask_folder(parent: QWidget | None, title: str) -> Path | None:
     """Ask for a folder; None if the user changes their mind."""
     chosen = QFileDialog.getExistingDirectory(parent, title)
     return Path(chosen) if chosen else None
+
+
+def open_page(path: Path) -> bool:
+    """Open a file with what opens such files, a page in the browser; say whether that went well."""
+    return bool(QDesktopServices.openUrl(QUrl.fromLocalFile(str(path))))
