@@ -67,7 +67,7 @@ class RecipeControls:
             tooltip="So many photo pixels become one tile pixel, in both directions (their mean)",
         )  # fmt: skip
         self.tiles = row(
-            _narrow(self.tile, " px"), Label(value="reduced"), _narrow(self.reduce, "x"),
+            _narrow(self.tile), Label(value="px, reduced by"), _narrow(self.reduce),
             label="Tiles", tooltip="How large the tiles are, and how many times reduced",
         )  # fmt: skip
         self.gives = wrapped_label("What the photos, those of the most common size, are cut into")
@@ -209,11 +209,10 @@ def describe_cut(shape: tuple[int, int], recipe: Recipe) -> str:
     )
 
 
-def _narrow(box: SpinBox, unit: str = "") -> SpinBox:
+def _narrow(box: SpinBox) -> SpinBox:
     """Let a box be as narrow as its row wants it; napari's own style keeps it at 90 pixels."""
     box.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     box.native.setStyleSheet("QAbstractSpinBox { min-width: 40px; }")
-    box.native.setSuffix(unit)
     return box
 
 
