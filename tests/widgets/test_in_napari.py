@@ -11,6 +11,7 @@ from npe2 import PluginManager, PluginManifest
 from napari_medrefine.progress import Step
 
 PLUGIN = "napari-medrefine"
+WIDGETS = ("Register", "Magnify & sharpen", "Atlas", "Prepare dataset")
 
 
 def test_the_manifest_names_what_exists():
@@ -19,10 +20,7 @@ def test_the_manifest_names_what_exists():
     manifest = PluginManifest.from_distribution(PLUGIN)
     manifest.validate_imports()
     assert manifest.display_name == "MedRefine"
-    assert {widget.display_name for widget in manifest.contributions.widgets} == {
-        "Register",
-        "Magnify & sharpen",
-    }
+    assert {widget.display_name for widget in manifest.contributions.widgets} == set(WIDGETS)
     assert [sample.key for sample in manifest.contributions.sample_data] == ["slide"]
     assert not any(reader.accepts_directories for reader in manifest.contributions.readers)
     assert all(is_menu_contributable(menu) for menu in manifest.contributions.menus)
@@ -55,7 +53,7 @@ def test_the_dock_widgets_open_and_follow_the_layers(real_viewer, tissue, name):
 def test_every_control_has_a_tooltip(real_viewer):
     from qtpy.QtWidgets import QAbstractButton, QComboBox, QListWidget, QSlider
 
-    for name in ("Register", "Magnify & sharpen"):
+    for name in WIDGETS:
         _, widget = real_viewer.window.add_plugin_dock_widget(PLUGIN, name)
         for kind in (QAbstractButton, QComboBox, QListWidget, QSlider):
             for control in widget.native.findChildren(kind):
@@ -63,7 +61,7 @@ def test_every_control_has_a_tooltip(real_viewer):
 
 
 def test_the_widgets_fit_a_small_screen(real_viewer):
-    for name in ("Register", "Magnify & sharpen"):
+    for name in WIDGETS:
         _, widget = real_viewer.window.add_plugin_dock_widget(PLUGIN, name)
         assert widget.native.minimumSizeHint().width() < 400
         assert widget.native.minimumSizeHint().height() < 300  # the rest scrolls

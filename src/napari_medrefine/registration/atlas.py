@@ -29,7 +29,7 @@ from napari_medrefine.registration.window import Angle, Ratio, windows_between
 LIKE = 0.5  # score above which a sure placement is beyond doubt
 MARGIN = 0.05  # score by which the best overview must be ahead of the next
 FIRST = 3  # places that a first look refines
-CLOSER = 4  # overviews, or ratios, at which a field of unknown objective is looked for closely
+CLOSER = 4  # places that a closer look searches in every way; those a glance promises most of
 LOWEST = 1.5  # ratio of a field to its overview at least
 
 Picture = npt.ArrayLike | Callable[[], npt.ArrayLike]
@@ -198,17 +198,16 @@ def _closer_look(
 ) -> Generator[Step, None, Entry]:
     """Look again for a field: where the sure ones say, then everywhere."""
     sought, numbers = Sought(field.read()), range(len(overviews))
-    most = CLOSER if field.ratio is None else len(overviews)
     entry: Entry | None = None
     if siblings:
         wheres: list[Where] = [(n, *sibling) for sibling in siblings for n in numbers]
-        entry = yield from _look(overviews, sought, wheres, most=most, thorough=True)
+        entry = yield from _look(overviews, sought, wheres, most=CLOSER, thorough=True)
         if entry.overview is not None:
             return entry
     if field.ratio is None and entry is not None:
         return entry  # what its siblings are not, one of unknown objective hardly is
     wheres = [(number, field.ratio, angle) for number in numbers]
-    return (yield from _look(overviews, sought, wheres, most=len(wheres), thorough=True))
+    return (yield from _look(overviews, sought, wheres, most=CLOSER, thorough=True))
 
 
 def _as_siblings(
