@@ -6,7 +6,7 @@ from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, Label, PushButton, SpinBox
 from pydantic import ValidationError
-from qtpy.QtWidgets import QSizePolicy
+from qtpy.QtWidgets import QAbstractSpinBox, QSizePolicy
 
 from napari_medrefine.dataset import Cleaning, Recipe, Survey
 from napari_medrefine.dataset.manifest import first_problem
@@ -17,7 +17,7 @@ from napari_medrefine.widgets._panel import row, wrapped_label
 UNKNOWN = "unknown"  # what a box shows at 0
 FOLDED = "Seed and cleaning"
 PARTS = ("training", "validation", "test")
-SPLIT_BY = {"slides, where there are enough": "auto", "slides": "slide", "photos": "photo"}
+SPLIT_BY = {"slides, if there are enough": "auto", "slides": "slide", "photos": "photo"}
 _STUDY = Recipe()
 
 
@@ -210,9 +210,16 @@ def describe_cut(shape: tuple[int, int], recipe: Recipe) -> str:
 
 
 def _narrow(box: SpinBox) -> SpinBox:
-    """Let a box be as narrow as its row wants it; napari's own style keeps it at 90 pixels."""
+    """Let a box be as narrow as its row wants it, its number still seen: without + and -.
+
+    napari's own style keeps it at 90 pixels.
+    """
     box.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    box.native.setStyleSheet("QAbstractSpinBox { min-width: 40px; }")
+    box.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+    box.native.setStyleSheet(
+        "QAbstractSpinBox { min-width: 34px; padding: 1px 3px; }"
+        "QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0px; }"
+    )
     return box
 
 

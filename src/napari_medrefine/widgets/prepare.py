@@ -38,9 +38,10 @@ CHOOSE = "Choose a folder of photos, look at what becomes of them, then press 'P
 GO_ON = "Stopped. What was finished is kept: press 'Prepare' to go on from there."
 SUGGESTED = "-dataset"  # added to the name of the folder of photos
 WHICH: dict[str, Split | None] = {
-    "all photos": None,
-    **{f"the {part} photos": split for part, split in zip(PARTS, SPLITS, strict=True)},
+    "all parts": None,
+    **dict(zip(PARTS, SPLITS, strict=True)),
 }
+WIDTH = 340  # pixels that the controls need
 NAMED = 3  # photos that do not say their objective
 
 
@@ -81,6 +82,7 @@ class PrepareWidget(Panel):
                 self.job.message,
             ]
         )
+        self.native.setMinimumWidth(WIDTH)
         self._connect()
         self._refresh()
         self.job.say(CHOOSE)
