@@ -1,0 +1,139 @@
+"""What the writers of large pictures share: their source, the pyramid's levels, halving, replacing.
+
+A level is half as large as the one before, made from it by block means, until it fits in about one
+screenful. An odd last row or column is repeated, so no pixel is lost.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_medrefine._atomic import PART, cannot
+from napari_medrefine.errors import MedRefineError
+
+Bytes = npt.NDArray[np.uint8]
+Facts = Mapping[str, Any]
+TILE = 512  # also the size below which no further level is made
+
+
+class PixelSource(Protocol):
+    """A picture too large to be held, of which any part can be made."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width, 3."""
+
+    def render(self, top: int, left: int, height: int, width: int) -> Bytes:
+        """Return ``(height, width, 3)`` uint8, the part that begins at (top, left)."""
+
+
+def level_sizes(height: int, width: int) -> list[tuple[int, int]]:
+    """Return heights and widths of a pyramid's levels, the finest first."""
+    sizes = [(height, width)]
+    while max(sizes[-1]) > TILE:
+        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
+    return sizes
+
+
+def tiles_of(size: tuple[int, int], side: int = TILE) -> Iterator[tuple[slice, slice]]:
+    """Yield the tiles of a level, row by row; the last of a row or column may be smaller."""
+    for top in range(0, size[0], side):
+        for left in range(0, size[1], side):
+            yield (
+                slice(top, min(top + side, size[0])),
+                slice(left, min(left + side, size[1])),
+            )
+
+
+def count_tiles(sizes: list[tuple[int, int]]) -> int:
+    """Return how many tiles all levels have together."""
+    return sum(-(-height // TILE) * -(-width // TILE) for height, width in sizes)
+
+
+def rendered(source: PixelSource, tile: tuple[slice, slice]) -> Bytes:
+    """Return a tile of the finest level."""
+    rows, cols = tile
+    return source.render(rows.start, cols.start, rows.stop - rows.start, cols.stop - cols.start)
+
+
+def doubled(tile: tuple[slice, slice], finer: tuple[int, int]) -> tuple[slice, slice]:
+    """Return what a tile covers on the next finer level, of size `finer`."""
+    rows, cols = (
+        slice(2 * part.start, min(2 * part.stop, length))
+        for part, length in zip(tile, finer, strict=True)
+    )
+    return rows, cols
+
+
+def halved(pixels: Bytes) -> Bytes:
+    """Return means of 2 x 2 pixels of ``(h, w, c)``, halves rounded to even as `numpy.rint` does.
+
+    Rounding halves up would brighten every level by another eighth of a grey value.
+    """
+    height, width = pixels.shape[:2]
+    if height % 2 or width % 2:
+        pixels = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    columns = pixels[:, 0::2].astype(np.uint16) + pixels[:, 1::2]
+    four = columns[0::2] + columns[1::2]
+    means: Bytes = ((four + 1 + (four >> 2 & 1)) >> 2).astype(np.uint8)
+    return means
+
+
+def check_target(path: Path, source: PixelSource, pixel_um: float | None, overwrite: bool) -> None:
+    """Raise a `MedRefineError` where nothing could be written to `path`, before work begins."""
+    if len(source.shape) != 3 or source.shape[2] != 3 or min(source.shape) < 1:
+        raise MedRefineError(f"The picture has shape {source.shape}; it must be (H, W, 3).")
+    if pixel_um is not None and not (np.isfinite(pixel_um) and pixel_um > 0):
+        raise MedRefineError(f"The pixel size is {pixel_um} um; it must be more than 0.")
+    if path.exists() and not overwrite:
+        raise MedRefineError(f"{path} exists already; choose another name or allow overwriting.")
+    if not path.parent.is_dir():
+        raise MedRefineError(f"The folder {path.parent} does not exist.")
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Make a folder that takes the place of `path` once the block has ended well.
+
+    Whatever happens before, `path` stays as it was.
+
+    Raises
+    ------
+    MedRefineError
+        If it cannot be written.
+    """
+    part = path.parent / f"{PART}{secrets.token_hex(8)}.part"
+    try:
+        part.mkdir()
+        yield part
+        _swap(part, path)
+    except OSError as error:
+        raise MedRefineError(cannot("write", path, error)) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _swap(new: Path, path: Path) -> None:
+    """Put `new` where `path` is; of an older `path` nothing remains."""
+    if not path.exists():
+        new.rename(path)
+        return
+    old = path.parent / f"{PART}{secrets.token_hex(8)}.part"
+    path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    if old.is_dir():
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        old.unlink()
