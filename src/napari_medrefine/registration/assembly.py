@@ -182,9 +182,10 @@ class Assembly:
             affine = np.column_stack([linear, middle - linear @ (size / 2, size / 2)])
             straight = middle + (points - points[0]) @ linear.T
             bend = np.abs(straight - there).max()
-            beyond = (there < -1 - bend) | (there > np.array(placement.field_shape) + bend)
-            if beyond.all(0).any():
-                continue  # the whole part lies to one side of the field
+            # A part is left out where all of it lies to one and the same side of the field.
+            before, after = there < -1 - bend, there > np.array(placement.field_shape) + bend
+            if before.all(0).any() or after.all(0).any():
+                continue
             if bend <= STRAIGHT or size <= SMALLEST:
                 found.append(_Cell(slice(row, row + size), slice(col, col + size), affine))
             else:
