@@ -6,6 +6,7 @@ xvfb-run -a -s "-screen 0 1280x800x24" python docs/make_screenshots.py
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from napari.layers import Layer
 from PIL import Image
 from qtpy.QtWidgets import QApplication
 
-from napari_medrefine.samples import sample_layers
+from napari_medrefine.photos import write_image
+from napari_medrefine.samples import demo_photos, sample_layers
 
 IMAGES = Path(__file__).parent / "images"
 PLUGIN = "napari-medrefine"
@@ -89,9 +91,33 @@ def magnify(viewer) -> None:
     shoot(viewer, "magnify.png")
 
 
+def atlas(viewer, folder: Path) -> None:
+    """Put the photos of three slides in order, and show what is missing."""
+    for seed in (0, 3, 5):
+        overview, fields = demo_photos(seed)
+        for photo, name in zip(
+            (overview, *fields), ("4x", "10x_1", "10x_2", "40x_1", "40x_2"), strict=True
+        ):
+            write_image(folder / f"slide{seed}_{name}.png", photo.image, pixel_um=photo.pixel_um)
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Atlas")
+    settle()
+    widget.photos.value = folder
+    widget.job.start.native.click()
+    finish(widget)
+    widget.missing.value = True
+    viewer.reset_view()
+    shoot(viewer, "atlas.png")
+
+
 def main() -> None:
     """Open the sample slide and make every picture."""
     IMAGES.mkdir(exist_ok=True)
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "photos").mkdir()
+        atlas(viewer, Path(folder) / "photos")
+        viewer.close()
     viewer = napari.Viewer()
     viewer.window.resize(*SIZE)
     for photo in sample_layers():
