@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import numpy as np
@@ -165,9 +164,7 @@ def test_a_job_that_is_closed_leaves_what_was_there(kind, after, picture, tmp_pa
     job = WRITERS[kind](path, Held(picture), pixel_um=0.5, overwrite=True)
     for _ in range(after + 1):
         next(job)
-    began = time.perf_counter()
     job.close()
-    assert time.perf_counter() - began < 2
     assert path.read_text() == "older"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -141,9 +140,6 @@ def test_fifteen_hundred_tiles_open_lazily(tmp_path: Path) -> None:
         tile.write_bytes(b"scratched")  # opening looks at no pixels, so it has nothing to warn of
     layers = read(tmp_path / "dataset" / MANIFEST)
     assert sum(data.npartitions for data, _, _ in layers.values()) == 1540
-    started = time.perf_counter()  # dask is imported now
-    read(tmp_path / "dataset" / MANIFEST)
-    assert time.perf_counter() - started < 1  # 0.06 s where nothing else runs
 
 
 def test_a_folder_of_photos_opens_the_same_way(photos: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -36,21 +37,40 @@ def mosaic(
         if tile.file not in absent
     }
 
-    def read(block_id: tuple[int, ...]) -> Image:
-        row, col = block_id[:2]
-        black = np.zeros((side, side, *channels), dtype)
-        tile = _read_or_black(dataset, tiles.get((row, col)), black)
-        return tile[: photo.shape[0] - row * side, : photo.shape[1] - col * side]
-
     chunks = (*(_parts(length, side) for length in photo.shape), *((n,) for n in channels))
+    read = _Tiles(dataset, photo, tiles, np.zeros((side, side, *channels), dtype))
     whole: dask.array.Array = da.map_blocks(
         read,
         chunks=chunks,
         dtype=dtype,
         meta=np.empty((0,) * len(chunks), dtype),
-        name=f"{photo.name}-{uuid4()}",
+        name=read.name,
     )
     return whole
+
+
+class _Tiles:
+    """Reads a photo's tiles for dask, which is told their name: to find one it would pickle all."""
+
+    def __init__(
+        self,
+        dataset: TiledDataset,
+        photo: PhotoEntry,
+        tiles: Mapping[tuple[int, int], TileEntry],
+        black: Image,
+    ) -> None:
+        self._dataset, self._photo, self._tiles, self._black = dataset, photo, tiles, black
+        self.name = f"{photo.name}-{uuid4()}"
+
+    def __call__(self, block_id: tuple[int, ...]) -> Image:
+        row, col = block_id[:2]
+        side = len(self._black)
+        tile = _read_or_black(self._dataset, self._tiles.get((row, col)), self._black)
+        height, width = self._photo.shape
+        return tile[: height - row * side, : width - col * side]
+
+    def __dask_tokenize__(self) -> str:
+        return self.name
 
 
 def kind_of(photo: PhotoEntry) -> tuple[np.dtype[Any], tuple[int, ...]]:

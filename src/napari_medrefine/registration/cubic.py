@@ -8,6 +8,8 @@ reproduce slopes exactly, and need two pixels around a tile.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
@@ -15,7 +17,7 @@ from skimage.transform import warp
 
 FloatArray = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
-Weights = sparse.csr_array
+Weights: TypeAlias = sparse.csr_array
 HALO = 2  # pixels around a point that its value depends on
 
 
