@@ -35,9 +35,9 @@ LOOKS = {
 @pytest.fixture(autouse=True)
 def plugin() -> None:
     """Have napari know its plugins, as it does once a window was opened."""
-    from napari.plugins import _initialize_plugins
+    from npe2 import PluginManager
 
-    _initialize_plugins()
+    PluginManager.instance().discover()
 
 
 @pytest.fixture

@@ -30,9 +30,9 @@ def manifest(tissue, tmp_path):
 
 @pytest.fixture
 def opened(viewer, manifest):
-    from napari.plugins import _initialize_plugins
+    from npe2 import PluginManager
 
-    _initialize_plugins()
+    PluginManager.instance().discover()
     viewer.open(str(manifest), plugin="napari-medrefine")
     viewer.layers.selection.clear()
     return viewer

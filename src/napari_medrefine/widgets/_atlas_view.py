@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from napari.layers import Layer as NapariLayer
 
 from napari_medrefine.atlas.layers import LayerData
@@ -50,7 +51,12 @@ class AtlasView:
             return False
         layer.visible = True
         self._viewer.layers.selection.active = layer
-        self._viewer.fit_to_view(layers=[layer], margin=MARGIN)
+        low, high = layer.extent.world
+        camera = self._viewer.scene.camera
+        camera.center = (0.0, *(float(middle) for middle in (low + high) / 2))
+        camera.zoom = float(
+            (1 - MARGIN) * np.min(np.array(self._viewer.canvas.size) / (high - low))
+        )
         return True
 
     def _there(self) -> list[Layer]:
