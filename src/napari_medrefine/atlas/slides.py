@@ -25,7 +25,12 @@ PARTS = 1000  # progress units per slide
 
 
 def save_slides_steps(
-    folder: str | Path, atlas: Atlas, kind: str, *, overwrite: bool = False
+    folder: str | Path,
+    atlas: Atlas,
+    kind: str,
+    *,
+    match: bool = False,
+    overwrite: bool = False,
 ) -> Generator[Step, None, list[Path]]:
     """Write every slide of an atlas as one pyramid; a job, see `napari_medrefine.progress`.
 
@@ -40,6 +45,8 @@ def save_slides_steps(
         What `load_atlas` read from it.
     kind : {"ome-zarr", "ome-tiff"}
         The format.
+    match : bool
+        Fit each field's brightness and contrast to the overview; else its pixels stay as they are.
     overwrite : bool
         Replace files that are there.
 
@@ -61,7 +68,7 @@ def save_slides_steps(
     total = PARTS * len(targets)
     for number, slide in enumerate(atlas.overviews):
         yield Step(PARTS * number, total, f"reading {slide.source}")
-        assembly, facts = _assemble(folder, atlas, slide)
+        assembly, facts = _assemble(folder, atlas, slide, match=match)
         job = write(
             targets[slide.source],
             assembly,
@@ -75,7 +82,7 @@ def save_slides_steps(
 
 
 def _assemble(
-    folder: str | Path, atlas: Atlas, slide: PhotoRecord
+    folder: str | Path, atlas: Atlas, slide: PhotoRecord, *, match: bool
 ) -> tuple[Assembly, dict[str, Any]]:
     """Return a slide put together, and what it was put together from."""
     photos = photos_folder(folder, atlas)
@@ -89,8 +96,9 @@ def _assemble(
         "software": atlas.software,
         "overview": {"photo": slide.source, "sha256": slide.sha256},
         "fields": sources,
+        "colours": "fitted to the overview" if match else "as photographed",
     }
-    return Assembly(_pixels(photos / slide.source), fields), facts
+    return Assembly(_pixels(photos / slide.source), fields, match=match), facts
 
 
 def _pixels(path: Path) -> Any:

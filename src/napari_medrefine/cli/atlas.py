@@ -45,6 +45,11 @@ def add_to(commands: Commands) -> None:
         "--save-as", choices=("ome-zarr", "ome-tiff"),
         help="also save each slide as one pyramid, its fields blended into the overview",
     )  # fmt: skip
+    parser.add_argument(
+        "--match-colours", action="store_true",
+        help="in the pyramids, fit the fields' brightness and contrast to the overview (default: "
+        "their pixels stay as they were photographed)",
+    )  # fmt: skip
     add_overwrite(parser)
     parser.set_defaults(run=run)
 
@@ -131,7 +136,11 @@ def _save(arguments: argparse.Namespace, atlas: Atlas) -> None:
     from napari_medrefine.atlas.slides import save_slides_steps
 
     job = save_slides_steps(
-        arguments.output, atlas, arguments.save_as, overwrite=arguments.overwrite
+        arguments.output,
+        atlas,
+        arguments.save_as,
+        match=arguments.match_colours,
+        overwrite=arguments.overwrite,
     )
     for path in run_with_progress(job, arguments.save_as):
         print(f"Saved {path}")
