@@ -112,6 +112,19 @@ def test_opening_again_replaces_the_layers(opened, viewer, wait):
     assert mine in viewer.layers
 
 
+def test_slides_are_saved_beside_the_table(opened, made, wait):
+    folder, atlas = opened._shown
+    few = tuple(x for x in atlas.photos if x.source in ("k.png", "c.png", "m.png"))
+    opened._shown = (folder, atlas.model_copy(update={"photos": few}))  # 40x would take long
+    opened.save.native.click()
+    wait(opened.job, 120)
+    assert (made / "k.ome.zarr").is_dir()
+    assert "k.ome.zarr" in opened.job.message.value
+    opened.save.native.click()
+    wait(opened.job)
+    assert "already there" in opened.job.message.value
+
+
 def test_cancel_leaves_no_atlas(widget, photos, wait):
     widget.photos.value = photos
     widget.job.start.native.click()

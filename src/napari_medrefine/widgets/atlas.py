@@ -65,6 +65,7 @@ class AtlasWidget(Panel):
                 self.replace,
                 self.job,
                 row(self.open, self.save, self.format),
+                self.match,
                 self.table,
                 self.opacity,
                 self.missing,
@@ -103,6 +104,11 @@ class AtlasWidget(Panel):
         )
         self.format = ComboBox(
             choices=list(FORMATS), tooltip="What the slides are saved as, for other viewers"
+        )
+        self.match = CheckBox(
+            text="Match colours in saved slides",
+            tooltip="Fit the fields' brightness and contrast to the overview; else their pixels stay "
+            "as they were photographed",
         )
         self.table = AtlasTable(self._fly_to)
         self.opacity = FloatSlider(
@@ -205,7 +211,11 @@ class AtlasWidget(Panel):
         folder, atlas = self._shown
         self.job.run(
             lambda: save_slides_steps(
-                folder, atlas, FORMATS[self.format.value], overwrite=self.replace.value
+                folder,
+                atlas,
+                FORMATS[self.format.value],
+                match=self.match.value,
+                overwrite=self.replace.value,
             ),
             on_done=self._saved,
             on_end=self._refresh,
