@@ -25,7 +25,7 @@ from napari_medrefine.atlas.record import (
     save_atlas,
 )
 from napari_medrefine.atlas.table import Cell, row_of, write_csv
-from napari_medrefine.dataset._sources import digest, find_sources, name_photos
+from napari_medrefine.dataset.sources import digest, find_sources, name_photos
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import PhotoHeader, read_header, read_photo
 from napari_medrefine.progress import Step

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from napari_medrefine._atomic import cannot, write_bytes
-from napari_medrefine.dataset.manifest import Sha256, Text, TilePath, first_problem
+from napari_medrefine._records import read_record, write_record
+from napari_medrefine.dataset.manifest import Sha256, Text, TilePath
 from napari_medrefine.dataset.recipe import Positive
-from napari_medrefine.errors import MedRefineError
 from napari_medrefine.registration import Placement
 
 RECORD = "medrefine-atlas.json"
@@ -106,33 +104,12 @@ def load_atlas(path: str | Path) -> Atlas:
     MedRefineError
         If it is missing, damaged, or of a newer version.
     """
-    file = record_path(path)
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise MedRefineError(cannot("read", file, error)) from error
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise MedRefineError(f"Cannot read {file}: it is damaged, not JSON ({error}).") from error
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise MedRefineError(f"Cannot read {file}: it is not an atlas.")
-    version = data.get("version")
-    if isinstance(version, int) and version > VERSION:
-        raise MedRefineError(
-            f"Cannot read {file}: it is of version {version}, newer than {VERSION}; update "
-            "napari-medrefine."
-        )
-    try:
-        return Atlas.model_validate_json(content)
-    except ValidationError as error:
-        raise MedRefineError(f"Cannot read {file}: {first_problem(error)}.") from error
+    return read_record(record_path(path), Atlas, "an atlas")
 
 
 def save_atlas(folder: Path, atlas: Atlas) -> None:
     """Write `atlas` into `folder`, whole or not at all."""
-    text = json.dumps(atlas.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False)
-    write_bytes(folder / RECORD, text.encode() + b"\n")
+    write_record(folder / RECORD, atlas.model_dump(mode="json"))
 
 
 def record_path(path: str | Path) -> Path:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from napari_medrefine.dataset._journal import look
 from napari_medrefine.dataset._parallel import in_order, threads
-from napari_medrefine.dataset._sources import find_sources
 from napari_medrefine.dataset.recipe import Recipe
+from napari_medrefine.dataset.sources import find_sources
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import read_header
 from napari_medrefine.progress import Step

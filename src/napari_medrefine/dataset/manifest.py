@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from napari_medrefine._atomic import cannot, write_bytes
+from napari_medrefine._records import read_record, write_record
 from napari_medrefine.dataset.layer_state import LayerState
 from napari_medrefine.dataset.recipe import Positive, Recipe, Split
 from napari_medrefine.dataset.split import SplitBy, refuse_leak
-from napari_medrefine.errors import MedRefineError
 
 MANIFEST = "medrefine-dataset.json"
 FORMAT: Final = "medrefine-dataset"
@@ -173,27 +171,7 @@ def load_manifest(path: str | Path) -> Manifest:
     MedRefineError
         If it is missing, damaged, of a newer version, or names tiles outside its folder.
     """
-    file = manifest_path(path)
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise MedRefineError(cannot("read", file, error)) from error
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise MedRefineError(f"Cannot read {file}: it is damaged, not JSON ({error}).") from error
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise MedRefineError(f"Cannot read {file}: it is not the manifest of a tiled dataset.")
-    version = data.get("version")
-    if isinstance(version, int) and version > VERSION:
-        raise MedRefineError(
-            f"Cannot read {file}: it is of version {version}, newer than {VERSION}; update "
-            "napari-medrefine."
-        )
-    try:
-        return Manifest.model_validate_json(content)
-    except (ValidationError, MedRefineError) as error:
-        raise MedRefineError(f"Cannot read {file}: {first_problem(error)}.") from error
+    return read_record(manifest_path(path), Manifest, "the manifest of a tiled dataset")
 
 
 def save_manifest(path: Path, manifest: Manifest) -> None:
@@ -205,8 +183,7 @@ def save_manifest(path: Path, manifest: Manifest) -> None:
     for photo in data["photos"]:
         _without_none(photo, "layer")
         _without_none(photo.get("layer", {}).get("attributes", {}))
-    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
-    write_bytes(manifest_path(path), text.encode() + b"\n")
+    write_record(manifest_path(path), data)
 
 
 def _without_none(entries: dict[str, Any], *keys: str) -> None:
@@ -220,13 +197,3 @@ def manifest_path(path: str | Path) -> Path:
     """Return the manifest's file for itself or the dataset's folder."""
     path = Path(path)
     return path / MANIFEST if path.is_dir() else path
-
-
-def first_problem(error: Exception) -> str:
-    """Return the first thing that is wrong, in half a sentence."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    what = problem["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"{where}: {what}" if where else what

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_medrefine.dataset._parallel import PATIENCE, in_order, threads
-from napari_medrefine.dataset._sources import find_sources
+from napari_medrefine.dataset.sources import find_sources
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import PhotoHeader, read_header
 from napari_medrefine.progress import Step

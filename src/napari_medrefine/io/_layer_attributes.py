@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from napari_medrefine._records import first_problem
 from napari_medrefine.dataset.layer_state import LayerAttributes
-from napari_medrefine.dataset.manifest import first_problem
 from napari_medrefine.errors import MedRefineError
 
 _NAMED_UM = {"um": 1.0, "µm": 1.0, "micrometer": 1.0, "nm": 1e-3, "nanometer": 1e-3, "mm": 1e3,

@@ -8,8 +8,8 @@ from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, Label,
 from pydantic import ValidationError
 from qtpy.QtWidgets import QAbstractSpinBox, QSizePolicy
 
+from napari_medrefine._records import first_problem
 from napari_medrefine.dataset import Cleaning, Recipe, Survey
-from napari_medrefine.dataset.manifest import first_problem
 from napari_medrefine.dataset.recipe import plan_cut
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.widgets._panel import row, wrapped_label

@@ -107,8 +107,8 @@ class AtlasWidget(Panel):
         )
         self.match = CheckBox(
             text="Match colours in saved slides",
-            tooltip="Fit the fields' brightness and contrast to the overview; else their pixels stay "
-            "as they were photographed",
+            tooltip="Fit the fields' brightness and contrast to the overview; else their pixels "
+            "stay as they were photographed",
         )
         self.table = AtlasTable(self._fly_to)
         self.opacity = FloatSlider(
