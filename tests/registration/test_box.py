@@ -103,6 +103,15 @@ def test_what_is_no_image_is_told_and_harms_none(slides, fields):
     assert arranged.entries[2].overview == 4
 
 
+def test_a_blank_photo_is_neither_an_overview_nor_a_field(slides, fields):
+    noise = np.random.default_rng(0).normal(240, 2, (400, 500, 3)).clip(0, 255).astype(np.uint8)
+    assert np.isnan(structure_size(noise))
+    photos = [*box_of(slides, fields, None, None), BoxPhoto(noise)]
+    arranged = arrange(photos)
+    assert arranged.overviews == (2, 5)
+    assert "nothing on it stands out" in arranged.entries[7].problem
+
+
 def test_what_cannot_be_sorted_out_is_one_sentence(slides):
     with pytest.raises(MedRefineError, match="same objective, 10x"):
         arrange([BoxPhoto(slide, 10) for slide in slides])

@@ -30,6 +30,8 @@ LIKE = 0.5  # score above which a sure placement is beyond doubt
 MARGIN = 0.05  # score by which the best overview must be ahead of the next
 FIRST = 3  # places that a first look refines
 CLOSER = 4  # places that a closer look searches in every way; those a glance promises most of
+NO_FINER = "Refused: by the size of its structures it is no finer than any overview."
+EMPTY = "Refused: nothing on it stands out; it is blank, or out of focus."
 LOWEST = 1.5  # ratio of a field to its overview at least
 
 Picture = npt.ArrayLike | Callable[[], npt.ArrayLike]
@@ -181,7 +183,9 @@ def _first_look(
     if field.ratio is not None:
         wheres = [(number, field.ratio, angle) for number in range(len(overviews))]
         return (yield from _look(overviews, sought, wheres, most=FIRST))
-    entry = Entry(None, None)
+    if np.isnan(sought.structure):
+        return Entry(None, None, EMPTY)
+    entry = Entry(None, None, NO_FINER)
     for wheres in (
         _as_siblings(overviews, sought, siblings),
         _as_structures(overviews, sought, angle),

@@ -171,6 +171,7 @@ def _find_overviews_steps(
             sizes[number] = structure_size(Sought(photo.read()).image)
         except MedRefineError:
             continue  # it is told again, with the reason, when it is looked for
+    sizes = {number: size for number, size in sizes.items() if size > 0}  # not those of blank ones
     finest = min(sizes.values(), default=0.0)
     known = [photo.objective for photo in photos if photo.objective]
     lowest = min(known) if len(set(known)) > 1 else None

@@ -22,11 +22,14 @@ SIGMAS = (1.0, 2**0.5)  # at every level of a pyramid of halves
 WIDER = 1.6  # a difference of Gaussians closest to their Laplacian (Marr and Hildreth, 1980)
 LEAST = 24  # pixels of a level's side at which blobs are still looked for
 STRONG = 99.5  # percentile of the blobs' contrast that speaks for a scale: the nuclei, not the rest
+FAINT = 0.02  # optical density below which the strongest blobs are noise on a blank photo
 MISLED = (0.7, 3.0)  # a ratio is this many times that of the structures: a 4x photo blurs them
 
 
 def structure_size(image: Any) -> float:
     """Return the sigma, in pixels, of the Gaussian that the strongest dark blobs resemble most.
+
+    NaN where nothing stands out.
 
     Parameters
     ----------
@@ -41,8 +44,11 @@ def structure_size(image: Any) -> float:
                 contrasts.setdefault(sigma * factor, []).append(_blobs(density, sigma))
             density, factor = block_mean(density, 2), 2 * factor
     sigmas = np.array(sorted(contrasts))
-    strong = [np.concatenate([*contrasts[sigma], [0]]) for sigma in sigmas]
-    return _peak(np.log(sigmas), np.array([np.percentile(values, STRONG) for values in strong]))
+    found = [np.concatenate([*contrasts[sigma], [0]]) for sigma in sigmas]
+    strong = np.array([np.percentile(values, STRONG) for values in found])
+    if not len(strong) or strong.max() < FAINT:
+        return float("nan")
+    return _peak(np.log(sigmas), strong)
 
 
 def likely_ratios(overview: float, field: float) -> tuple[float, float]:

@@ -57,8 +57,11 @@ class Window:
 
 
 def windows_between(low: float, high: float) -> list[tuple[float, float]]:
-    """Divide a range of ratios into the fewest that one template size serves each."""
-    if high < low:
+    """Divide a range of ratios into the fewest that one template size serves each.
+
+    None where there is no such range.
+    """
+    if not low <= high:
         return []
     parts = max(1, int(np.ceil(np.log(high / low) / np.log(OCTAVE))))
     edges = np.geomspace(low, high, parts + 1)
