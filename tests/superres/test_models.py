@@ -48,11 +48,11 @@ def test_shipped_files_are_small() -> None:
 
 @pytest.mark.parametrize("half", [False, True])
 def test_weights_and_card_come_back(tmp_path: Path, *, half: bool) -> None:
-    generator = UNet(16)
+    generator = UNet(16, 1)
     save_model(tmp_path / "u.safetensors", generator, card_for(generator, "own"), half=half)
     model = load_model(tmp_path / "u.safetensors")
     assert model.card.name == "own"
-    assert model.card.architecture == "unet"
+    assert (model.card.architecture, model.card.blocks) == ("unet", 1)
     for name, tensor in model.generator.state_dict().items():
         assert tensor.dtype == torch.float32
         torch.testing.assert_close(

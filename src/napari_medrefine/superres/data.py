@@ -23,6 +23,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import SUFFIXES, as_rgb, read_photo
 from napari_medrefine.superres import optics
 from napari_medrefine.superres.resample import cubic_taps
+from napari_medrefine.superres.textures import dead_leaves
 from napari_medrefine.superres.tiles import CACHE, Tile, TileDataset
 
 __all__ = [
@@ -40,6 +41,8 @@ __all__ = [
     "split_by_slide",
 ]
 
+# Shares of the crops that are drawn, not photographed, and that get other dyes, or other shades.
+_SYNTHETIC, _RESTAINED, _JITTERED = 0.08, 0.15, 0.5
 _ONCE = 2**26  # bytes: of the held-out tiles each crop is cut once only
 
 
@@ -187,6 +190,8 @@ class MagnifyPairs(Dataset[Batch]):
         Batches in all.
     """
 
+    coarser = 0.3  # share of the crops that are shown at a larger pixel size than they have
+
     def __init__(
         self,
         tiles: Sequence[Tile],
@@ -225,17 +230,27 @@ class MagnifyPairs(Dataset[Batch]):
     def _sample(
         self, rng: np.random.Generator, scale: int, side: int
     ) -> tuple[optics.Floats, optics.Floats, optics.Floats]:
-        sharp = random_crop(self.tiles[int(rng.integers(len(self.tiles)))].sharp, side, rng)
-        if rng.random() < 0.5:
-            sharp = optics.stain_jitter(sharp, rng)
+        sharp = self._sharp(rng, side)
         how = self._how(rng, scale)
         matrix = how.matrix(side)
         blurred = optics.expose(optics.project(sharp, matrix, matrix), how, rng)
         return blurred, sharp, matrix
 
+    def _sharp(self, rng: np.random.Generator, side: int) -> optics.Floats:
+        if rng.random() < _SYNTHETIC:
+            return dead_leaves(side, rng)
+        tile = self.tiles[int(rng.integers(len(self.tiles)))].sharp
+        sharp = random_crop(tile, side, rng, self.coarser)
+        kind = rng.random()
+        if kind < _RESTAINED:
+            return optics.restain(sharp, rng)
+        return optics.stain_jitter(sharp, rng) if kind < _JITTERED else sharp
+
 
 class SharpenPairs(MagnifyPairs):
     """Batches for sharpening: blurred crops of the size of their truths."""
+
+    coarser = 0.6  # the study halved its photos before it blurred them
 
     def _how(self, rng: np.random.Generator, scale: int) -> optics.Degradation:  # noqa: ARG002
         return optics.random_blur(rng)
@@ -272,9 +287,28 @@ def load_batches(pairs: MagnifyPairs, steps: range, workers: int) -> Iterator[Ba
         yield batch
 
 
-def random_crop(sharp: npt.NDArray[np.uint8], side: int, rng: np.random.Generator) -> optics.Floats:
-    """Return a crop, turned and mirrored at random, sometimes of a coarser pixel size."""
-    zoom = rng.uniform(1, 1.6) if rng.random() < 0.25 else 1.0
+def random_crop(
+    sharp: npt.NDArray[np.uint8], side: int, rng: np.random.Generator, coarser: float = 0.3
+) -> optics.Floats:
+    """Return a crop, turned and mirrored at random.
+
+    Parameters
+    ----------
+    sharp : ndarray
+        uint8 ``(H, W, 3)``.
+    side : int
+        Rows and columns of the crop.
+    rng : numpy.random.Generator
+        Of every choice.
+    coarser : float
+        Chance of a pixel size up to 2.5 times that of `sharp`, as far as it is large enough.
+
+    Returns
+    -------
+    ndarray
+        float32 ``(side, side, 3)``, white at 1.
+    """
+    zoom = rng.uniform(1, 2.5) if rng.random() < coarser else 1.0
     wide = min(round(side * zoom), *sharp.shape[:2])
     top, left = (rng.integers(n - wide + 1) for n in sharp.shape[:2])
     crop = sharp[top : top + wide, left : left + wide]

@@ -136,8 +136,8 @@ def describe(generator: Generator) -> dict[str, Any]:
         channels, blocks = generator.entry.out_channels, len(generator.blocks)
         return {"architecture": "trunk", "channels": channels, "blocks": blocks, **common}
     if isinstance(generator, UNet):
-        channels = next(generator.parameters()).shape[0]
-        return {"architecture": "unet", "channels": channels, "blocks": 0, **common}
+        channels, blocks = generator.exit.in_channels, len(generator.blocks)
+        return {"architecture": "unet", "channels": channels, "blocks": blocks, **common}
     raise TypeError(f"no card describes a {type(generator).__name__}")
 
 
@@ -201,7 +201,7 @@ def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
 def _build(card: ModelCard) -> Generator:
     with torch.random.fork_rng(devices=[]):  # layers draw weights: leave the user's seed alone
         if card.architecture == "unet":
-            return UNet(card.channels)
+            return UNet(card.channels, card.blocks)
         return Trunk(card.channels, card.blocks, card.scales)
 
 

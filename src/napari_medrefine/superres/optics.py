@@ -14,10 +14,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
-from napari_medrefine.superres.resample import area_taps, cubic_taps, gaussian_taps
+from napari_medrefine.superres.resample import (
+    area_taps,
+    cubic_taps,
+    gaussian_taps,
+    linear_taps,
+)
 
 Floats = npt.NDArray[np.float32]
 Sampling = Literal["area", "bicubic"]
+Enlarging = Literal["bicubic", "bilinear"]
 
 # Ruifrok & Johnston 2001: optical densities (R, G, B) of haematoxylin, eosin and DAB.
 _HED = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
@@ -42,6 +48,8 @@ class Degradation:
         JPEG quality.
     same_size : bool
         Whether the result is interpolated back to the size of the sharp image (for sharpening).
+    enlarging : {"bicubic", "bilinear"}
+        How it is interpolated back.
     """
 
     factor: float = 4.0
@@ -50,6 +58,7 @@ class Degradation:
     noise: float = 0.0
     jpeg: int | None = None
     same_size: bool = False
+    enlarging: Enlarging = "bicubic"
 
     def matrix(self, n: int) -> Floats:
         """Return the matrix that takes `n` sharp samples to the camera's."""
@@ -59,7 +68,8 @@ class Degradation:
         if self.sigma > 0:
             matrix = matrix @ gaussian_taps(n, self.sigma).dense()
         if self.same_size and reduced != n:
-            matrix = cubic_taps(reduced, n).dense() @ matrix
+            taps = cubic_taps if self.enlarging == "bicubic" else linear_taps
+            matrix = taps(reduced, n).dense() @ matrix
         return matrix.astype(np.float32)
 
 
@@ -117,11 +127,24 @@ def stain_jitter(image: Floats, rng: np.random.Generator, strength: float = 0.25
     return np.asarray(np.clip(np.exp(-(density @ mix)), 0, 1), np.float32)
 
 
+def restain(image: Floats, rng: np.random.Generator) -> Floats:
+    """Return `image` as other dyes would colour it: each H&E stain gets a density at random.
+
+    For what was never trained on: other stains, other tissue. White stays white.
+    """
+    density = -np.log(np.maximum(image, _BLACK))
+    dyes = rng.uniform(0, 1, (3, 3)) ** 1.5 + 0.02
+    dyes /= np.linalg.norm(dyes, axis=1, keepdims=True)
+    dyes *= np.exp(rng.normal(0, 0.25, (3, 1)))
+    mix = (np.linalg.inv(_HED) @ dyes).astype(np.float32)
+    return np.asarray(np.clip(np.exp(-(density @ mix)), 0, 1), np.float32)
+
+
 def random_reduction(rng: np.random.Generator, factor: float) -> Degradation:
     """Draw one degradation for magnifying by `factor`: clean, optical or rough."""
     kind = rng.random()
-    sampling: Sampling = "bicubic" if rng.random() < 0.45 else "area"
-    if kind < 0.55:
+    sampling: Sampling = "bicubic" if rng.random() < 0.5 else "area"
+    if kind < 0.6:
         return Degradation(factor, sampling=sampling)
     if kind < 0.85:
         sigma = 1.85 * factor / 4 * rng.uniform(0.75, 1.2)
@@ -134,12 +157,14 @@ def random_reduction(rng: np.random.Generator, factor: float) -> Degradation:
 def random_blur(rng: np.random.Generator) -> Degradation:
     """Draw one degradation for sharpening: mostly the study's halve-and-enlarge, or defocus."""
     kind = rng.random()
-    sampling: Sampling = "bicubic" if rng.random() < 0.4 else "area"
-    if kind < 0.5:
-        sigma = rng.uniform(0, 1.2) if rng.random() < 0.5 else 0.0
-        return Degradation(2.0, sigma, sampling, same_size=True)
-    if kind < 0.75:
+    sampling: Sampling = "bicubic" if rng.random() < 0.3 else "area"
+    enlarging: Enlarging = "bilinear" if rng.random() < 0.25 else "bicubic"
+    if kind < 0.65:
+        sigma = rng.uniform(0, 1.2) if rng.random() < 0.35 else 0.0
+        return Degradation(2.0, sigma, sampling, same_size=True, enlarging=enlarging)
+    if kind < 0.8:
         return Degradation(1.0, rng.uniform(0.4, 2.2), noise=rng.uniform(0, 2), same_size=True)
     quality = int(rng.integers(60, 96)) if rng.random() < 0.3 else None
     sigma, noise = rng.uniform(0, 1), rng.uniform(0, 2)
-    return Degradation(rng.uniform(1.5, 4), sigma, sampling, noise, quality, same_size=True)
+    factor = rng.uniform(1.5, 4)
+    return Degradation(factor, sigma, sampling, noise, quality, same_size=True, enlarging=enlarging)

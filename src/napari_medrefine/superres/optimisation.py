@@ -170,7 +170,7 @@ class Optimisation:
 def new_generator(config: TrainingConfig) -> Generator:
     """Return the generator that `config` describes, with random weights."""
     if config.task == "sharpen":
-        return UNet(config.channels or 32)
+        return UNet(config.channels or 32, 4 if config.blocks is None else config.blocks)
     return Trunk(config.channels or 48, config.blocks or 6, config.scales)
 
 

@@ -65,6 +65,17 @@ def area_taps(n_in: int, n_out: int) -> Taps:
     )
 
 
+def linear_taps(n_in: int, n_out: int) -> Taps:
+    """Return the weights of linear interpolation, for enlarging."""
+    return _taps(
+        n_in,
+        n_in / n_out,
+        _span(n_out, 0, None),
+        1.0,
+        lambda d: np.maximum(0.0, 1.0 - np.abs(d)),
+    )
+
+
 def gaussian_taps(n: int, sigma: float) -> Taps:
     """Return the weights of a Gaussian blur (4 sigma to each side), `sigma` in pixels."""
     return _taps(
