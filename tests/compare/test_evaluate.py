@@ -53,8 +53,8 @@ def magnified(samples: list[Sample]) -> Evaluation:
     protocol = area_protocol(4)
     wrong: dict[str, module.Method] = {
         "wrong size": lambda image, _: image,
-        "wrong range": lambda image, _: np.repeat(np.repeat(image, 4, 0), 4, 1) / 255,
-        "forgot the range": lambda image, _: np.repeat(np.repeat(image, 4, 0), 4, 1) // 255,
+        "wrong range": lambda image, _: np.repeat(np.repeat(image, 4, 0), 4, 1) * 255,
+        "forgot the range": lambda image, _: np.repeat(np.repeat(image, 4, 0), 4, 1) / 255,
     }
     return finish(evaluate_steps(samples, protocol, baselines(protocol) | wrong))
 
@@ -78,7 +78,7 @@ def test_sanity_rows_are_what_they_must_be(magnified: Evaluation) -> None:
 def test_methods_with_impossible_numbers_are_refused_with_a_reason(magnified: Evaluation) -> None:
     assert set(magnified.refused) == {"wrong size", "wrong range", "forgot the range"}
     assert "shape" in magnified.refused["wrong size"]
-    assert "float64" in magnified.refused["wrong range"]
+    assert "another white" in magnified.refused["wrong range"]
     assert "no better than a black image" in magnified.refused["forgot the range"]
     assert not set(magnified.methods) & set(magnified.refused)
 
@@ -92,6 +92,21 @@ def test_rows_are_the_metrics_of_the_images(samples: list[Sample], magnified: Ev
     assert row.ssim == pytest.approx(metrics.ssim(result, sharp))
     assert row.detail == pytest.approx(metrics.high_frequency_ratio(result, sharp))
     assert row.colour == pytest.approx(metrics.colour_difference(result, sharp))
+    means = [image.astype(float).mean((0, 1)) for image in (result, sharp)]
+    assert row.shift == pytest.approx(np.abs(means[0] - means[1]).max(), abs=1e-4)
+
+
+def test_consistency_is_measured_before_rounding(samples: list[Sample]) -> None:
+    """Repeated pixels, reduced again, are the input itself; rounding would hide a 0.2 or add it."""
+    methods: dict[str, module.Method] = {
+        "repeated": lambda image, _: np.repeat(np.repeat(image, 4, 0), 4, 1),
+        "a fifth brighter": lambda image, _: np.repeat(np.repeat(image + 0.2 / 255, 4, 0), 4, 1),
+    }
+    evaluation = finish(evaluate_steps(samples[:1], area_protocol(4), methods))
+    assert evaluation.summary("IHC", "repeated").consistency < 1e-4
+    brighter = evaluation.summary("IHC", "a fifth brighter")
+    assert brighter.consistency == pytest.approx(0.2, abs=1e-3)
+    assert brighter.psnr == evaluation.summary("IHC", "repeated").psnr  # rounded away
 
 
 def test_the_study_s_protocol_compares_scaled_filters(samples: list[Sample]) -> None:

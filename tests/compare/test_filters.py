@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy import ndimage as ndi
+from skimage import restoration
 from skimage.data import immunohistochemistry
 
 from napari_medrefine.compare import filters, metrics
@@ -93,6 +94,32 @@ def test_unsharp_mask_defines_every_channel(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(np, "empty_like", dirty)
     np.testing.assert_array_equal(filters.unsharp_mask(image), expected)
+
+
+def test_unsharp_mask_repeats_itself_and_sharpens_each_channel_alone(
+    sharp: npt.NDArray[np.uint8],
+) -> None:
+    """Uninitialised memory would differ from call to call, and between colour and grey."""
+    first = filters.unsharp_mask(sharp, radius=1.5, amount=2)
+    scratch = [np.full(sharp.shape, k, np.float32) for k in range(8)]  # other rubbish to find
+    del scratch
+    np.testing.assert_array_equal(filters.unsharp_mask(sharp, radius=1.5, amount=2), first)
+    alone = [filters.unsharp_mask(sharp[..., k], radius=1.5, amount=2) for k in range(3)]
+    np.testing.assert_array_equal(first, np.stack(alone, -1))
+    by_hand = sharp + 2 * (sharp - ndi.gaussian_filter(np.float64(sharp), (1.5, 1.5, 0)))
+    inside = (slice(8, -8), slice(8, -8))
+    assert np.abs(first - np.clip(by_hand, 0, 255))[inside].max() < 1
+
+
+def test_richardson_lucy_is_that_of_scikit_image(sharp: npt.NDArray[np.uint8]) -> None:
+    light = np.float32(sharp) / 255
+    at = np.arange(-4, 5)
+    line = np.exp(-(at**2) / 2)
+    psf = np.outer(line, line) / line.sum() ** 2
+    theirs = [restoration.richardson_lucy(light[..., k], psf, 6, clip=False) for k in range(3)]
+    ours = filters.richardson_lucy(light, sigma=1, rounds=6)
+    inside = (slice(52, -52), slice(52, -52))  # twelve blurs; they see black beyond the border
+    np.testing.assert_allclose(ours[inside], np.stack(theirs, -1)[inside], atol=1e-5)
 
 
 def test_back_projection_gives_its_input_back_and_beats_bicubic(

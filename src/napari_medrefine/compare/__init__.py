@@ -4,11 +4,13 @@
 into a folder as CSV, PNG and one self-contained HTML page.
 """
 
+from napari_medrefine.compare.bootstrap import Difference, paired_difference
 from napari_medrefine.compare.evaluate import Evaluation, Method, Sample, baselines, evaluate_steps
 from napari_medrefine.compare.protocols import (
     PROTOCOLS,
     Protocol,
     area_protocol,
+    bicubic_protocol,
     optical_protocol,
     study_protocol,
 )
@@ -17,14 +19,17 @@ from napari_medrefine.compare.tune import tune_steps
 
 __all__ = [
     "PROTOCOLS",
+    "Difference",
     "Evaluation",
     "Method",
     "Protocol",
     "Sample",
     "area_protocol",
     "baselines",
+    "bicubic_protocol",
     "evaluate_steps",
     "optical_protocol",
+    "paired_difference",
     "study_protocol",
     "text_table",
     "tune_steps",

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from napari_medrefine.compare import filters, metrics
+from napari_medrefine.compare.filters import Floats
 from napari_medrefine.compare.protocols import PROTOCOLS, Protocol
 from napari_medrefine.compare.visuals import Picture, as_picture
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, check_image, to_unit
+from napari_medrefine.images import Image, check_image, to_unit, white_level
 from napari_medrefine.progress import Step
 
 __all__ = [
@@ -34,7 +35,7 @@ __all__ = [
 
 Method = Callable[[Image, float], Image]
 IDENTITY, BLACK, NOTHING = "the sharp image itself", "black", "do nothing"
-MEASURES = ("mse", "psnr", "ssim", "detail", "colour", "consistency")
+MEASURES = ("mse", "psnr", "ssim", "detail", "colour", "shift", "consistency")
 _CROP = 120  # sharp pixels of each slide's first image that are kept for the report
 
 
@@ -63,8 +64,10 @@ class Sample:
 class Row:
     """What one method reached on one image (see `compare.metrics` for the measures).
 
-    `detail` is the high-frequency ratio, `consistency` the mean difference between the input and
-    the result degraded in the same way; `tiles` holds the MSE of each 128-pixel tile.
+    `detail` is the high-frequency ratio; `shift` the largest difference of a channel's mean;
+    `consistency` the mean absolute difference between the input and the result reduced in the same
+    way, before the result is rounded, all in grey levels of 255; `tiles` holds the MSE of each
+    128-pixel tile.
     """
 
     image: str
@@ -75,6 +78,7 @@ class Row:
     ssim: float
     detail: float
     colour: float
+    shift: float
     consistency: float
     seconds: float
     tiles: tuple[float, ...] = field(repr=False)
@@ -92,6 +96,7 @@ class Summary:
     ssim: float
     detail: float
     colour: float
+    shift: float
     consistency: float
     worst_psnr: float
     seconds: float
@@ -174,15 +179,17 @@ def evaluate_steps(
     protocol : Protocol
         One of `PROTOCOLS`, or your own.
     methods : mapping of name to ``(image, scale) -> image``
-        Asked for the sharp image's size and dtype. `baselines` has the plain filters.
+        Given float32 with white at 1 (the values of an image rounded to its dtype), and asked for
+        floats of the sharp image's size; the results are then rounded to its dtype. `baselines`
+        has the plain filters.
     total : int, optional
         How many samples there are, where `samples` has no length.
 
     Returns
     -------
     Evaluation
-        A method is refused, with a reason, if it returns another shape, dtype or range, or if it is
-        no better than a black image.
+        A method is refused, with a reason, if it returns another shape or range, or if it is no
+        better than a black image.
 
     Raises
     ------
@@ -197,15 +204,18 @@ def evaluate_steps(
     crops: dict[str, tuple[tuple[str, Picture], ...]] = {}
     for n, sample in enumerate(samples):
         given, sharp = prepared(sample, protocol)
+        seen = to_unit(given)
         shown: list[tuple[str, Picture]] = []
         for k, (name, method) in enumerate(everything.items()):
             steps = max(total, n + 1) * len(everything)
             yield Step(n * len(everything) + k, steps, f"{sample.name}: {name}")
             start = time.perf_counter()
-            result = sharp if name == IDENTITY else method(given, protocol.scale)
+            exact = to_unit(sharp) if name == IDENTITY else method(seen, protocol.scale)
             seconds = time.perf_counter() - start
             try:
-                row = _measured(sample, name, result, given, sharp, protocol, seconds)
+                result = _rounded(exact, sharp)
+                contradiction = _contradiction(exact, seen, protocol)
+                row = _measured(sample, name, result, sharp, contradiction, seconds)
             except MedRefineError as error:
                 refused.setdefault(name, str(error))
                 continue
@@ -260,14 +270,28 @@ def prepared(sample: Sample, protocol: Protocol) -> tuple[Image, Image]:
     return given, sharp
 
 
+def _rounded(exact: Image, sharp: Image) -> Image:
+    """Return a method's floats in the dtype of `sharp`.
+
+    Raises
+    ------
+    MedRefineError
+        If their shape is not that of `sharp`, or their white not at 1.
+    """
+    check_image(exact, "result")
+    if exact.shape != sharp.shape:
+        raise MedRefineError(f"It returns shape {exact.shape} where {sharp.shape} was asked for.")
+    if exact.dtype.kind != "f" or white_level(exact) != 1:
+        raise MedRefineError(f"It returns {exact.dtype} with another white than its input, 1.")
+    white = white_level(sharp)
+    scaled = np.asarray(exact, np.float32) * np.float32(white)
+    if sharp.dtype.kind == "f":
+        return np.asarray(scaled, sharp.dtype)
+    return np.asarray(np.clip(np.rint(scaled), 0, white), sharp.dtype)
+
+
 def _measured(
-    sample: Sample,
-    name: str,
-    result: Image,
-    given: Image,
-    sharp: Image,
-    protocol: Protocol,
-    seconds: float,
+    sample: Sample, name: str, result: Image, sharp: Image, contradiction: float, seconds: float
 ) -> Row:
     error = metrics.mse(result, sharp)
     return Row(
@@ -279,17 +303,16 @@ def _measured(
         ssim=metrics.ssim(result, sharp),
         detail=metrics.high_frequency_ratio(result, sharp),
         colour=metrics.colour_difference(result, sharp),
-        consistency=_contradiction(result, given, protocol),
+        shift=metrics.mean_shift(result, sharp),
+        consistency=contradiction,
         seconds=seconds,
         tiles=tuple(metrics.tile_errors(result, sharp).tolist()),
     )
 
 
-def _contradiction(result: Image, given: Image, protocol: Protocol) -> float:
-    if protocol.scale > 1:
-        return metrics.consistency(result, given)
-    again = to_unit(protocol.degrade(result)) - to_unit(given)
-    return float(255 * np.abs(again).mean())
+def _contradiction(exact: Image, seen: Floats, protocol: Protocol) -> float:
+    again = protocol.reduce(np.asarray(exact, np.float32))
+    return float(255 * np.abs(again[..., :3] - seen[..., :3]).mean())
 
 
 def _no_better_than_black(rows: list[Row]) -> dict[str, str]:

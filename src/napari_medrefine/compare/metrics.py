@@ -118,6 +118,13 @@ def colour_difference(estimate: Image, truth: Image) -> float:
     return float(color.deltaE_ciede2000(*lab).mean())
 
 
+def mean_shift(estimate: Image, truth: Image) -> float:
+    """Return the largest difference of a channel's mean, in grey levels; 0 is no shift."""
+    first, second = comparable(estimate, truth)
+    means = [image.mean((0, 1), dtype=np.float64) for image in (first, second)]
+    return float(np.abs(means[0] - means[1]).max())
+
+
 def consistency(output: Image, given: Image) -> float:
     """Return how far a magnified image contradicts its input, in grey levels; lower is better.
 

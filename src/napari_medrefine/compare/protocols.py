@@ -13,14 +13,15 @@ from napari_medrefine.compare.filters import Floats, resized
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, from_unit, to_unit
 
+STUDY_MSE = 64.15
 STUDY_NOTE = (
-    "Sharp: the image halved, as the study's photos were. Input: that halved again and enlarged, "
-    "which blurs it. The study's table gives a mean squared error of 40463.4 for filters and 64.15 "
+    "The study's table gives a mean squared error of 40463.4 for filters and 64.15 "
     "for its network. 40463.4 cannot be an error per pixel on 0-255: its root is 201 grey levels, "
     "about what a black image costs. It arises when an image of 0-255 is compared with a filter's "
     "output of 0-1; the same filters, correctly scaled, are in the table here. 64.15 is 30.06 dB. "
-    "The study measured on the photos it was trained on; do not compare its number with ones from "
-    "slides held out."
+    "(scikit-image 0.26's unsharp_mask(channel_axis=-1) leaves memory uninitialised, which gives "
+    "any number at all; here it is channel_axis=2.) The study measured on the photos it was "
+    "trained on; do not compare its number with ones from slides held out."
 )
 
 
@@ -34,22 +35,35 @@ class Protocol:
         For tables and files.
     scale : float
         What the method is asked for: the sharp image is `scale` times the input's size.
-    degrade : callable
-        Sharp image -> input, same dtype.
+    reduce : callable
+        Float32 image (white at 1) -> what optics and sampling make of it, neither noisy nor
+        rounded; by it a result is compared with its input.
     multiple : int
         The sharp image is cropped to a multiple of this many pixels.
     note : str
         What a reader of the table must know.
+    noise : float
+        Standard deviation of the camera's noise, in grey levels of 255; the same noise for images
+        of one size.
     prepare : callable
         Image as photographed -> the sharp image of this protocol; default unchanged.
     """
 
     name: str
     scale: float
-    degrade: Callable[[Image], Image]
+    reduce: Callable[[Floats], Floats]
     multiple: int
     note: str
+    noise: float = 0.0
     prepare: Callable[[Image], Image] = lambda image: image
+
+    def degrade(self, sharp: Image) -> Image:
+        """Return the input that belongs to `sharp`: with noise, clipped, of its dtype."""
+        seen = self.reduce(to_unit(sharp))
+        if self.noise > 0:
+            grain = np.random.default_rng(1).standard_normal(seen.shape, np.float32)
+            seen = seen + grain * np.float32(self.noise / 255)
+        return from_unit(np.clip(seen, 0, 1), sharp)
 
     @property
     def same_size(self) -> bool:
@@ -65,10 +79,30 @@ def area_protocol(scale: int = 4) -> Protocol:
     MedRefineError
         If `scale` is no whole number of 2 or more.
     """
-    if scale != int(scale) or scale < 2:
-        raise MedRefineError(f"The protocol needs a whole scale of 2 or more, not {scale:g}.")
+    _check_whole(scale)
     note = f"Input: the sharp image averaged over {scale} x {scale} pixels, rounded to its dtype."
-    return Protocol(f"magnify x{scale}", scale, lambda sharp: _averaged(sharp, scale), scale, note)
+    return Protocol(f"magnify x{scale}", scale, lambda unit: _box(unit, scale), scale, note)
+
+
+def bicubic_protocol(scale: int = 4) -> Protocol:
+    """Magnify: the input is the sharp image reduced by antialiased bicubic interpolation.
+
+    The kernel (a = -0.5) is stretched by `scale` and renormalised at the border, as in Pillow and
+    in torch's ``interpolate(..., mode="bicubic", antialias=True)``.
+
+    Raises
+    ------
+    MedRefineError
+        If `scale` is no whole number of 2 or more.
+    """
+    _check_whole(scale)
+
+    def reduce(unit: Floats) -> Floats:
+        shape = (unit.shape[0] // scale, unit.shape[1] // scale)
+        return resized(unit, shape, Pillow.Resampling.BICUBIC)
+
+    note = f"Input: the sharp image reduced {scale} times by antialiased bicubic interpolation."
+    return Protocol(f"magnify x{scale}, bicubic", scale, reduce, scale, note)
 
 
 def optical_protocol(scale: int = 4, *, sigma: float = 1.85, noise: float = 1.5) -> Protocol:
@@ -81,43 +115,55 @@ def optical_protocol(scale: int = 4, *, sigma: float = 1.85, noise: float = 1.5)
     sigma : float
         Blur in sharp pixels; 1.85 is NA 0.25 against NA 0.65 at 0.25 um.
     noise : float
-        Standard deviation in grey levels of 255; the same noise for images of one size.
+        Standard deviation in grey levels of 255.
     """
 
-    def degrade(sharp: Image) -> Image:
-        unit = to_unit(sharp)
+    def reduce(unit: Floats) -> Floats:
         blur = (sigma, sigma, 0)[: unit.ndim]
-        reduced = _box(ndi.gaussian_filter(unit, blur, mode="reflect"), scale)
-        grain = np.random.default_rng(1).standard_normal(reduced.shape, np.float32)
-        return from_unit(np.clip(reduced + grain * (noise / 255), 0, 1), sharp)
+        return _box(np.asarray(ndi.gaussian_filter(unit, blur, mode="reflect"), np.float32), scale)
 
     note = (
         f"Input: blurred by a Gaussian of {sigma:g} pixels, averaged over {scale} x {scale}, "
         f"noise of {noise:g} grey levels."
     )
-    return Protocol(f"magnify x{scale}, optical", scale, degrade, scale, note)
+    return Protocol(f"magnify x{scale}, optical", scale, reduce, scale, note, noise)
 
 
-def study_protocol() -> Protocol:
-    """Sharpen: the study's own.
+def study_protocol(*, halved: bool = True) -> Protocol:
+    """Sharpen: the study's own; the input is the sharp tile reduced by 2 and enlarged again.
 
-    The study halved its photos when it made its tiles (3584 x 2560 to 1792 x 1280); such a tile is
-    the sharp image, and the input is the tile reduced by 2 and enlarged again.
+    Parameters
+    ----------
+    halved : bool
+        Whether the sharp tile is the photo halved, as the study did with its photos (3584 x 2560
+        to 1792 x 1280); else the pixels as they are. The study's photos have about 0.125 um per
+        pixel, its tiles 0.25 um: for images of 0.25 um the tile as it is comes nearest.
     """
 
-    def blur(sharp: Image) -> Image:
-        halved = _box(to_unit(sharp), 2)
-        return from_unit(resized(halved, sharp.shape[:2], Pillow.Resampling.BICUBIC), sharp)
+    def reduce(unit: Floats) -> Floats:
+        return resized(_box(unit, 2), unit.shape[:2], Pillow.Resampling.BICUBIC)
 
-    return Protocol("study (sharpen)", 1, blur, 4, STUDY_NOTE, prepare=_halved)
+    if halved:
+        what = "Sharp: the image halved, as the study's photos were. "
+        name, prepare = "study (sharpen)", _halved
+    else:
+        what = "Sharp: the image as it is, for pixels of about 0.25 um as the study's tiles had. "
+        name, prepare = "study, x2-blurred tile (sharpen)", _as_it_is
+    note = f"{what}Input: that halved and enlarged again, which blurs it. {STUDY_NOTE}"
+    return Protocol(name, 1, reduce, 4, note, prepare=prepare)
+
+
+def _check_whole(scale: float) -> None:
+    if scale != int(scale) or scale < 2:
+        raise MedRefineError(f"The protocol needs a whole scale of 2 or more, not {scale:g}.")
+
+
+def _as_it_is(image: Image) -> Image:
+    return image
 
 
 def _halved(image: Image) -> Image:
-    return _averaged(image, 2)
-
-
-def _averaged(sharp: Image, factor: int) -> Image:
-    return from_unit(_box(to_unit(sharp), factor), sharp)
+    return from_unit(_box(to_unit(image), 2), image)
 
 
 def _box(unit: Floats, factor: int) -> Floats:
@@ -128,7 +174,9 @@ def _box(unit: Floats, factor: int) -> Floats:
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "study": study_protocol(),
+    "study-tiles": study_protocol(halved=False),
     "x2": area_protocol(2),
     "x4": area_protocol(4),
+    "x4-bicubic": bicubic_protocol(4),
     "x4-optical": optical_protocol(4),
 }

@@ -31,10 +31,11 @@ _COLUMNS = {
     "ssim": ("SSIM", ".4f", "structural similarity, sigma 1.5; higher is better, 1 at most"),
     "detail": ("fine detail", ".2f", "energy of fine detail against the sharp image's; 1 is best"),
     "colour": ("colour dE", ".2f", "mean CIEDE2000 colour difference; lower is better"),
+    "shift": ("shift", ".2f", "largest difference of a mean colour, grey levels; 0 is best"),
     "consistency": (
         "consistency",
         ".3f",
-        "how far it contradicts its input, grey levels; lower is better",
+        "how far the result, reduced again, contradicts its input, grey levels; lower is better",
     ),
     "seconds": ("s", ".2f", "mean time for one image"),
 }

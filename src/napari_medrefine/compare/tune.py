@@ -27,9 +27,22 @@ _GRIDS: dict[str, tuple[Callable[..., Image], dict[str, tuple[float, ...]]]] = {
 }
 
 
+Parameters = dict[str, dict[str, float]]  # filter -> its parameters
+
+
 def tune_steps(
     samples: Collection[Sample], protocol: Protocol
 ) -> Generator[Step, None, dict[str, Method]]:
+    """Return each sharpening filter at its best on `samples`, ready for `evaluate_steps`.
+
+    The names tell the parameters. Arguments and errors are those of `parameters_steps`.
+    """
+    return tuned_methods((yield from parameters_steps(samples, protocol)))
+
+
+def parameters_steps(
+    samples: Collection[Sample], protocol: Protocol
+) -> Generator[Step, None, Parameters]:
     """Choose each sharpening filter's parameters by the smallest mean squared error on `samples`.
 
     Parameters
@@ -41,8 +54,8 @@ def tune_steps(
 
     Returns
     -------
-    dict of name to method
-        Ready for `evaluate_steps`; the names tell the parameters.
+    dict of name to parameters
+        For `tuned_methods`.
 
     Raises
     ------
@@ -60,7 +73,37 @@ def tune_steps(
         error = float(np.mean([metrics.mse(method(given), sharp) for given, sharp in examples]))
         if name not in best or error < best[name][0]:
             best[name] = (error, values)
-    return {_named(name, values): _method(name, values) for name, (_, values) in best.items()}
+    return {name: values for name, (_, values) in best.items()}
+
+
+def default_methods() -> dict[str, Method]:
+    """Return the sharpening filters at their defaults, after bicubic enlargement."""
+    return {name: _method(name, {}) for name in _GRIDS}
+
+
+def tuned_methods(parameters: Parameters) -> dict[str, Method]:
+    """Return the sharpening filters at `parameters`, after bicubic enlargement.
+
+    Raises
+    ------
+    MedRefineError
+        If there is no such filter.
+    """
+    for name in parameters:
+        if name not in _GRIDS:
+            raise MedRefineError(f"There is no filter named {name} to tune.")
+    return {_named(name, values): _method(name, values) for name, values in parameters.items()}
+
+
+def grid_ends(parameters: Parameters) -> list[str]:
+    """Return which of `parameters` lie at an end of what was tried: the best may lie beyond."""
+    ends = []
+    for name, values in parameters.items():
+        for key, value in values.items():
+            tried = _GRIDS[name][1][key]
+            if value in (tried[0], tried[-1]):
+                ends.append(f"{name}: {key} {value:g}")
+    return ends
 
 
 def _combinations(grid: dict[str, tuple[float, ...]]) -> list[dict[str, float]]:
