@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from napari_medrefine.cli._common import Commands, add_command
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.superres.events import TrainingConfig, say_duration
 
 if TYPE_CHECKING:
-    from napari_medrefine.superres.data import Sides
-    from napari_medrefine.superres.events import TrainingConfig, TrainingEvent, TrainingResult
+    from napari_medrefine.superres.events import TrainingEvent, TrainingResult
 
 EXAMPLES = """\
   medrefine train dataset -o run
@@ -73,10 +73,10 @@ def add_to(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, one line per epoch, and say where the weights are and how they are used."""
-    from napari_medrefine.superres.training import train_steps
+    from napari_medrefine.superres.training import read_sides, train_steps
 
     config = _config(arguments)
-    sides = _read(arguments.dataset, config)
+    sides = read_sides(arguments.dataset, config)
     print(f"{len(sides.training)} tiles to train on, {len(sides.validation)} held out.", flush=True)
     if sides.caution:
         print(f"Caution: {sides.caution}.", flush=True)
@@ -87,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.output,
         resume=arguments.resume,
         workers=arguments.workers,
+        source=arguments.dataset,
     )
     result = _follow(job)
     if result is None:
@@ -104,10 +105,10 @@ def _config(arguments: argparse.Namespace) -> TrainingConfig:
     """Return the settings asked for; when resuming, the run's own stand in for those left out."""
     from pydantic import ValidationError
 
-    from napari_medrefine.superres.training import TrainingConfig, stored_config
-
     settings: dict[str, Any] = {}
     if arguments.resume:
+        from napari_medrefine.superres.training import stored_config
+
         settings = stored_config(arguments.output).model_dump()
     given = {name: getattr(arguments, name) for name in _SETTINGS}
     settings |= {name: value for name, value in given.items() if value is not None}
@@ -122,17 +123,6 @@ def _config(arguments: argparse.Namespace) -> TrainingConfig:
         raise MedRefineError(
             f"These settings are impossible: {where}: {problem['msg']}."
         ) from error
-
-
-def _read(path: Path, config: TrainingConfig) -> Sides:
-    from napari_medrefine.dataset import MANIFEST
-    from napari_medrefine.superres.data import read_dataset, read_photos
-
-    if not path.exists():
-        raise MedRefineError(f"There is no dataset or folder of photos at {path}.")
-    if path.is_file() or (path / MANIFEST).is_file():
-        return read_dataset(path)
-    return read_photos(path, config.held_out, config.seed)
 
 
 def _follow(job: Generator[TrainingEvent, None, TrainingResult]) -> TrainingResult | None:
@@ -184,14 +174,8 @@ def _line(event: TrainingEvent) -> str:
     return (
         f"epoch {event.epoch}/{event.epochs} ({event.stage}): {losses}; validation "
         f"{event.validation:.4f}, {event.psnr:.2f} dB (interpolated {event.plain_psnr:.2f} dB); "
-        f"{_time(event.seconds_left or 0.0)} left"
+        f"{say_duration(event.seconds_left or 0.0)} left"
     )
-
-
-def _time(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
 def _tell(result: TrainingResult, task: str) -> None:

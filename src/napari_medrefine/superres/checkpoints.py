@@ -19,8 +19,8 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.data import Tile
 from napari_medrefine.superres.events import Stage, TrainingConfig
 from napari_medrefine.superres.precision import Precision
+from napari_medrefine.superres.run_folder import CHECKPOINT
 
-CHECKPOINT = "checkpoint.pt"
 _FORMAT = "medrefine-training"
 _VERSION = 1
 

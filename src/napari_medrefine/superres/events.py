@@ -157,3 +157,10 @@ class TrainingResult:
     gan: Path | None
     validation: float
     epochs: int
+
+
+def say_duration(seconds: float) -> str:
+    """Return `seconds` in words that suit their size, such as ``2 h 05 min``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -14,7 +14,7 @@ from napari_medrefine.superres.data import Batch, Tile, load_batches
 from napari_medrefine.superres.events import Stage, TrainingConfig, TrainingEvent, TrainingResult
 from napari_medrefine.superres.optimisation import Optimisation
 from napari_medrefine.superres.precision import Precision
-from napari_medrefine.superres.samples import add_to_log, sample_path
+from napari_medrefine.superres.run_folder import add_to_log, sample_path
 from napari_medrefine.superres.trained import BEST, GAN, Trained
 from napari_medrefine.superres.validation import Scores, Validation, make_pairs
 

@@ -1,10 +1,8 @@
-"""What a training shows and writes down after each epoch: sample pictures and a log."""
+"""What a training shows after each epoch: a sample picture."""
 
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +12,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from napari_medrefine._atomic import write_bytes
-
-LOG = "log.jsonl"
-SAMPLES = "samples"
-_GAP = 4
-
-
-def sample_path(folder: Path, epoch: int) -> Path:
-    """Return the path of the sample picture of `epoch`, from 1."""
-    return folder / SAMPLES / f"epoch-{epoch:03d}.png"
+from napari_medrefine.superres.run_folder import GAP
 
 
 def save_sample(path: Path, blurred: Tensor, generated: Tensor, sharp: Tensor) -> None:
@@ -52,23 +42,6 @@ def _levels(image: Tensor) -> npt.NDArray[np.uint8]:
 
 
 def _join(images: list[npt.NDArray[np.uint8]], axis: int) -> npt.NDArray[np.uint8]:
-    gap = np.full_like(images[0].take(range(_GAP), axis=axis), 255)
+    gap = np.full_like(images[0].take(range(GAP), axis=axis), 255)
     parts = [part for image in images for part in (image, gap)]
     return np.concatenate(parts[:-1], axis=axis)
-
-
-def keep_log(folder: Path, epochs: int) -> None:
-    """Drop what the log says of epochs after `epochs`: those will be trained again."""
-    path = folder / LOG
-    if path.exists():
-        lines = path.read_text().splitlines(keepends=True)
-        kept = [
-            line for line in lines if line.endswith("\n") and json.loads(line)["epoch"] <= epochs
-        ]
-        write_bytes(path, "".join(kept).encode())
-
-
-def add_to_log(folder: Path, line: Mapping[str, object]) -> None:
-    """Append `line` to the log as JSON."""
-    with (folder / LOG).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")

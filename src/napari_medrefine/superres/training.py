@@ -9,18 +9,50 @@ alone, and a checkpoint holds everything else, so that a resumed training ends w
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from napari_medrefine._atomic import cannot
+from napari_medrefine.dataset import MANIFEST
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.checkpoints import check_same, fingerprint, load_checkpoint
-from napari_medrefine.superres.data import Tile, check_split
+from napari_medrefine.superres.data import Sides, Tile, check_split, read_dataset, read_photos
 from napari_medrefine.superres.events import TrainingConfig, TrainingEvent, TrainingResult
 from napari_medrefine.superres.precision import available, choose_precision
 from napari_medrefine.superres.run import Run
-from napari_medrefine.superres.samples import keep_log
+from napari_medrefine.superres.run_folder import CHECKPOINT, keep_log, write_run
+from napari_medrefine.superres.run_lock import held
 
-__all__ = ["TrainingConfig", "TrainingEvent", "TrainingResult", "stored_config", "train_steps"]
+__all__ = [
+    "TrainingConfig",
+    "TrainingEvent",
+    "TrainingResult",
+    "read_sides",
+    "stored_config",
+    "train_steps",
+]
+
+
+def read_sides(dataset: Path, config: TrainingConfig) -> Sides:
+    """Return what there is to train on, and what is held out.
+
+    Parameters
+    ----------
+    dataset : Path
+        A prepared dataset, or a folder with one sub-folder of photos per slide.
+    config : TrainingConfig
+        Says which slides of such a folder are held out.
+
+    Raises
+    ------
+    MedRefineError
+        If there is none, it cannot be read, or it is not enough.
+    """
+    if not dataset.exists():
+        raise MedRefineError(f"There is no dataset or folder of photos at {dataset}.")
+    if dataset.is_file() or (dataset / MANIFEST).is_file():
+        return read_dataset(dataset)
+    return read_photos(dataset, config.held_out, config.seed)
 
 
 def train_steps(
@@ -31,6 +63,7 @@ def train_steps(
     *,
     resume: bool = False,
     workers: int = 0,
+    source: Path | None = None,
 ) -> Generator[TrainingEvent, None, TrainingResult]:
     """Train a generator on `training`, judged by `validation`, and write all into `folder`.
 
@@ -49,6 +82,8 @@ def train_steps(
         Go on with the training in `folder`, to the same result as if it had never stopped.
     workers : int
         Processes that prepare batches; 0: none, done between the steps.
+    source : Path or None
+        Where the tiles come from, noted in `folder` for whoever resumes it.
 
     Yields
     ------
@@ -64,10 +99,23 @@ def train_steps(
     ------
     MedRefineError
         If a slide is on both sides, the tiles are too small, the folder is taken, there is nothing
-        to resume or it was started with other settings or tiles, or the loss is not a number.
+        to resume or it was started with other settings or tiles, another process is training
+        there, or the loss is not a number.
     """
     check_split(training, validation)
-    run = _open(training, validation, config, Path(folder), resume=resume)
+    folder = Path(folder)
+    with ExitStack() as stack:
+        if resume and (folder / CHECKPOINT).is_file():
+            stack.enter_context(held(folder))
+        run = _open(training, validation, config, folder, resume=resume)
+        if not resume:
+            stack.enter_context(held(folder))
+        if source is not None:
+            write_run(folder, source, config)
+        return (yield from _follow(run, workers))
+
+
+def _follow(run: Run, workers: int) -> Generator[TrainingEvent, None, TrainingResult]:
     try:
         yield run.event(f"ready to train on {run.precision.device} in {run.precision.dtype}")
         while run.progress.stage != "done":

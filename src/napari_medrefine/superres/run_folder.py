@@ -1,0 +1,159 @@
+"""What the folder of a training holds, read and written without torch: the GUI looks here too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from napari_medrefine._atomic import write_bytes
+from napari_medrefine._records import read_record, write_record
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.superres.events import Stage, TrainingConfig
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.jsonl"
+SAMPLES = "samples"
+FAITHFUL = "best.safetensors"
+RECORD = "medrefine-training.json"
+GAP = 4  # white pixels between the parts of a sample picture
+
+
+class RunRecord(BaseModel):
+    """What a training was started with, so that resuming it needs no questions.
+
+    Attributes
+    ----------
+    dataset : Path
+        The prepared dataset or the folder of photos.
+    config : TrainingConfig
+        The settings.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal["medrefine-training"] = "medrefine-training"
+    version: Literal[1] = 1
+    dataset: Path
+    config: TrainingConfig
+
+
+def write_run(folder: Path, dataset: Path, config: TrainingConfig) -> None:
+    """Note in `folder` what is trained there, and on what."""
+    record = RunRecord(dataset=dataset.absolute(), config=config)
+    write_record(folder / RECORD, record.model_dump(mode="json"))
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Return what the training in `folder` was started with.
+
+    Raises
+    ------
+    MedRefineError
+        If there is none, or its record is damaged.
+    """
+    if not (folder / RECORD).is_file():
+        raise MedRefineError(f"There is no training in {folder}.")
+    return read_record(folder / RECORD, RunRecord, "a training")
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One line of a training's log.
+
+    Attributes
+    ----------
+    epoch, epochs : int
+        Its number, from 1, and how many were planned at that time.
+    stage : {"pixel", "adversarial"}
+    losses : mapping
+        By name, means over the epoch.
+    validation, psnr, plain_psnr : float
+        Of the held-out slides, as in `TrainingEvent`.
+    seconds : float
+        The epoch took.
+    """
+
+    epoch: int
+    epochs: int
+    stage: Stage
+    losses: Mapping[str, float]
+    validation: float
+    psnr: float
+    plain_psnr: float
+    seconds: float = 0.0
+
+
+_EPOCH = TypeAdapter(Epoch)
+
+
+def read_log(folder: Path) -> list[Epoch]:
+    """Return the epochs that the log in `folder` tells of; none where there is no log.
+
+    Raises
+    ------
+    MedRefineError
+        If it cannot be read, or is no log of a training.
+    """
+    path = folder / LOG
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise MedRefineError(f"Cannot read {path}: {error}.") from error
+    try:  # the last line may still be being written
+        return [_EPOCH.validate_json(line) for line in lines if line.endswith("\n")]
+    except ValidationError as error:
+        raise MedRefineError(f"Cannot read {path}: it is damaged.") from error
+
+
+def add_to_log(folder: Path, line: Mapping[str, object]) -> None:
+    """Append `line` to the log as JSON."""
+    with (folder / LOG).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def keep_log(folder: Path, epochs: int) -> None:
+    """Drop what the log says of epochs after `epochs`: those will be trained again."""
+    path = folder / LOG
+    if path.exists():
+        lines = path.read_text().splitlines(keepends=True)
+        kept = [
+            line for line in lines if line.endswith("\n") and json.loads(line)["epoch"] <= epochs
+        ]
+        write_bytes(path, "".join(kept).encode())
+
+
+def sample_path(folder: Path, epoch: int) -> Path:
+    """Return the path of the sample picture of `epoch`, from 1."""
+    return folder / SAMPLES / f"epoch-{epoch:03d}.png"
+
+
+def samples_in(folder: Path) -> list[Path]:
+    """Return the sample pictures in `folder`, by epoch."""
+    return sorted((folder / SAMPLES).glob("epoch-*.png"))
+
+
+def split_sample(picture: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], ...]:
+    """Return the columns of a sample picture: input, generated, sharp.
+
+    Parameters
+    ----------
+    picture : ndarray
+        uint8 ``(H, 3 w + 2 GAP, 3)``, as `samples.save_sample` writes it.
+
+    Returns
+    -------
+    tuple of ndarray
+        Three of ``(H, w, 3)``.
+    """
+    width = (picture.shape[1] - 2 * GAP) // 3
+    starts = (k * (width + GAP) for k in range(3))
+    return tuple(picture[:, start : start + width] for start in starts)
