@@ -11,10 +11,37 @@ CAUTION = (
     "slides, and may be wrong."
 )
 Task = Literal["magnify", "sharpen"]
+Length = Annotated[float, Field(gt=0)]
+Aperture = Annotated[float, Field(gt=0, le=1.7)]
+
+
+class View(BaseModel):
+    """What goes in and what comes out at one scale, as in the training.
+
+    Attributes
+    ----------
+    scale : int
+        Output pixels per input pixel (side); 1 for sharpening.
+    pixel_um_in, pixel_um_out : float
+        Sides of an input and of an output pixel on the slide, in micrometres.
+    na_in, na_out : float or None
+        Numerical apertures stood for; None where they are not known, or where the input's blur
+        was of other kinds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    scale: Annotated[int, Field(ge=1, le=8)]
+    pixel_um_in: Length
+    pixel_um_out: Length
+    na_in: Aperture | None = None
+    na_out: Aperture | None = None
 
 
 class ModelCard(BaseModel):
     """What travels with weights, inside their file.
+
+    Every field that came after the first release has a default, so that older files still load.
 
     Attributes
     ----------
@@ -25,13 +52,15 @@ class ModelCard(BaseModel):
     architecture : {"trunk", "unet"}
         See `superres.generator`.
     channels, blocks, scales
-        Its parameters; `blocks` is 0 for the U-Net.
+        Its parameters; a U-Net of no blocks is the study's.
     halo : int
         How far an input pixel reaches, in pixels the network works on.
     weights : {"faithful", "gan"}
         Trained on the pixel loss alone, or against a discriminator too.
     pixel_um : tuple of float
         Pixel sizes of the sharp training images, in micrometres.
+    views : tuple of View
+        Pixel sizes and numerical apertures, in and out, at each scale.
     optics : str
         Which objectives the training stood for.
     degradation : str
@@ -42,10 +71,15 @@ class ModelCard(BaseModel):
         Where the training images come from, and whom to thank.
     training_slides, held_out_slides : tuple of str
         The latter were used for choosing only.
+    split_sha256 : str
+        Of every training image, its slide and its side of the split: the same only for the same
+        images, split in the same way.
     metrics : dict
         Track -> slide -> measure -> value, as `benchmarks/superres.py` prints them.
     licence : str
         Of the weights.
+    software : str
+        What wrote them.
     sha256 : str
         Of the tensors; written and checked by `superres.models`.
     caution : str
@@ -66,6 +100,7 @@ class ModelCard(BaseModel):
     image_channels: Literal[3] = 3
     weights: Literal["faithful", "gan"] = "faithful"
     pixel_um: tuple[float, ...] = ()
+    views: tuple[View, ...] = ()
     optics: str = ""
     degradation: str = ""
     training: str = ""
@@ -73,7 +108,9 @@ class ModelCard(BaseModel):
     attribution: str = ""
     training_slides: tuple[str, ...] = ()
     held_out_slides: tuple[str, ...] = ()
+    split_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     metrics: dict[str, dict[str, dict[str, float]]] = {}
     licence: str = ""
+    software: str = ""
     sha256: str = ""
     caution: str = CAUTION

@@ -58,6 +58,11 @@ class Tile:
         """What is the same for the same pixels only, without reading."""
         return self._sharp.tobytes()
 
+    @property
+    def pixel_um(self) -> float | None:
+        """The side of a pixel on the slide in micrometres, where it is known."""
+        return None
+
 
 class StoredTile(Tile):
     """A tile of a prepared dataset, read when its pixels are asked for."""
@@ -90,6 +95,11 @@ class StoredTile(Tile):
         layer = self._shelf.dataset.photo(self.entry).layer
         white = f" {layer.white}" if layer else ""
         return f"{self.entry.sha256}{white}".encode()
+
+    @property
+    def pixel_um(self) -> float | None:
+        """The side of a pixel on the slide in micrometres, where the manifest has it."""
+        return self._shelf.dataset.photo(self.entry).pixel_um
 
 
 class TileDataset(Dataset[Tensor]):
