@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
+from scipy import fft
 from scipy import ndimage as ndi
 from skimage import filters, restoration
 
@@ -180,8 +181,9 @@ def _by_channel(colours: Floats, one: Callable[[Floats], Floats], margin: int) -
     margin = min(margin, *(n - 1 for n in colours.shape[:2]))
     stack = colours[..., None] if colours.ndim == 2 else colours
     done = []
+    around = [(margin, fft.next_fast_len(n + 2 * margin) - n - margin) for n in stack.shape[:2]]
     for k in range(stack.shape[2]):
-        padded = one(np.pad(stack[..., k], margin, mode="reflect"))
+        padded = one(np.pad(stack[..., k], around, mode="reflect"))
         done.append(padded[margin : margin + stack.shape[0], margin : margin + stack.shape[1]])
     return done[0] if colours.ndim == 2 else np.stack(done, -1)
 

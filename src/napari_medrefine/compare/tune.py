@@ -15,7 +15,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.progress import Step
 
-_SIDE = 256  # pixels of each image's middle that are tuned on
+_SIDE = 192  # pixels of each image's middle that are tuned on
 _SIGMAS = (0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 2.7, 3.3)
 _GRIDS: dict[str, tuple[Callable[..., Image], dict[str, tuple[float, ...]]]] = {
     "unsharp mask": (
@@ -48,7 +48,7 @@ def parameters_steps(
     Parameters
     ----------
     samples : collection of Sample
-        From slides that are not evaluated afterwards; a 256-pixel middle of each is used.
+        From slides that are not evaluated afterwards; a 192-pixel middle of each is used.
     protocol : Protocol
         For magnifying, the filters sharpen the bicubic enlargement.
 

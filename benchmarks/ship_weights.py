@@ -1,0 +1,153 @@
+"""Trained weights to shipped files: float16 safetensors, each with its full model card.
+
+usage: python benchmarks/ship_weights.py FAITHFUL.pt GAN.pt --task magnify
+       --train ../shared/data/fields/train [--held-out giardia keloid-scar]
+       --training "Charbonnier loss, ..." --gan-training "From the faithful weights: ..."
+       [--to src/napari_medrefine/superres/weights] [--licence "MIT (weights)"]
+
+The .pt files hold state dicts (plain, or under "ema"); the architecture is read off them. Metrics
+of the old file are dropped: `superres.py --cards` writes new ones, measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import napari_medrefine.superres
+from napari_medrefine import __version__
+from napari_medrefine.superres import ModelCard, save_model
+from napari_medrefine.superres.cards import View
+from napari_medrefine.superres.checkpoints import fingerprint
+from napari_medrefine.superres.data import read_folder, split_by_slide
+from napari_medrefine.superres.generator import Generator, Trunk, UNet
+from napari_medrefine.superres.models import describe
+
+SHIPPED = Path(napari_medrefine.superres.__file__).parent / "weights"
+PIXEL_UM = (0.25, 0.5)
+NA_OUT = 0.65
+_SPREAD = 0.225 * 0.55  # um times NA: sigma of an objective's blur, see superres.optics.blur_sigma
+_SIGMA = 1.85 / 4  # sharp pixels per unit of scale: the middle of superres.optics.random_reduction
+OPTICS = (
+    "Sharp images: scans (nominal x20 and x40) that stand for photos of NA 0.65. Of the inputs a "
+    "quarter are blurred as by the aperture in `views` (-25 to +20 % blur); most are clean "
+    "reductions, which no objective makes."
+)
+DEGRADATION = {
+    "magnify": "Random for each crop (superres.optics.random_reduction): 60 % reduced cleanly, by "
+    "area averaging or antialiased bicubic; 25 % as through a smaller aperture (Gaussian blur of "
+    "0.46 sharp pixels per unit of scale, -25 to +20 %, area averaging, noise up to 2.5 grey "
+    "levels); 15 % rough (other blur, noise up to 3 grey levels, half of them JPEG 60 to 95).",
+    "sharpen": "Random for each crop (superres.optics.random_blur): 65 % halved and enlarged again "
+    "(area or bicubic, enlarged by bicubic or bilinear, a third blurred before); 15 % out of "
+    "focus (sigma 0.4 to 2.2 pixels) with noise; 20 % reduced 1.5 to 4 times and enlarged, with "
+    "blur, noise and JPEG.",
+}
+CROPS = (
+    " Crops are turned and mirrored; 8 % are drawn discs, 15 % get other dyes, 35 % other shades "
+    "of their stains; {coarser} are shown at up to 2.5 times their pixel size."
+)
+COARSER = {"magnify": "30 %", "sharpen": "60 %"}
+ATTRIBUTION = (
+    "Patoloji Atlasi / Histopathology Atlas (S. Balci and contributors, "
+    "doi:10.5281/zenodo.6382734); case repositories under the MIT License, Copyright (c) 2022 "
+    "Pathology Atlas; the atlas itself under CC BY 4.0."
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("faithful", type=Path)
+    parser.add_argument("gan", type=Path)
+    parser.add_argument("--task", choices=("magnify", "sharpen"), required=True)
+    parser.add_argument("--train", type=Path, required=True, help="folder of slides trained on")
+    parser.add_argument("--held-out", nargs="+", default=["giardia", "keloid-scar"])
+    parser.add_argument("--training", required=True, help="how the faithful weights were trained")
+    parser.add_argument("--gan-training", required=True, help="how the GAN weights were trained")
+    parser.add_argument("--licence", default="MIT (weights); attribution as given.")
+    parser.add_argument("--to", type=Path, default=SHIPPED)
+    arguments = parser.parse_args()
+    common = what_is_known(arguments)
+    for weights, path, training in (
+        ("faithful", arguments.faithful, arguments.training),
+        ("gan", arguments.gan, arguments.gan_training),
+    ):
+        generator = generator_of(path)
+        name = f"{arguments.task}-{weights}"
+        card = ModelCard(
+            name=name,
+            weights=weights,
+            training=training,
+            views=views(generator.scales),
+            **common,
+            **describe(generator),
+        )
+        file = arguments.to / f"{name}.safetensors"
+        save_model(file, generator, card, half=True)
+        print(f"{file.name}: {file.stat().st_size / 1e6:.2f} MB")
+    total = sum(path.stat().st_size for path in arguments.to.glob("*.safetensors"))
+    print(f"all weights: {total / 1e6:.2f} MB")
+
+
+def what_is_known(arguments: argparse.Namespace) -> dict[str, object]:
+    """Return the fields of the card that both weights share."""
+    training, held_out = split_by_slide(read_folder(arguments.train), arguments.held_out)
+    slides = [tuple(sorted({t.slide for t in part})) for part in (training, held_out)]
+    return {
+        "task": arguments.task,
+        "pixel_um": PIXEL_UM,
+        "optics": OPTICS,
+        "degradation": DEGRADATION[arguments.task] + CROPS.format(coarser=COARSER[arguments.task]),
+        "data": f"{len(training)} fields of 1024 x 1024 pixels, of {len(slides[0])} slides, cut "
+        "from whole-slide H&E scans (Leica Aperio AT2 / GT450), JPEG-compressed; 0.25 and 0.5 um "
+        "per pixel. H&E only: other stains come in by other dyes and shades alone.",
+        "attribution": ATTRIBUTION,
+        "training_slides": slides[0],
+        "held_out_slides": slides[1],
+        "split_sha256": fingerprint(training, held_out),
+        "licence": arguments.licence,
+        "software": f"napari-medrefine {__version__}",
+    }
+
+
+def views(scales: tuple[int, ...]) -> tuple[View, ...]:
+    """Return pixel sizes and apertures, in and out, at each scale."""
+    return tuple(
+        View(
+            scale=scale,
+            pixel_um_in=scale * pixel,
+            pixel_um_out=pixel,
+            na_in=None if scale == 1 else round(_aperture(_SIGMA * scale * pixel), 2),
+            na_out=NA_OUT,
+        )
+        for scale in scales
+        for pixel in PIXEL_UM
+    )
+
+
+def _aperture(blur_um: float) -> float:
+    """Return the NA whose blur is that of `NA_OUT` and `blur_um` together."""
+    return _SPREAD / math.hypot(blur_um, _SPREAD / NA_OUT)
+
+
+def generator_of(path: Path) -> Generator:
+    """Return the generator whose state dict `path` holds."""
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    state: dict[str, Tensor] = content.get("ema", content)
+    blocks = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
+    generator: Generator
+    if "entry.weight" in state:
+        heads = tuple(sorted(int(name.split(".")[1]) for name in state if name.startswith("heads")))
+        generator = Trunk(len(state["entry.weight"]), blocks, heads)
+    else:
+        generator = UNet(state["exit.weight"].shape[1], blocks)
+    generator.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    return generator
+
+
+if __name__ == "__main__":
+    main()
