@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_medrefine.errors import MedRefineError
     from napari_medrefine.registration import Overview, Placement, register
-    from napari_medrefine.superres import magnify, sharpen
+    from napari_medrefine.superres import magnify, sharpen, trust_map
 
 __version__ = "0.1.0"
 
@@ -23,6 +23,7 @@ __all__ = [
     "magnify",
     "register",
     "sharpen",
+    "trust_map",
 ]
 
 _HOME = {
@@ -32,6 +33,7 @@ _HOME = {
     "register": "registration",
     "magnify": "superres",
     "sharpen": "superres",
+    "trust_map": "superres",
 }
 
 

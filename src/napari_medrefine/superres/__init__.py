@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_medrefine.superres.models import list_models, load_model, save_model
     from napari_medrefine.superres.tiles import TileDataset
     from napari_medrefine.superres.training import train_steps
+    from napari_medrefine.superres.trust import trust_map, trust_map_steps
 
 __all__ = [
     "ModelCard",
@@ -26,6 +27,8 @@ __all__ = [
     "sharpen",
     "sharpen_steps",
     "train_steps",
+    "trust_map",
+    "trust_map_steps",
 ]
 
 _HOME = {
@@ -39,6 +42,8 @@ _HOME = {
     "sharpen": "api",
     "sharpen_steps": "api",
     "train_steps": "training",
+    "trust_map": "trust",
+    "trust_map_steps": "trust",
 }
 
 

@@ -1,0 +1,185 @@
+"""Fits and calibrates the trust map on training slides, and writes the file that ships.
+
+usage: python benchmarks/calibrate_trust.py ../shared/data/fields [--each N] [--report] [--test]
+
+--report  also prints coverage and rank correlation of every slide and track, each slide predicted
+          and calibrated by the others only
+--test    writes nothing, and measures the shipped map on the test slides and on scikit-image's
+          immunohistochemistry()
+
+Tracks: as ../shared/tools/score_superres.py makes them, and one degradation drawn as in training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import spearmanr
+
+from napari_medrefine import magnify, sharpen
+from napari_medrefine._records import write_record
+from napari_medrefine.photos import read_photo
+from napari_medrefine.progress import finish
+from napari_medrefine.superres.models import list_models, load_model
+from napari_medrefine.superres.optics import (
+    Degradation,
+    degrade,
+    random_blur,
+    random_reduction,
+)
+from napari_medrefine.superres.trust_blocks import block_edges, block_means
+from napari_medrefine.superres.trust_features import FEATURES, features_steps
+from napari_medrefine.superres.trust_fit import (
+    ERROR_FLOOR,
+    TrustSample,
+    fit_knot,
+    left_out,
+    margins_of,
+)
+from napari_medrefine.superres.trust_model import LEVELS, TRUST_FILE, TrustModel
+
+Pixels = npt.NDArray[np.uint8]
+# Scale -> side of the crops. Sharpening and small scales cost the most per pixel of the result.
+SIDES = {1.0: 288, 1.5: 288, 2.0: 384, 3.0: 432, 4.0: 512, 6.0: 768, 10.0: 960}
+REALISMS = (0.0, 0.5, 1.0)
+
+
+def tracks(scale: float, rng: np.random.Generator) -> dict[str, tuple[int, Degradation]]:
+    """Name of a track -> how far the field is reduced before all, and how it is degraded."""
+    if scale == 1:
+        halved = Degradation(2.0, same_size=True)
+        return {
+            "study": (2, halved),
+            "halved": (1, halved),
+            "defocus": (1, Degradation(1.0, 1.5, noise=1.0, same_size=True)),
+            "random": (int(rng.integers(1, 3)), random_blur(rng)),
+        }
+    return {
+        "area": (1, Degradation(scale)),
+        "bicubic": (1, Degradation(scale, sampling="bicubic")),
+        "optical": (1, Degradation(scale, 1.85 * scale / 4, noise=1.5)),
+        "random": (1, random_reduction(rng, scale)),
+    }
+
+
+def samples_of(slide: Path, scale: float, each: int) -> dict[float, list[TrustSample]]:
+    """Realism -> generated fields of one slide, with the errors of their blocks."""
+    files = sorted(p for p in slide.iterdir() if p.suffix in (".png", ".jpg"))
+    found: dict[float, list[TrustSample]] = {realism: [] for realism in REALISMS}
+    rng = np.random.default_rng(zlib.crc32(f"{slide.name} {scale}".encode()))
+    for file in files[:: max(1, len(files) // each)][:each]:
+        field = np.asarray(read_photo(file).image, np.uint8)[..., :3]
+        for track, (reduced, how) in tracks(scale, rng).items():
+            sharp = crop(degraded(field, Degradation(reduced), rng), SIDES[scale], rng)
+            seen = degraded(sharp, how, rng)
+            pictures = {r: generate(seen, scale, r) for r in REALISMS}
+            features = finish(features_steps(seen, pictures[0.0], pictures[1.0]))
+            for realism, picture in pictures.items():
+                error = block_errors(picture, sharp)
+                found[realism].append(TrustSample(slide.name, track, features, error))
+    return found
+
+
+def crop(field: Pixels, side: int, rng: np.random.Generator) -> Pixels:
+    row, column = (int(rng.integers(0, length - side + 1)) for length in field.shape[:2])
+    return field[row : row + side, column : column + side]
+
+
+def degraded(image: Pixels, how: Degradation, rng: np.random.Generator) -> Pixels:
+    return np.asarray(np.rint(255 * degrade(image.astype(np.float32) / 255, how, rng)), np.uint8)
+
+
+def generate(seen: Pixels, scale: float, realism: float) -> Pixels:
+    made = sharpen(seen, realism=realism) if scale == 1 else magnify(seen, scale, realism=realism)
+    return np.asarray(made, np.uint8)
+
+
+def block_errors(picture: Pixels, sharp: Pixels) -> npt.NDArray[np.float64]:
+    edges = (block_edges(length) for length in sharp.shape[:2])
+    return block_means(np.abs(picture.astype(np.float32) - sharp).mean(2), *edges)
+
+
+Job = Callable[[tuple[Path, float]], dict[float, list[TrustSample]]]
+
+
+def all_samples(
+    folder: Path, scales: list[float], each: int
+) -> dict[tuple[float, float], list[TrustSample]]:
+    """(Scale, realism) -> generated fields of every slide."""
+    slides = sorted(p for p in folder.iterdir() if p.is_dir())
+    jobs = [(slide, scale, each) for scale in scales for slide in slides]
+    found: dict[tuple[float, float], list[TrustSample]] = {}
+    with ProcessPoolExecutor(2, initializer=one_thread) as pool:
+        results = pool.map(samples_of, *zip(*jobs, strict=True))
+        for (slide, scale, _), made in zip(jobs, results, strict=True):
+            print(f"  x{scale:g} {slide.name}", flush=True)
+            for realism, samples in made.items():
+                found.setdefault((scale, realism), []).extend(samples)
+    return found
+
+
+def one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def report(samples: list[TrustSample], title: str) -> None:
+    """Print coverage at 90 %, calibrated on the other slides, and rank correlation."""
+    ratios = left_out(samples)
+    names = list(dict.fromkeys(s.track for s in samples))
+    slides = sorted({s.slide for s in samples})
+    at = LEVELS.index(0.9)
+    table, ranks = np.zeros((2, len(slides), len(names)))
+    for i, slide in enumerate(slides):
+        others = [k for k, s in enumerate(samples) if s.slide != slide]
+        margin = margins_of([samples[k] for k in others], [ratios[k] for k in others])[at]
+        for j, track in enumerate(names):
+            own = [k for k, s in enumerate(samples) if (s.slide, s.track) == (slide, track)]
+            true = np.concatenate([samples[k].error.ravel() for k in own])
+            ratio = np.concatenate([ratios[k].ravel() for k in own])
+            table[i, j] = np.mean(ratio <= margin)
+            ranks[i, j] = spearmanr(true, np.log(true + ERROR_FLOOR) - ratio).statistic
+    print(f"\n{title}: coverage at 90 % | rank correlation; by track: {', '.join(names)}")
+    for slide, row, rank in zip(slides, table, ranks, strict=True):
+        cover, order = (" ".join(f"{v:.3f}" for v in line) for line in (row, rank))
+        print(f"  {slide:26s} {cover} | {order}")
+    off = np.sqrt(np.mean((table - 0.9) ** 2))
+    print(
+        f"  mean {table.mean():.3f}, root mean square off 0.9 {off:.3f}; "
+        f"rank {ranks.mean():.2f}, least {ranks.min():.2f}",
+        flush=True,
+    )
+
+
+def calibrate(folder: Path, each: int, scales: list[float], full: bool) -> None:
+    found = all_samples(folder / "train", scales, each)
+    if full:
+        for (scale, realism), samples in found.items():
+            report(samples, f"x{scale:g}, realism {realism:g}")
+    model = TrustModel(
+        models={name: load_model(name).card.sha256 for name in list_models()},
+        features=FEATURES,
+        slides=tuple(sorted({s.slide for samples in found.values() for s in samples})),
+        knots=tuple(fit_knot(samples, *key) for key, samples in found.items()),
+    )
+    write_record(TRUST_FILE, model.model_dump(mode="json"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--each", type=int, default=3)
+    parser.add_argument("--report", action="store_true")
+    options = parser.parse_args()
+    calibrate(options.folder, options.each, list(SIDES), options.report)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""How far to trust each place of a generated picture, told from the picture itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from pathlib import Path
+from typing import TypeVar
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.images import Image, check_image
+from napari_medrefine.progress import Step, finish, retold
+from napari_medrefine.superres.api import magnify_steps, sharpen_steps
+from napari_medrefine.superres.cards import Task
+from napari_medrefine.superres.trust_blocks import Floats, spread
+from napari_medrefine.superres.trust_features import features_steps
+from napari_medrefine.superres.trust_model import LEVELS, TrustModel, shipped_trust
+
+_PART = 1000  # steps for each part of the job: two pictures, and comparing them
+_PARTS = 3
+T = TypeVar("T")
+
+
+def trust_map(
+    image: Image,
+    scale: float,
+    *,
+    realism: float = 0.0,
+    model: str | Path | None = None,
+    level: float = 0.9,
+    generated: Image | None = None,
+) -> Floats:
+    """Say how far to trust each place of what `magnify` or `sharpen` make of `image`.
+
+    With probability `level`, the mean absolute error of the block of 16 x 16 pixels that a pixel
+    lies in is at most the value there. The error is predicted mainly from how far the faithful and
+    the GAN weights disagree; the margin comes from slides that the prediction was not fitted on
+    (cross-conformal prediction, Vovk 2015). ``docs/trust.md`` says how well it holds.
+
+    Parameters
+    ----------
+    image : (H, W), (H, W, 3) or (H, W, 4) array
+        What was given to `magnify` or `sharpen`: uint8, uint16 or float. Alpha is ignored.
+    scale : float
+        1: the image is sharpened. Above 1, up to 10: it is magnified.
+    realism : float
+        Of the generated picture, 0 (faithful) to 1 (GAN).
+    model : str, Path or None
+        What made the picture. The map is calibrated for the shipped models only.
+    level : float
+        0.5 to 0.99.
+    generated : array, optional
+        The generated picture (at strength 1), so that it is not computed again.
+
+    Returns
+    -------
+    (round(H * scale), round(W * scale)) float32 array
+        In grey levels of 255, whatever the dtype of `image`. Interpolated between the blocks'
+        centres for looking at; the mean over a block is what was calibrated.
+
+    Raises
+    ------
+    MedRefineError
+        If `image` is no image, an argument is out of range, `generated` does not belong to
+        `image`, or the map is not calibrated for the model.
+    """
+    return finish(
+        trust_map_steps(
+            image, scale, realism=realism, model=model, level=level, generated=generated
+        )
+    )
+
+
+def trust_map_steps(
+    image: Image,
+    scale: float,
+    *,
+    realism: float = 0.0,
+    model: str | Path | None = None,
+    level: float = 0.9,
+    generated: Image | None = None,
+) -> Generator[Step, None, Floats]:
+    """Do as `trust_map` does; yield a `Step` per tile and return the map."""
+    image, trust = check_image(image), shipped_trust()
+    _check_range(trust, scale, realism, level)
+    _check_model(trust, "sharpen" if scale == 1 else "magnify", model)
+    shape = (round(image.shape[0] * scale), round(image.shape[1] * scale))
+    known = {} if generated is None else {realism: _checked(generated, image, shape)}
+    pair = []
+    for part, weights in enumerate((0.0, 1.0)):
+        picture = known.get(weights)
+        if picture is None:
+            picture = yield from _part(_generating(image, scale, weights, model), part)
+        pair.append(picture)
+    features = yield from _part(features_steps(image, pair[0], pair[1]), 2)
+    return spread(trust.half_width(features, scale, realism, level), shape)
+
+
+def _generating(
+    image: Image, scale: float, weights: float, model: str | Path | None
+) -> Generator[Step, None, Image]:
+    if scale == 1:
+        return sharpen_steps(image, realism=weights, model=model)
+    return magnify_steps(image, scale, realism=weights, model=model)
+
+
+def _part(job: Generator[Step, None, T], part: int) -> Generator[Step, None, T]:
+    """Run `job` as one of the parts, each of which counts the same."""
+
+    def told(step: Step) -> Step:
+        done = part * _PART + round(_PART * step.done / max(1, step.total))
+        return Step(done, _PARTS * _PART, step.text)
+
+    return (yield from retold(job, told))
+
+
+def _check_range(trust: TrustModel, scale: float, realism: float, level: float) -> None:
+    if not (math.isfinite(scale) and 1 <= scale <= trust.largest_scale):
+        raise MedRefineError(
+            f"The scale is {scale:g}; the trust map knows 1 (sharpening) to "
+            f"{trust.largest_scale:g}."
+        )
+    if not 0 <= realism <= 1:
+        raise MedRefineError(f"The realism is {realism:g}; it must be between 0 and 1.")
+    if not LEVELS[0] <= level <= LEVELS[-1]:
+        raise MedRefineError(
+            f"The level is {level:g}; it must be between {LEVELS[0]:g} and {LEVELS[-1]:g}."
+        )
+
+
+def _check_model(trust: TrustModel, task: Task, model: str | Path | None) -> None:
+    """Refuse weights that `trust` was not fitted for, the shipped ones included."""
+    from napari_medrefine.superres.models import model_for
+
+    for realism in (0.0, 1.0):
+        card = model_for(task, realism, model).card
+        if card.sha256 not in trust.models.values():
+            raise MedRefineError(
+                f"The trust map is not calibrated for the weights {card.name} "
+                f"({model or 'those that ship'}), so it cannot say how far to trust them."
+            )
+
+
+def _checked(generated: Image, image: Image, shape: tuple[int, int]) -> Image:
+    generated = check_image(generated, "generated image")
+    if generated.shape != (*shape, *image.shape[2:]) or generated.dtype != image.dtype:
+        raise MedRefineError(
+            f"The generated image is {generated.dtype} of shape {generated.shape}; of this image "
+            f"it would be {image.dtype} of shape {(*shape, *image.shape[2:])}."
+        )
+    return generated
