@@ -11,6 +11,8 @@ from napari_medrefine.superres.cards import Task
 from napari_medrefine.superres.generator import Trunk, UNet
 from napari_medrefine.superres.inference import Chain, choose_heads, run_steps
 from napari_medrefine.superres.models import model_for
+from napari_medrefine.superres.precision import Dtype, Precision
+from napari_medrefine.superres.ready import converted
 
 
 def noisy(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -60,10 +62,10 @@ def test_unet_tiles_equal_the_whole(unet: UNet, tile: int) -> None:
     np.testing.assert_allclose(tiled, whole, rtol=0, atol=5e-7)
 
 
-@pytest.mark.parametrize("tile", [100, 140])
-@pytest.mark.parametrize("task", ["magnify", "sharpen"])
-def test_shipped_weights_join_bit_by_bit(task: Task, tile: int) -> None:
-    generator = model_for(task, 0.5).generator
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("task", "tile"), [("magnify", 100), ("sharpen", 70)])
+def test_shipped_weights_join_bit_by_bit(task: Task, tile: int, dtype: Dtype) -> None:
+    generator = converted(model_for(task, 0.5).generator, Precision(dtype=dtype))
     image = noisy((150, 201, 3))
     head = max(generator.scales)
     shape = (150 * head, 201 * head)

@@ -96,11 +96,11 @@ def magnify_steps(
     ratio = max(out / given for out, given in zip(shape, image.shape, strict=False))
 
     from napari_medrefine.superres.inference import Chain, choose_heads, run_steps
-    from napari_medrefine.superres.models import model_for
+    from napari_medrefine.superres.ready import ready_generator
 
     if ratio <= 1:
         return (yield from run_steps(image, shape, Chain(None, ()), text="reducing"))
-    generator = model_for("magnify", realism, model).generator
+    generator = ready_generator("magnify", realism, model)
     chain = Chain(generator, choose_heads(generator.scales, ratio), strength, consistency)
     return (yield from run_steps(image, shape, chain, text="magnifying"))
 
@@ -153,9 +153,9 @@ def sharpen_steps(
         return image.copy()
 
     from napari_medrefine.superres.inference import Chain, run_steps
-    from napari_medrefine.superres.models import model_for
+    from napari_medrefine.superres.ready import ready_generator
 
-    chain = Chain(model_for("sharpen", realism, model).generator, (1,), strength)
+    chain = Chain(ready_generator("sharpen", realism, model), (1,), strength)
     shape = (image.shape[0], image.shape[1])
     return (yield from run_steps(image, shape, chain, text="sharpening"))
 

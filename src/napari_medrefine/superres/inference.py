@@ -37,7 +37,7 @@ class Chain:
     Attributes
     ----------
     generator : Generator or None
-        None for plain reduction.
+        None for plain reduction. It runs where and in the dtype its weights are.
     heads : tuple of int
         The enlargement of each pass; only the first is the generator's.
     strength : float
@@ -55,6 +55,11 @@ class Chain:
     def factor(self) -> int:
         """How many times larger the last pass leaves the image."""
         return int(np.prod(self.heads, dtype=int))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the generator's weights are."""
+        return torch.device("cpu") if self.generator is None else self.generator.device
 
     @property
     def multiple(self) -> int:
@@ -79,7 +84,7 @@ class Chain:
         return int(np.ceil(reach / self.multiple)) * self.multiple
 
     def __call__(self, image: Tensor) -> Tensor:
-        """Return `image` ``(1, 3, H, W)``, white at 1, after all passes."""
+        """Return `image` ``(1, 3, H, W)``, float32, white at 1, after all passes: new memory."""
         result = image
         for number, head in enumerate(self.heads):
             if self.generator is not None and number == 0:
@@ -160,13 +165,6 @@ def run_steps(
     return result
 
 
-def device() -> torch.device:
-    """Return where networks run: a GPU if there is one."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
 class _Job:
     """An image, what becomes of it, and the values (white, limits) all its tiles share."""
 
@@ -176,12 +174,9 @@ class _Job:
         self.limits = (0.0, float(self.white))
         if image.dtype.kind == "f":  # floats may overshoot: keep what was there, add nothing
             self.limits = (min(0.0, float(image.min())), max(float(self.white), float(image.max())))
-        self.device = device()
-        if chain.generator is not None:
-            chain.generator.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> Image:
-        """Return one tile of the result."""
+    def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> Floats:
+        """Return one tile of the result, in its grey levels but in float32."""
         spans = [self._span(axis, *part) for axis, part in enumerate((rows, columns))]
         cut = tuple(slice(*span.source) for span in spans)
         unit = self.image[cut].astype(np.float32) / self.white
@@ -193,15 +188,14 @@ class _Job:
             done = done.mean(axis=2)
         elif unit.shape[2] == 4:
             done = np.concatenate([done, self._alpha(rows, columns)[..., None]], axis=2)
-        return self._like(done)
+        return self._levels(done)
 
     def _through(self, colours: Floats) -> Floats:
         if not self.chain.heads:
             return colours
         with torch.inference_mode():
-            tensor = torch.from_numpy(colours).permute(2, 0, 1)[None].to(self.device)
-            tensor = tensor.contiguous(memory_format=torch.channels_last)
-            return self.chain(tensor)[0].permute(1, 2, 0).float().cpu().numpy()
+            tensor = torch.from_numpy(colours).permute(2, 0, 1)[None].to(self.chain.device)
+            return self.chain(tensor)[0].permute(1, 2, 0).cpu().numpy()
 
     def _span(self, axis: int, start: int, stop: int) -> _Span:
         n_in, factor = self.image.shape[axis], self.chain.factor
@@ -233,11 +227,10 @@ class _Job:
             plane = _resampled(plane, taps[axis], first[axis], axis)
         return plane
 
-    def _like(self, unit: Floats) -> Image:
-        levels = np.clip(unit * self.white, *self.limits)
-        if self.image.dtype.kind != "f":
-            levels = np.rint(levels)
-        return np.asarray(levels, self.image.dtype)
+    def _levels(self, unit: Floats) -> Floats:
+        levels = np.multiply(unit, self.white, out=unit)  # in place: new memory takes longest here
+        np.clip(levels, *self.limits, out=levels)
+        return levels if self.image.dtype.kind == "f" else np.rint(levels, out=levels)
 
 
 @dataclass(frozen=True, slots=True)

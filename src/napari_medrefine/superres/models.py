@@ -90,15 +90,24 @@ def model_for(task: Task, realism: float = 0.0, model: str | Path | None = None)
     MedRefineError
         As `load_model`; or if the model is for the other task, or has no GAN weights.
     """
-    if model is None:
-        model = f"{task}-faithful"
-    faithful = load_model(model)
+    faithful, *gan = (load_model(path) for path in files_for(task, realism, model))
     if faithful.card.task != task and task == "sharpen":
         raise MedRefineError(f"The model {model} is for magnifying; it cannot sharpen.")
-    if realism == 0:
-        return faithful
-    gan = load_model(_partner(_find(model)))
-    return Model(_mixed(faithful, gan, realism), gan.card)
+    return Model(_mixed(faithful, gan[0], realism), gan[0].card) if gan else faithful
+
+
+def files_for(
+    task: Task, realism: float = 0.0, model: str | Path | None = None
+) -> tuple[Path, ...]:
+    """Return the weight files that `model_for` reads: the faithful one, then the GAN's if needed.
+
+    Raises
+    ------
+    MedRefineError
+        If one of them is missing.
+    """
+    faithful = _find(f"{task}-faithful" if model is None else model)
+    return (faithful,) if realism == 0 else (faithful, _partner(faithful))
 
 
 def save_model(path: Path, generator: Generator, card: ModelCard, *, half: bool = False) -> None:

@@ -1,4 +1,8 @@
-"""Where a training runs and in what precision: measured on a CPU, known on a GPU."""
+"""Where networks run and in what precision.
+
+A training may take what a short measurement shows to be fastest; magnifying and sharpening go by
+what the processor says of itself, so that an image has the same result on every run.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ from torch import Tensor, nn
 Dtype = Literal["float32", "bfloat16"]
 Wanted = Literal["auto", "float32", "bfloat16"]
 M = TypeVar("M", bound=nn.Module)
+_AMPERE = 8  # the first GPUs with bfloat16 are of compute capability 8.0
+_CPU_TESTS = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # none of them is public
 _ROUNDS = 5
 _WORTH_IT = 0.9  # bf16 loses three digits: it must save a tenth of the time at least
 
@@ -60,6 +66,25 @@ def choose_precision(wanted: Wanted = "auto") -> Precision:
     if wanted != "auto":
         return Precision(dtype=wanted, channels_last=True)
     return _measured()
+
+
+def inference_precision() -> Precision:
+    """Return where and in what dtype a trained generator runs here; never float16 on a CPU.
+
+    bfloat16 where the processor computes in it, as told by torch (a version that does not know
+    counts as no); float32 elsewhere, where bfloat16 would be emulated and slower.
+    """
+    if torch.cuda.is_available():
+        built_in = torch.cuda.get_device_capability()[0] >= _AMPERE
+        return Precision("cuda", "bfloat16" if built_in else "float32", channels_last=True)
+    if torch.backends.mps.is_available():
+        return Precision("mps", channels_last=True)
+    return Precision("cpu", "bfloat16" if _cpu_has_bfloat16() else "float32", channels_last=True)
+
+
+def _cpu_has_bfloat16() -> bool:
+    tests = (getattr(torch.cpu, name, None) for name in _CPU_TESTS)
+    return torch.backends.mkldnn.is_available() and any(test() for test in tests if test)
 
 
 def _measured() -> Precision:
