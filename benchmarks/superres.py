@@ -24,20 +24,23 @@ import superres_results
 from napari_medrefine.compare.tune import grid_ends
 from superres_publish import weights_measured, write_cards, write_docs
 from superres_results import Results, track_of
-from superres_tables import blocks, track_text, tuned_text, verdict_text
+from superres_study import study_errors
+from superres_tables import blocks, study_text, track_text, tuned_text, verdict_text
 from superres_tracks import TRACKS, measure, sources, tuned_filters
 from superres_verdicts import colour_checks, verdicts
 
 
 def measured(arguments: argparse.Namespace) -> Results:
     """Measure everything, printing each track as it is done."""
+    print("Tuning filters, unless that was done before ...", flush=True)
     train = arguments.train or arguments.folder.parent / "train"
     cache = arguments.json.with_suffix(".tuned.json") if arguments.json else None
     tuned = tuned_filters(train, cache, arguments.workers)
     images = sources(arguments.folder, arguments.also, arguments.slides, arguments.each)
     domains = {source.slide: source.domain for source in images}
     weights = weights_measured()
-    results = Results(arguments.each, weights, tuned, domains, colour_checks())
+    study = study_errors(images)
+    results = Results(arguments.each, weights, tuned, domains, colour_checks(), study)
     print(f"Filters, tuned on one field of each slide of {train.name}:\n{tuned_text(results)}")
     for track, parameters in tuned.items():
         for end in grid_ends(parameters):
@@ -73,6 +76,7 @@ def main() -> None:
     known = arguments.known
     results = superres_results.load(known) if known else measured(arguments)
     found = verdicts(results)
+    print(f"\nThe study's 40463.4\n{study_text(results)}")
     print(f"\nWhat must hold\n{verdict_text(found)}")
     publish(arguments, results, blocks(results, found))
     sys.exit(1 if any(verdict.holds is False for verdict in found) else 0)

@@ -57,7 +57,8 @@ class Results:
     """Everything, as it is kept in JSON.
 
     `domains` says of each slide whether it is held out or out of domain; `checks` are the colour
-    checks of `superres_verdicts`, `weights` the SHA-256 of each model measured.
+    checks of `superres_verdicts`, `study` what `superres_study` found, `weights` the SHA-256 of
+    each model measured.
     """
 
     each: int
@@ -65,6 +66,7 @@ class Results:
     tuned: dict[str, tune.Parameters]
     domains: dict[str, str]
     checks: dict[str, float]
+    study: dict[str, dict[str, float]]
     tracks: dict[str, Track] = field(default_factory=dict)
 
     def slides(self, domain: str = HELD_OUT) -> tuple[str, ...]:

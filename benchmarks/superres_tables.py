@@ -70,11 +70,20 @@ def tuned_text(results: Results) -> str:
     )
 
 
+def study_text(results: Results) -> str:
+    """Return what a sharp image costs against its own unsharp mask, on one range and on two."""
+    return "\n".join(
+        f"{slide:38}" + "; ".join(f"{name}: {error:.1f}" for name, error in errors.items())
+        for slide, errors in results.study.items()
+    )
+
+
 def blocks(results: Results, found: Sequence[Verdict]) -> dict[str, str]:
     """Return the Markdown that stands between the markers of README and docs, by name."""
     return {
         "magnifying": _magnifying(results),
         "sharpening": _sharpening(results),
+        "study": _study_table(results),
         "verdicts": _verdict_table(found),
         "tracks": "\n\n".join(_track_table(n, t) for n, t in results.tracks.items()),
         "tuned": _tuned_table(results),
@@ -137,6 +146,12 @@ def _track_table(name: str, track: Track) -> str:
         parts.append("; ".join(differences(track, slide)) + ".")
     parts.append(f"Over {ALL_SLIDES}: " + "; ".join(differences(track, ALL_SLIDES)) + ".")
     return "\n\n".join(parts)
+
+
+def _study_table(results: Results) -> str:
+    names = list(next(iter(results.study.values())))
+    rows = [[s, *(f"{e[name]:,.1f}" for name in names)] for s, e in results.study.items()]
+    return _markdown(["MSE of the sharp image and its own unsharp mask", *names], rows)
 
 
 def _tuned_table(results: Results) -> str:

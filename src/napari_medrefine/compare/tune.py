@@ -22,7 +22,10 @@ _GRIDS: dict[str, tuple[Callable[..., Image], dict[str, tuple[float, ...]]]] = {
         filters.unsharp_mask,
         {"radius": (0.7, 1.0, 1.5, 2.0, 3.0), "amount": (0.25, 0.5, 0.8, 1.2, 1.8, 2.7, 4.0)},
     ),
-    "Richardson-Lucy": (filters.richardson_lucy, {"sigma": _SIGMAS, "rounds": (2, 5, 10, 20, 40)}),
+    "Richardson-Lucy": (
+        filters.richardson_lucy,
+        {"sigma": _SIGMAS, "rounds": (2, 5, 10, 20, 40, 80)},
+    ),
     "Wiener": (filters.wiener, {"sigma": _SIGMAS, "balance": (0.005, 0.02, 0.08, 0.3)}),
 }
 
