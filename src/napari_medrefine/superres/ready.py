@@ -13,7 +13,7 @@ from napari_medrefine.superres.generator import Generator
 from napari_medrefine.superres.models import files_for, model_for
 from napari_medrefine.superres.precision import Precision, inference_precision
 
-_KEPT = 4
+_KEPT = 8
 
 
 def ready_generator(task: Task, realism: float = 0.0, model: str | Path | None = None) -> Generator:
