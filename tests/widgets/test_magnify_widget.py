@@ -25,7 +25,7 @@ def enlarger(monkeypatch):
     """Nearest-neighbour enlargement in place of the network; notes what it was asked."""
     asked = []
 
-    def magnify_steps(image, scale, *, realism, strength):
+    def magnify_steps(image, scale, *, realism, strength, model):
         asked.append({"shape": image.shape, "scale": scale, "strength": strength})
         yield Step(0, 2, "tile 1 of 2")
         height, width = round(image.shape[0] * scale), round(image.shape[1] * scale)
@@ -34,7 +34,7 @@ def enlarger(monkeypatch):
         yield Step(1, 2, "tile 2 of 2")
         return image[rows][:, cols]
 
-    def sharpen_steps(image, *, realism, strength):
+    def sharpen_steps(image, *, realism, strength, model):
         asked.append({"shape": image.shape, "strength": strength, "realism": realism})
         yield Step(0, 1, "sharpening")
         return image.copy()

@@ -34,6 +34,8 @@ class RunRecord(BaseModel):
         The prepared dataset or the folder of photos.
     config : TrainingConfig
         The settings.
+    finished : bool
+        Whether it came to its end, which may be earlier than planned.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,11 +44,14 @@ class RunRecord(BaseModel):
     version: Literal[1] = 1
     dataset: Path
     config: TrainingConfig
+    finished: bool = False
 
 
-def write_run(folder: Path, dataset: Path, config: TrainingConfig) -> None:
-    """Note in `folder` what is trained there, and on what."""
-    record = RunRecord(dataset=dataset.absolute(), config=config)
+def write_run(
+    folder: Path, dataset: Path, config: TrainingConfig, *, finished: bool = False
+) -> None:
+    """Note in `folder` what is trained there, on what, and whether that has come to its end."""
+    record = RunRecord(dataset=dataset.absolute(), config=config, finished=finished)
     write_record(folder / RECORD, record.model_dump(mode="json"))
 
 

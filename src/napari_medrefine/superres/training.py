@@ -112,7 +112,10 @@ def train_steps(
             stack.enter_context(held(folder))
         if source is not None:
             write_run(folder, source, config)
-        return (yield from _follow(run, workers))
+        result = yield from _follow(run, workers)
+        if source is not None:
+            write_run(folder, source, config, finished=True)
+    return result
 
 
 def _follow(run: Run, workers: int) -> Generator[TrainingEvent, None, TrainingResult]:

@@ -21,6 +21,13 @@ def ask_folder(parent: QWidget | None, title: str) -> Path | None:
     return Path(chosen) if chosen else None
 
 
+def ask_weights(parent: QWidget | None) -> Path | None:
+    """Ask for a file of weights; None if the user changes their mind."""
+    kinds = "Weights (*.safetensors)"
+    chosen, _ = QFileDialog.getOpenFileName(parent, "Choose weights", "", kinds)
+    return Path(chosen) if chosen else None
+
+
 def open_page(path: Path) -> bool:
     """Open a file with what opens such files, a page in the browser; say whether that went well."""
     return bool(QDesktopServices.openUrl(QUrl.fromLocalFile(str(path))))

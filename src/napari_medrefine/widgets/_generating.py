@@ -38,12 +38,15 @@ class Recipe:
         0, faithful, to 1, the most natural texture.
     strength : float
         0, no network at all, to 1, all that the network adds.
+    model : str or None
+        File of the weights; None: what ships.
     """
 
     task: Literal["magnify", "sharpen"]
     scale: float
     realism: float
     strength: float
+    model: str | None = None
 
     @property
     def title(self) -> str:
@@ -98,22 +101,22 @@ def _run(source: Image, recipe: Recipe) -> Generator[Step, None, Image]:
     import_apart("napari_medrefine.superres.models")  # with it comes torch
     from napari_medrefine import superres
 
-    realism, strength = recipe.realism, recipe.strength
+    how: dict[str, Any] = {
+        "realism": recipe.realism,
+        "strength": recipe.strength,
+        "model": recipe.model,
+    }
     if recipe.task == "magnify":
-        return (
-            yield from superres.magnify_steps(
-                source, recipe.scale, realism=realism, strength=strength
-            )
-        )
-    return (yield from superres.sharpen_steps(source, realism=realism, strength=strength))
+        return (yield from superres.magnify_steps(source, recipe.scale, **how))
+    return (yield from superres.sharpen_steps(source, **how))
 
 
 def _weights(recipe: Recipe) -> list[dict[str, str]]:
     """Return name and SHA-256 of the weights that a recipe runs."""
-    from napari_medrefine.superres import load_model
+    from napari_medrefine.superres.models import model_for
 
-    kinds = ["faithful", "gan"] if recipe.realism > 0 else ["faithful"]
-    cards = [load_model(f"{recipe.task}-{kind}").card for kind in kinds]
+    mixed = [0.0, recipe.realism] if recipe.realism > 0 else [0.0]
+    cards = [model_for(recipe.task, realism, recipe.model).card for realism in mixed]
     return [{"name": card.name, "sha256": card.sha256} for card in cards]
 
 
@@ -149,6 +152,7 @@ def _provenance(
             "meaning": "pixels of that level, the last one excluded",
         },
         **asdict(recipe),
+        "model": recipe.model or "shipped",
         "weights": _weights(recipe),
         "pixel_um": size / float(np.sqrt(np.prod(zoom))) if size else None,
         "slide": about(layer).get("slide"),

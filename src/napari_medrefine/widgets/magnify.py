@@ -25,6 +25,7 @@ from napari_medrefine.widgets._layers import (
     likely_overview,
     shapes,
 )
+from napari_medrefine.widgets._model_choice import ModelChoice
 from napari_medrefine.widgets._panel import Panel, wrapped_label
 from napari_medrefine.widgets._placing import Made
 from napari_medrefine.widgets._regions import Region, in_rectangle, in_view, whole
@@ -63,6 +64,7 @@ class MagnifyWidget(Panel):
                 self.task,
                 self.scale,
                 self.other_scale,
+                self.model.widget,
                 self.strength,
                 self.realism,
                 self.region,
@@ -98,6 +100,7 @@ class MagnifyWidget(Panel):
             label="Other scale", value=3, min=1, max=16, step=0.5, visible=False,
             tooltip="Any scale from 1 to 16",
         )  # fmt: skip
+        self.model = ModelChoice(self._viewer)
         self.strength = FloatSlider(
             label="Strength", value=1, min=0, max=1, step=0.05,
             tooltip="How much of what the network adds: 0 is plain interpolation, 1 is all",
@@ -136,6 +139,7 @@ class MagnifyWidget(Panel):
 
     def _connect(self) -> None:
         self.layer.changed.connect(self._layer_chosen)
+        self.model.model.changed.connect(self._model_chosen)
         for control in (self.task, self.scale, self.region):
             control.changed.connect(self._show_controls)
         for control in (self.other_scale, self.rectangles):
@@ -165,11 +169,12 @@ class MagnifyWidget(Panel):
     @property
     def recipe(self) -> Recipe:
         """What the controls say is to be done."""
-        mix = (self.realism.value, self.strength.value)
+        file = self.model.file
+        how = (self.realism.value, self.strength.value, None if file is None else str(file))
         if self.task.value == SHARPEN:
-            return Recipe("sharpen", 1.0, *mix)
+            return Recipe("sharpen", 1.0, *how)
         scale = self.other_scale.value if self.scale.value == OTHER else self.scale.value
-        return Recipe("magnify", scale, *mix)
+        return Recipe("magnify", scale, *how)
 
     def chosen_region(self, layer: Layer) -> Region:
         """Return the part of `layer` that is chosen, or raise a sentence."""
@@ -187,6 +192,7 @@ class MagnifyWidget(Panel):
         try:
             layer = check_photo(self.layer.value, "a photo")
             region = self.chosen_region(layer)
+            self.model.check(recipe.task)
             check_memory(layer, region, recipe)
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
@@ -235,6 +241,11 @@ class MagnifyWidget(Panel):
         self._chosen_by_user = True
         self._tell_size()
 
+    def _model_chosen(self) -> None:
+        """Do what the model was trained for."""
+        self.task.value = self.model.task or self.task.value
+        self._tell_size()
+
     def _show_controls(self) -> None:
         magnifying = self.task.value == MAGNIFY
         self.scale.visible = magnifying
@@ -255,6 +266,7 @@ class MagnifyWidget(Panel):
         try:
             layer = check_photo(self.layer.value, "a photo")
             region = self.chosen_region(layer)
+            self.model.check(self.task.value)
         except MedRefineError as error:
             self.size.value = str(error)
             return

@@ -1,0 +1,57 @@
+"""What a weight file says of itself, read without torch, so that a window may ask at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from napari_medrefine._atomic import cannot
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.superres.cards import ModelCard
+from napari_medrefine.superres.run_folder import FAITHFUL
+
+_LONGEST = 10_000_000  # bytes of a header; ours have a few thousand
+
+
+def read_card(path: Path) -> ModelCard:
+    """Return the model card in a weight file; the weights themselves are checked when they run.
+
+    Parameters
+    ----------
+    path : Path
+        Of a ``.safetensors`` file.
+
+    Raises
+    ------
+    MedRefineError
+        If it is missing, damaged, or holds no model of ours.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = file.read(length) if length <= _LONGEST else b""
+    except OSError as error:
+        raise MedRefineError(cannot("read", path, error)) from error
+    try:
+        return ModelCard.model_validate_json(json.loads(header)["__metadata__"]["card"])
+    except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
+        raise MedRefineError(
+            f"Cannot use {path}: it is no weight file of napari-medrefine."
+        ) from error
+
+
+def weights_in(path: Path) -> Path:
+    """Return the weight file that `path` stands for: itself, or the faithful one of a run's folder.
+
+    Raises
+    ------
+    MedRefineError
+        If the folder has none.
+    """
+    if not path.is_dir():
+        return path
+    if not (path / FAITHFUL).is_file():
+        raise MedRefineError(f"There are no weights in {path}; each training leaves {FAITHFUL}.")
+    return path / FAITHFUL

@@ -1,0 +1,142 @@
+"""Which network to run: the shipped one, or one of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
+
+from magicgui.widgets import ComboBox, Container, PushButton
+from napari.utils.notifications import show_warning
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.superres.cards import Task
+from napari_medrefine.superres.model_files import read_card, weights_in
+from napari_medrefine.superres.run_folder import FAITHFUL
+from napari_medrefine.widgets._dialogs import ask_weights
+from napari_medrefine.widgets._panel import row
+
+SHIPPED = "shipped"
+DOES = {"magnify": "magnify", "sharpen": "sharpen, same size"}
+
+
+class ModelShelf:
+    """The weight files used or browsed to in one viewer, and the choosers that offer them."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[Path, Task] = {}  # of each file, what it was trained for
+        self.used: Path | None = None  # what was last asked to be used
+        self.choosers: WeakSet[ModelChoice] = WeakSet()
+
+    def add(self, path: Path) -> Path:
+        """Offer a weight file, or the weights of a run's folder; return the file.
+
+        Raises
+        ------
+        MedRefineError
+            If it is none of ours.
+        """
+        file = weights_in(path).absolute()
+        self.tasks[file] = read_card(file).task
+        for chooser in self.choosers:
+            chooser.refresh()
+        return file
+
+    def use(self, path: Path) -> Path:
+        """Offer weights and choose them everywhere.
+
+        Raises
+        ------
+        MedRefineError
+            As `add`.
+        """
+        self.used = self.add(path)
+        for chooser in self.choosers:
+            chooser.model.value = self.used
+        return self.used
+
+
+_SHELVES: WeakKeyDictionary[Any, ModelShelf] = WeakKeyDictionary()
+
+
+def shelf_of(viewer: Any) -> ModelShelf:
+    """Return the models of a viewer; napari hands the same one out in different wrappings."""
+    return _SHELVES.setdefault(getattr(viewer, "__wrapped__", viewer), ModelShelf())
+
+
+class ModelChoice:
+    """A chooser of models with a button to browse for more; `widget` is what to show."""
+
+    def __init__(self, viewer: Any) -> None:
+        self._shelf = shelf_of(viewer)
+        self.model = ComboBox(
+            choices=[("Shipped", SHIPPED)],
+            tooltip="The network: the shipped one, or weights of your own from the Train widget",
+        )
+        self.browse = PushButton(
+            text="Browse…", tooltip="Choose a weight file (.safetensors), such as a run's 'best'"
+        )
+        self.widget: Container = row(
+            self.model, self.browse, label="Model", tooltip="Which network runs"
+        )
+        self.browse.changed.connect(self._browse)
+        self._shelf.choosers.add(self)
+        self.refresh()
+        if self._shelf.used is not None:
+            self.model.value = self._shelf.used
+
+    @property
+    def file(self) -> Path | None:
+        """The chosen weight file; None: what ships."""
+        return None if self.model.value == SHIPPED else self.model.value
+
+    def refresh(self) -> None:
+        """Offer what is on the shelf now, keeping what was chosen."""
+        chosen = self.model.value
+        files = list(self._shelf.tasks)
+        named = [(_name(file, files), file) for file in files]
+        with self.model.changed.blocked():
+            self.model.choices = [("Shipped", SHIPPED), *named]
+            self.model.value = chosen
+
+    @property
+    def task(self) -> Task | None:
+        """What the chosen model was trained for; None: the shipped ones do both."""
+        return None if self.file is None else self._shelf.tasks[self.file]
+
+    def check(self, task: Task) -> None:
+        """Refuse a model that was trained for another task.
+
+        Raises
+        ------
+        MedRefineError
+            Saying what to choose instead.
+        """
+        own = self.task
+        if own not in (None, task):
+            raise MedRefineError(
+                f"The model '{self.model.current_choice}' was trained to {own}: choose the task "
+                f"'{DOES[own]}', or another model."
+            )
+
+    def _browse(self) -> None:
+        path = ask_weights(self.widget.native)
+        if path is None:
+            return
+        try:
+            self.model.value = self._shelf.add(path)
+        except MedRefineError as error:
+            show_warning(str(error))
+
+
+def _name(file: Path, files: list[Path]) -> str:
+    """Return a short name, of a run its folder's, with more of the path where two are alike."""
+    own, others = _named(file), [_named(other) for other in files if other != file]
+    for length in range(1, len(own)):
+        if own[-length:] not in [other[-length:] for other in others]:
+            return "/".join(own[-length:])
+    return str(file)
+
+
+def _named(file: Path) -> tuple[str, ...]:
+    return (file.parent if file.name == FAITHFUL else file.with_suffix("")).parts
