@@ -57,7 +57,7 @@ def summary(slide: str, method: str, *, study: bool) -> Summary:
 @pytest.fixture
 def results(bench: ModuleType) -> object:
     domains = dict.fromkeys(SLIDES, "held out") | {bench.IHC: "other stain"}
-    known = bench.Results(3, {}, {}, domains, {"white stays white": 0.0}, {})
+    known = bench.Results(3, {}, {}, domains, dict.fromkeys(bench.CHECKS, 0.0), {})
     for name in bench.TRACKS:
         study = name.startswith("study")
         names = [m for m in PSNR if not study or m in MSE]
@@ -89,6 +89,7 @@ def test_all_is_well_with_networks_that_reach_every_target(
         ("x4-optical", "one", "unsharp mask, tuned", {"psnr": 27.6}, 2),
         ("study-tiles", "two", "faithful", {"mse": 64.2}, 3),
         ("study", "two", "unsharp mask, tuned", {"mse": 59.0}, 3),
+        ("study-tiles", "one", "do nothing", {"mse": 59.0}, 3),
         ("x4", "one", "GAN", {"detail": 0.79}, 4),
         ("x4-optical", "two", "GAN", {"detail": 1.11}, 4),
         ("x4", "two", "GAN", {"psnr": 25.9}, 4),
