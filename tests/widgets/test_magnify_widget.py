@@ -6,6 +6,7 @@ import dask.array as da
 import numpy as np
 import pytest
 
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import sha256_of
 from napari_medrefine.progress import Step
 from napari_medrefine.widgets._generating import in_pieces
@@ -212,6 +213,62 @@ def test_the_size_is_told_beforehand(viewer, tissue, enlarger):
     widget.scale.value = 0.0  # other ...
     widget.other_scale.value = 3.0
     assert widget.size.value == "60 x 40 pixels become 180 x 120"
+
+
+@pytest.fixture
+def judge(monkeypatch):
+    """A trust map that rises from left to right; notes what it was asked."""
+    asked = []
+
+    def trust_map_steps(image, scale, *, realism, level, generated):
+        asked.append({"scale": scale, "realism": realism, "level": level})
+        yield Step(0, 1, "comparing")
+        assert generated.shape[:2] == tuple(round(n * scale) for n in image.shape[:2])
+        return np.broadcast_to(
+            np.linspace(0, 12, generated.shape[1], dtype=np.float32), generated.shape[:2]
+        ).copy()
+
+    monkeypatch.setattr("napari_medrefine.superres.trust_map_steps", trust_map_steps, raising=False)
+    return asked
+
+
+def test_the_trust_map_lies_on_the_picture_and_stays_there(viewer, tissue, enlarger, judge, wait):
+    source = viewer.add_image(tissue(40, 60), rgb=True, name="slide", **LOOSE)
+    widget = magnify(viewer, wait, region="whole", realism=0.5, trust=True)
+    assert judge == [{"scale": 4.0, "realism": 0.5, "level": 0.9}]
+    made, trust = viewer.layers[1:]
+    assert trust.name == "trust: error of slide · magnified x4 (generated) (90 %)"
+    assert trust.data.shape == (160, 240)
+    assert trust.contrast_limits == [0, 12]
+    assert trust.opacity == 0.6
+    np.testing.assert_allclose(outer_corners(trust), outer_corners(source), rtol=1e-9)
+    noted = trust.metadata["medrefine"]
+    assert noted["trust_of"] == made.name
+    assert noted["trust_of_sha256"] == sha256_of(made.data)
+    assert "probability of 90 %" in noted["meaning"]
+    assert "bright where it may be wrong" in widget.job.message.value
+    made.translate = (7.0, 9.0)  # moved later, such as by a registration
+    np.testing.assert_allclose(outer_corners(trust), outer_corners(made), rtol=1e-9)
+    made.visible = False
+    assert trust.visible
+
+
+def test_a_trust_map_that_cannot_be_leaves_the_picture(viewer, tissue, enlarger, wait, monkeypatch):
+    def trust_map_steps(image, scale, **how):
+        raise MedRefineError("The scale is 16; the trust map knows 1 (sharpening) to 10.")
+        yield
+
+    monkeypatch.setattr("napari_medrefine.superres.trust_map_steps", trust_map_steps, raising=False)
+    viewer.add_image(tissue(20, 30), rgb=True, name="slide")
+    widget = magnify(viewer, wait, region="whole", scale=0.0, other_scale=16.0, trust=True)
+    assert [layer.name for layer in viewer.layers] == [
+        "slide", "slide · magnified x16 (generated)"
+    ]  # fmt: skip
+    assert widget.job.message.value.startswith("The scale is 16")
+    widget.strength.value = 0.5
+    widget.job.start.native.click()
+    assert "set the strength to 1" in widget.job.message.value
+    assert len(enlarger) == 1  # nothing was computed
 
 
 def test_large_results_become_a_pyramid_of_the_same_place():

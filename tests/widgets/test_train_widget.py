@@ -19,8 +19,9 @@ from napari_medrefine.superres.model_files import read_card
 from napari_medrefine.superres.run_folder import RECORD, read_log, read_run
 from napari_medrefine.widgets._model_choice import shelf_of
 from napari_medrefine.widgets._train_history import NETWORK, TRAINING
+from napari_medrefine.widgets._train_words import free_folder
 from napari_medrefine.widgets.magnify import MagnifyWidget
-from napari_medrefine.widgets.train import CHOOSE, TrainWidget, free_folder
+from napari_medrefine.widgets.train import CHOOSE, TrainWidget
 
 TINY = TrainingConfig(
     epochs=3, steps_per_epoch=4, batch=2, crop=16, channels=16, blocks=1, validation_steps=1,
@@ -108,10 +109,10 @@ def test_training_shows_its_course_while_napari_goes_on(widget, slides, tmp_path
     assert widget.job.running
     assert not widget.job.start.enabled
     assert not widget.settings.epochs.enabled
-    qtbot.waitUntil(lambda: bool(widget._history.epochs), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(widget.course.history.epochs), timeout=60_000)
     assert widget.job.progress.value.startswith("Epoch ")
     assert "left" in widget.job.progress.value
-    assert widget.samples.shown == folder / "samples" / "epoch-001.png"
+    assert widget.course.samples.shown == folder / "samples" / "epoch-001.png"
     qtbot.waitUntil(lambda: not widget.job.running, timeout=60_000)
     clock.stop()
     assert max(np.diff(ticks)) < 1.0  # seconds: it took several, and the window never hung
@@ -135,7 +136,7 @@ def test_stopped_then_resumed_in_another_napari_then_closed(viewer, slides, tmp_
     choose_quick(first, slides, folder)
     first.settings.epochs.value = 500
     first.job.start.native.click()
-    qtbot.waitUntil(lambda: bool(first._history.epochs), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(first.course.history.epochs), timeout=60_000)
     first.job.cancel.native.click()
     assert "Stopping" in first.job.progress.value
     qtbot.waitUntil(lambda: not first.job.running, timeout=60_000)
@@ -150,7 +151,7 @@ def test_stopped_then_resumed_in_another_napari_then_closed(viewer, slides, tmp_
     assert f"stopped after epoch {before} of 500" in second.state.value
     assert not second.job.start.enabled
     second.job.resume.native.click()
-    qtbot.waitUntil(lambda: len(second._history.epochs) > before, timeout=60_000)
+    qtbot.waitUntil(lambda: len(second.course.history.epochs) > before, timeout=60_000)
     pid = second.job._training.pid
     second._parent_changed(None)  # what napari does when the dock widget is closed
     second.native.deleteLater()
@@ -187,14 +188,15 @@ def test_an_earlier_training_is_looked_at(widget, run, slides):
     assert widget.state.value.startswith("A finished training of 3 epochs.")
     assert widget.settings.config().batch == TINY.batch
     assert widget.dataset.value == slides
-    assert TRAINING in colors_in(widget.loss)
-    assert NETWORK in colors_in(widget.quality)
-    assert "(newest)" in widget.samples.caption.text()
-    widget.samples.back.click()
-    assert widget.samples.shown == run / "samples" / "epoch-002.png"
-    assert widget.samples.caption.text() == "Held-out slides after epoch 2"
-    widget.samples.offer([*widget.samples.paths, run / "samples" / "epoch-004.png"])
-    assert widget.samples.shown == run / "samples" / "epoch-002.png"  # nobody looks away for you
+    assert TRAINING in colors_in(widget.course.loss)
+    assert NETWORK in colors_in(widget.course.quality)
+    samples = widget.course.samples
+    assert "(newest)" in samples.caption.text()
+    samples.back.click()
+    assert samples.shown == run / "samples" / "epoch-002.png"
+    assert samples.caption.text() == "Held-out slides after epoch 2"
+    samples.offer([*samples.paths, run / "samples" / "epoch-004.png"])
+    assert samples.shown == run / "samples" / "epoch-002.png"  # one goes on looking at it
 
 
 def test_the_sample_opens_as_layers_on_the_same_place(widget, viewer, run):

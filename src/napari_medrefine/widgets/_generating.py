@@ -62,8 +62,8 @@ def result_shape(region: Region, recipe: Recipe) -> tuple[int, int]:
     return round(height * recipe.scale), round(width * recipe.scale)
 
 
-def check_memory(layer: Layer, region: Region, recipe: Recipe) -> None:
-    """Refuse what cannot fit into memory.
+def check_memory(layer: Layer, region: Region, recipe: Recipe, *, trust: bool = False) -> None:
+    """Refuse what cannot fit into memory; a trust map takes a second picture and its own pixels.
 
     Raises
     ------
@@ -74,7 +74,8 @@ def check_memory(layer: Layer, region: Region, recipe: Recipe) -> None:
     data = pixels(layer, region.level)
     per_pixel = np.dtype(data.dtype).itemsize * (data.shape[2] if data.ndim == 3 else 1)
     source = region.shape[0] * region.shape[1] * per_pixel
-    needed = source + COPIES * height * width * per_pixel + WORKING_BYTES
+    result = COPIES * per_pixel + (per_pixel + COPIES * 4 if trust else 0)
+    needed = source + height * width * result + WORKING_BYTES
     free = psutil.virtual_memory().available
     if needed > free:
         raise MedRefineError(
@@ -84,14 +85,21 @@ def check_memory(layer: Layer, region: Region, recipe: Recipe) -> None:
         )
 
 
-def generate_steps(layer: Layer, region: Region, recipe: Recipe) -> Generator[Step, None, Made]:
-    """Run the network on a part of a layer, and return the layer to show."""
+def read_steps(layer: Layer, region: Region) -> Generator[Step, None, Image]:
+    """Read a part of a layer, and refuse what holds no picture."""
     yield Step(0, 1, f"Reading '{layer.name}' ...")
     source = check_image(np.asarray(region.cut(layer)), f"chosen part of '{layer.name}'")
     if source.min() == source.max():
         raise MedRefineError(
             f"The chosen part of '{layer.name}' is one even colour; choose a part with tissue."
         )
+    return source
+
+
+def generate_steps(
+    source: Image, layer: Layer, region: Region, recipe: Recipe
+) -> Generator[Step, None, Made]:
+    """Run the network on `source`, a part of a layer, and return the layer to show."""
     result = yield from _run(source, recipe)
     return Made(result, _options(layer, region, recipe, source, result), (layer,))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
-from magicgui.widgets import ComboBox, FloatSlider, FloatSpinBox, PushButton
+from magicgui.widgets import CheckBox, ComboBox, FloatSlider, FloatSpinBox, PushButton
 
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.progress import Step
 from napari_medrefine.widgets._choices import LayerChoice
 from napari_medrefine.widgets._generating import (
     NOT_FOR_DIAGNOSIS,
@@ -14,6 +16,7 @@ from napari_medrefine.widgets._generating import (
     check_memory,
     generate_steps,
     in_pieces,
+    read_steps,
     result_shape,
 )
 from napari_medrefine.widgets._geometry import Layer, same_place
@@ -29,6 +32,7 @@ from napari_medrefine.widgets._model_choice import ModelChoice
 from napari_medrefine.widgets._panel import Panel, wrapped_label
 from napari_medrefine.widgets._placing import Made
 from napari_medrefine.widgets._regions import Region, in_rectangle, in_view, whole
+from napari_medrefine.widgets._trusting import TOGETHER, Trusted, check_trust, trust_steps
 
 NOTE = f"The result is {NOT_FOR_DIAGNOSIS}."
 MAGNIFY, SHARPEN = "magnify", "sharpen"
@@ -55,6 +59,8 @@ class MagnifyWidget(Panel):
     def __init__(self, napari_viewer: Any) -> None:
         self._viewer = napari_viewer
         self._chosen_by_user = False
+        self._generated: Layer | None = None  # by the job that runs, or ran last
+        self._said = ""  # of what that job added
         self._make_what()
         self._make_where()
         self.note = wrapped_label("What the result may be used for", NOTE)
@@ -67,6 +73,7 @@ class MagnifyWidget(Panel):
                 self.model.widget,
                 self.strength,
                 self.realism,
+                self.trust,
                 self.region,
                 self.rectangles,
                 self.draw,
@@ -110,6 +117,12 @@ class MagnifyWidget(Panel):
             tooltip="0: faithful, the smallest error on average, a little soft. 1: GAN, natural "
             "texture, of which details are invented",
         )  # fmt: skip
+
+        self.trust = CheckBox(
+            text="Trust map",
+            tooltip="Also add a layer that says how far to trust each place: with a probability of "
+            "90 %, the error there is at most the value shown, in grey levels of 255",
+        )
 
     def _make_where(self) -> None:
         self.region = ComboBox(
@@ -188,27 +201,41 @@ class MagnifyWidget(Panel):
 
     def generate(self) -> None:
         """Magnify or sharpen what is chosen, and add the result as a layer."""
-        recipe = self.recipe
+        recipe, trust = self.recipe, self.trust.value
         try:
             layer = check_photo(self.layer.value, "a photo")
             region = self.chosen_region(layer)
             self.model.check(recipe.task)
-            check_memory(layer, region, recipe)
+            check_memory(layer, region, recipe, trust=trust)
+            if trust:
+                check_trust(recipe)
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
             return
-        self.job.run(lambda: generate_steps(layer, region, recipe), on_done=self._add)
+        self._generated, self._said = None, ""
+        self.job.run(
+            lambda: _steps(layer, region, recipe, trust=trust),
+            on_item=self._add,
+            on_done=lambda _: self.job.say(self._said, problem=self._generated is None),
+        )
 
     def _add(self, made: Made) -> None:
-        (source,) = made.of
-        layers = self._viewer.layers
-        if source not in layers:
-            raise MedRefineError(f"'{source.name}' was removed meanwhile; the result is not shown.")
+        layers, below = self._viewer.layers, made.of[0]
+        if isinstance(made, Trusted) and self._generated in layers:
+            below = self._generated
+        if below not in layers:
+            self._said = f"'{below.name}' was removed meanwhile; the result is not shown."
+            return
         data = in_pieces(made.image)
-        self._viewer.add_image(data, multiscale=isinstance(data, list), **made.options)
-        layers.move(len(layers) - 1, layers.index(source) + 1)
+        added = self._viewer.add_image(data, multiscale=isinstance(data, list), **made.options)
+        layers.move(len(layers) - 1, layers.index(below) + 1)
+        if below is self._generated:
+            layers.link_layers([below, added], TOGETHER)
+            self._said += " The trust map above it is bright where it may be wrong."
+            return
+        self._generated = added
         height, width = made.image.shape[:2]
-        self.job.say(f"Added '{made.options['name']}', {width} x {height} pixels.")
+        self._said = f"Added '{added.name}', {width} x {height} pixels."
 
     def draw_rectangle(self) -> None:
         """Add a shapes layer on the chosen layer in which one can draw at once."""
@@ -272,3 +299,14 @@ class MagnifyWidget(Panel):
             return
         (height, width), (rows, cols) = region.shape, result_shape(region, self.recipe)
         self.size.value = f"{width} x {height} pixels become {cols} x {rows}"
+
+
+def _steps(
+    layer: Layer, region: Region, recipe: Recipe, *, trust: bool
+) -> Generator[Step | Made, None, None]:
+    """Make the picture, then say how far to trust it; what is made is shown at once."""
+    source = yield from read_steps(layer, region)
+    made = yield from generate_steps(source, layer, region, recipe)
+    yield made
+    if trust:
+        yield (yield from trust_steps(made, source, recipe))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from magicgui.widgets import Container, FileEdit, PushButton
+from magicgui.widgets import FileEdit, PushButton
 from napari.utils.notifications import show_info
 from PIL import Image as Pillow
-from qtpy.QtWidgets import QWidget
 
-from napari_medrefine.dataset import MANIFEST
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.background import Failed, Outcome, Stopped
 from napari_medrefine.superres.events import TrainingConfig, TrainingEvent
@@ -20,20 +17,24 @@ from napari_medrefine.superres.run_folder import (
     FAITHFUL,
     RECORD,
     RunRecord,
-    read_log,
     read_run,
-    samples_in,
     split_sample,
 )
 from napari_medrefine.widgets._generating import NOT_FOR_DIAGNOSIS
 from napari_medrefine.widgets._layers import KEY
 from napari_medrefine.widgets._model_choice import shelf_of
 from napari_medrefine.widgets._panel import Panel, keep_low, row, wrapped_label
-from napari_medrefine.widgets._train_chart import Chart
-from napari_medrefine.widgets._train_history import History
+from napari_medrefine.widgets._train_course import Course
 from napari_medrefine.widgets._train_job import TrainingPanel
-from napari_medrefine.widgets._train_samples import COLUMNS, Samples, epoch_of
+from napari_medrefine.widgets._train_samples import COLUMNS, epoch_of
 from napari_medrefine.widgets._train_settings import TrainingSettings
+from napari_medrefine.widgets._train_words import (
+    describe_new,
+    describe_result,
+    describe_source,
+    free_folder,
+    is_there,
+)
 
 CHOOSE = "Choose a prepared dataset, or a folder with one sub-folder of photos per slide."
 WIDTH, MESSAGE = 340, 100  # pixels that the controls need, and the height of the message
@@ -53,7 +54,6 @@ class TrainWidget(Panel):
         self._viewer = napari_viewer
         self._suggested = ""  # the run folder that we proposed
         self._run: RunRecord | None = None  # of the training in the run folder
-        self._history = History()
         self._make_choices()
         self._make_views()
         super().__init__(
@@ -69,7 +69,7 @@ class TrainWidget(Panel):
                 self.job,
                 self.job.message,
                 row(self.use, self.layers),
-                self.views,
+                self.course.widget,
             ]
         )
         keep_low(self.job.message, MESSAGE)
@@ -98,17 +98,7 @@ class TrainWidget(Panel):
         self.job = TrainingPanel()
 
     def _make_views(self) -> None:
-        self.loss = Chart(
-            "Loss", 4, "adversarial",
-            "Mean error of the training crops and of held-out slides, per epoch; the pale line is "
-            "within epochs. Lower is better",
-        )  # fmt: skip
-        self.quality = Chart(
-            "PSNR, dB", 2, "",
-            "Of held-out slides, with the network and with interpolation alone. Higher is better",
-        )  # fmt: skip
-        self.samples = Samples()
-        self.views = _stacked(self.loss, self.quality, self.samples)
+        self.course = Course()
         self.use = PushButton(
             text="Use this model",
             tooltip="Let 'Magnify & sharpen' run the weights of this run folder",
@@ -156,18 +146,17 @@ class TrainWidget(Panel):
         if self.job.running:
             return
         folder = _path_in(self.output)
-        self._run, problem = None, ""
-        epochs = []
-        if folder is not None and _is_there(folder, RECORD):
-            try:
-                self._run, epochs = read_run(folder), read_log(folder)
-            except MedRefineError as error:
-                problem = str(error)
-        if self._run is not None:
-            self._take_over(self._run)
-        self._history = History.of(epochs, self._run.config.epochs if self._run else 0)
-        self.state.value = problem or self._describe_state(folder)
-        self._show_course()
+        self._run = None
+        self.course.clear()
+        try:
+            if folder is not None and is_there(folder, RECORD):
+                run = read_run(folder)
+                self.course.read(folder, run.config.epochs)
+                self._run = run
+                self._take_over(run)
+            self.state.value = self._describe_state(folder)
+        except MedRefineError as error:
+            self.state.value = str(error)
         self._refresh()
 
     def _take_over(self, run: RunRecord) -> None:
@@ -182,8 +171,9 @@ class TrainWidget(Panel):
         if folder is None:
             return ""
         if self._run is None:
-            return _describe_new(folder)
-        done, planned = len(self._history.epochs), self._history.planned
+            return describe_new(folder)
+        history = self.course.history
+        done, planned = len(history.epochs), history.planned
         if self._run.finished:
             return f"A finished training of {done} epochs. For another one, take a new run folder."
         return f"A training that was stopped after epoch {done} of {planned}: press 'Resume'."
@@ -196,7 +186,6 @@ class TrainWidget(Panel):
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
             return
-        self._history = History(planned=config.epochs)
         self._go(dataset, folder, config)
 
     def resume(self) -> None:
@@ -212,8 +201,9 @@ class TrainWidget(Panel):
         self.job.run(dataset, folder, config, on_events=self._take, on_end=self._ended)
         if not self.job.running:
             return
+        if config is not None:
+            self.course.expect(config.epochs)
         self.state.value = "The training writes to this folder."
-        self._show_course()
         self._refresh()
 
     def _paths(self) -> tuple[Path, Path]:
@@ -226,32 +216,13 @@ class TrainWidget(Panel):
 
     def _take(self, events: list[TrainingEvent]) -> None:
         folder = _path_in(self.output)
-        for event in events:
-            if not event.losses and folder is not None:  # it has just begun
-                self._history = History.of(read_log(folder), event.epochs)
-                self._history.begin_at(event)
-            self._history.take(event)
-        self._show_curves()
-        if any(not event.losses or event.sample for event in events):
-            self._show_samples()
+        try:
+            if folder is not None:  # nobody can change it while it runs
+                self.course.take(events, folder)
+        except MedRefineError as error:
+            self.job.say(str(error), problem=True)
+        if any(event.sample for event in events):
             self._refresh()
-
-    def _show_course(self) -> None:
-        self._show_curves()
-        self._show_samples()
-
-    def _show_curves(self) -> None:
-        history = self._history
-        planned, mark = history.planned, history.adversarial_from
-        self.loss.show_curves(history.losses(), planned, mark)
-        self.quality.show_curves(history.quality(), planned, mark)
-        self.quality.setVisible(bool(history.epochs))
-        self.views.visible = self.job.running or bool(history.epochs)
-
-    def _show_samples(self) -> None:
-        folder, known = _path_in(self.output), self._run is not None or self.job.running
-        self.samples.offer(samples_in(folder) if folder and known else [])
-        self.samples.setVisible(bool(self.samples.paths))
 
     def _ended(self, outcome: Outcome) -> None:
         self._folder_chosen()
@@ -260,15 +231,15 @@ class TrainWidget(Panel):
         elif isinstance(outcome, Stopped):
             self.job.say(self._describe_stop())
         else:
-            self.job.say(describe_result(self._history))
+            self.job.say(describe_result(self.course.history))
 
     def _describe_stop(self) -> str:
         if self._run is None:
             return "Stopped before the training had begun; nothing was written."
+        history = self.course.history
         return (
-            f"Stopped after epoch {len(self._history.epochs)} of {self._history.planned}. A "
-            f"checkpoint is kept in {self.output.value}: press 'Resume' to go on, now or after "
-            "napari was closed."
+            f"Stopped after epoch {len(history.epochs)} of {history.planned}. A checkpoint is kept "
+            f"in {self.output.value}: press 'Resume' to go on, now or after napari was closed."
         )
 
     def use_model(self) -> None:
@@ -288,7 +259,7 @@ class TrainWidget(Panel):
 
     def open_layers(self) -> None:
         """Add the sample picture in sight as layers on the same place, to compare by blinking."""
-        path = self.samples.shown
+        path = self.course.samples.shown
         if path is None:
             return
         try:
@@ -318,8 +289,8 @@ class TrainWidget(Panel):
         self.fresh.visible = idle and self._run is not None
         self.settings.allow(changes=idle and self._run is None)
         self.dataset.enabled = self.output.enabled = idle
-        self.use.enabled = folder is not None and _is_there(folder, FAITHFUL)
-        self.layers.enabled = bool(self.samples.paths)
+        self.use.enabled = folder is not None and is_there(folder, FAITHFUL)
+        self.layers.enabled = bool(self.course.samples.paths)
 
     def _parent_changed(self, parent: object) -> None:
         if parent is None and self.job.running:
@@ -327,69 +298,6 @@ class TrainWidget(Panel):
         super()._parent_changed(parent)
 
 
-def free_folder(dataset: Path, task: str) -> Path:
-    """Return a folder beside `dataset` that does not exist yet."""
-    beside = dataset.parent if dataset.is_file() else dataset
-    number = 1
-    while (folder := beside.with_name(f"{beside.name}-{task}-{number}")).exists():
-        number += 1
-    return folder
-
-
-def describe_source(path: Path) -> str:
-    """Say in a line what would be trained on."""
-    if path.is_file() or _is_there(path, MANIFEST):
-        return "A prepared dataset, with a split of its own."
-    try:
-        with os.scandir(path) as entries:
-            slides = sum(entry.is_dir() for entry in entries)
-    except OSError:
-        return "There is no such folder."
-    if slides < 2:
-        return "This is no prepared dataset, and has no sub-folders of photos, one per slide."
-    return f"Not a prepared dataset: its {slides} sub-folders are taken for slides."
-
-
-def _describe_new(folder: Path) -> str:
-    try:
-        taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    except OSError as error:
-        return f"This folder cannot be read: {error.strerror}."
-    if taken:
-        return "Something else is in this folder; choose another one."
-    return "A new folder."
-
-
-def describe_result(history: History) -> str:
-    """Say what came of a finished training."""
-    best = history.chosen
-    said = f"Finished: {len(history.epochs)} epochs."
-    if best is None:
-        return said
-    gain = best.psnr - best.plain_psnr
-    said += (
-        f" Best is epoch {best.epoch}: {best.psnr:.2f} dB on held-out slides, {abs(gain):.2f} dB "
-        f"{'more' if gain >= 0 else 'LESS'} than interpolation alone."
-    )
-    more = "Train for more epochs, or on more slides." if gain < 0 else "Press 'Use this model'."
-    return f"{said} {more}"
-
-
-def _stacked(*widgets: QWidget) -> Container:
-    container = Container(labels=False)
-    container.margins = (0, 0, 0, 0)
-    for widget in widgets:
-        container.native.layout().addWidget(widget)
-    return container
-
-
 def _path_in(edit: FileEdit) -> Path | None:
     text = edit.line_edit.value.strip()
     return Path(text).expanduser() if text else None
-
-
-def _is_there(folder: Path, name: str) -> bool:
-    try:
-        return (folder / name).is_file()
-    except OSError:  # such as a name that is too long
-        return False

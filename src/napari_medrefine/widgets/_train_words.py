@@ -1,0 +1,65 @@
+"""What the Train widget says of datasets, run folders and results."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from napari_medrefine.dataset import MANIFEST
+from napari_medrefine.widgets._train_history import History
+
+
+def free_folder(dataset: Path, task: str) -> Path:
+    """Return a folder beside `dataset` that does not exist yet."""
+    beside = dataset.parent if dataset.is_file() else dataset
+    number = 1
+    while (folder := beside.with_name(f"{beside.name}-{task}-{number}")).exists():
+        number += 1
+    return folder
+
+
+def describe_source(path: Path) -> str:
+    """Say in a line what would be trained on."""
+    if path.is_file() or is_there(path, MANIFEST):
+        return "A prepared dataset, with a split of its own."
+    try:
+        with os.scandir(path) as entries:
+            slides = sum(entry.is_dir() for entry in entries)
+    except OSError:
+        return "There is no such folder."
+    if slides < 2:
+        return "This is no prepared dataset, and has no sub-folders of photos, one per slide."
+    return f"Not a prepared dataset: its {slides} sub-folders are taken for slides."
+
+
+def describe_new(folder: Path) -> str:
+    try:
+        taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as error:
+        return f"This folder cannot be read: {error.strerror}."
+    if taken:
+        return "Something else is in this folder; choose another one."
+    return "A new folder."
+
+
+def describe_result(history: History) -> str:
+    """Say what came of a finished training."""
+    best = history.chosen
+    said = f"Finished: {len(history.epochs)} epochs."
+    if best is None:
+        return said
+    gain = best.psnr - best.plain_psnr
+    said += (
+        f" Best is epoch {best.epoch}: {best.psnr:.2f} dB on held-out slides, {abs(gain):.2f} dB "
+        f"{'more' if gain >= 0 else 'LESS'} than interpolation alone."
+    )
+    more = "Train for more epochs, or on more slides." if gain < 0 else "Press 'Use this model'."
+    return f"{said} {more}"
+
+
+def is_there(folder: Path, name: str) -> bool:
+    """Return whether `folder` has a file of that name."""
+    try:
+        return (folder / name).is_file()
+    except OSError:  # such as a name that is too long
+        return False
