@@ -73,6 +73,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if (arguments.folder is None) == (arguments.known is None):
         parser.error("give the folder of test slides, or --from results")
+    if arguments.known and arguments.pictures:
+        parser.error("pictures need the folder of test slides")
     known = arguments.known
     results = superres_results.load(known) if known else measured(arguments)
     found = verdicts(results)

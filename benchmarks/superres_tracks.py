@@ -25,6 +25,7 @@ from napari_medrefine.compare.evaluate import (
     evaluate_steps,
 )
 from napari_medrefine.compare.protocols import PROTOCOLS
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.photos import as_rgb, find_photos, read_photo
 from napari_medrefine.progress import finish
@@ -62,6 +63,8 @@ def sources(folder: Path, also: Path | None, slides: list[str] | None, each: int
     The last ones are out of the networks' domain: another stain, and whatever is in `also`.
     """
     found = _by_slide(folder, slides, each)
+    if not found:
+        raise MedRefineError(f"There are no slides (folders of images) in {folder}.")
     found.append(Source("immunohistochemistry", IHC, OTHER_STAIN))
     if also is not None:
         found += [Source(p.name, p.stem, ALSO, p) for p in find_photos(also, recursive=True)]

@@ -23,16 +23,20 @@ from napari_medrefine.compare import (
     baselines,
     evaluate_steps,
     text_table,
+    tune_steps,
     write_report,
 )
 from napari_medrefine.compare.visuals import as_picture
+from napari_medrefine.dataset.recipe import Split
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import find_photos, read_photo
 
 EXAMPLES = """\
   medrefine evaluate dataset -o report
   medrefine evaluate photos -o report --protocol x4
-  medrefine evaluate dataset -o report --model run/best.safetensors --limit 20"""
+  medrefine evaluate dataset -o report --model run/best.safetensors --limit 20
+  medrefine evaluate dataset -o report --tune-on dataset"""
+_TUNED_ON = 13  # images; more change the parameters little
 
 
 def add_to(commands: Commands) -> None:
@@ -55,6 +59,12 @@ def add_to(commands: Commands) -> None:
         action="append",
         help="how the sharp images are degraded; may be repeated (default: all)",
     )
+    parser.add_argument(
+        "--tune-on",
+        type=Path,
+        help="tune the sharpening filters on these images and measure them too: a prepared dataset "
+        "(its training tiles are used), or a folder of photos of other slides",
+    )
     parser.add_argument("--model", help="a weight file to measure too")
     parser.add_argument("--limit", type=int, help="at most this many images")
     add_overwrite(parser)
@@ -64,13 +74,18 @@ def add_to(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the tables and write the report."""
     check_free(arguments.output / "report.html", overwrite=arguments.overwrite)
-    paths = _images(arguments.images)
+    paths = _images(arguments.images, "test")
+    others = _others(arguments.tune_on, paths)
     if arguments.limit is not None:
         paths = _spread(paths, arguments.limit)
     evaluations = []
     for name in arguments.protocol or sorted(PROTOCOLS):
         protocol = PROTOCOLS[name]
-        methods = {**baselines(protocol), **_networks(protocol, arguments.model)}
+        methods = baselines(protocol)
+        if others:
+            tuning = tune_steps(list(_samples(others)), protocol)
+            methods |= run_with_progress(tuning, f"{name}, filters")
+        methods |= _networks(protocol, arguments.model)
         job = evaluate_steps(_samples(paths), protocol, methods, total=len(paths))
         evaluations.append(run_with_progress(job, name))
         print(text_table(evaluations[-1]), end="\n\n")
@@ -79,17 +94,30 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _images(source: Path) -> list[tuple[Path, str]]:
-    """Return the path and the slide of every image to measure on."""
+def _others(source: Path | None, measured: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
+    """Return the images to tune on, none of a slide that is measured on."""
+    if source is None:
+        return []
+    others = _images(source, "train")
+    shared = {slide for _, slide in others} & {slide for _, slide in measured}
+    if shared:
+        raise MedRefineError(
+            f"Slide {min(shared)} would be tuned on and measured on; choose other photos."
+        )
+    return _spread(others, _TUNED_ON)
+
+
+def _images(source: Path, split: Split) -> list[tuple[Path, str]]:
+    """Return the path and the slide of every image, or of the tiles of a dataset's `split`."""
     from napari_medrefine.dataset import MANIFEST, load_manifest
 
     if (source / MANIFEST).exists():
         manifest = load_manifest(source / MANIFEST)
         slides = {photo.name: photo.slide for photo in manifest.photos}
-        test = [tile for tile in manifest.tiles if tile.split == "test"]
-        if not test:
-            raise MedRefineError(f"{source} holds no test tiles.")
-        return [(source / tile.file, slides[tile.photo]) for tile in test]
+        tiles = [tile for tile in manifest.tiles if tile.split == split]
+        if not tiles:
+            raise MedRefineError(f"{source} holds no {split} tiles.")
+        return [(source / tile.file, slides[tile.photo]) for tile in tiles]
     paths = find_photos(source, recursive=True)
     if not paths:
         raise MedRefineError(f"There are no photos in {source}.")
