@@ -100,6 +100,23 @@ def test_too_small_a_halo_would_be_noticed(trunk: Trunk) -> None:
     assert not np.array_equal(ran(image, (522, 588), Chain(short, (2,)), 128), whole)
 
 
+@pytest.mark.parametrize("generator", [Trunk(4, 3), UNet(4, 0), UNet(4)])
+def test_halo_is_how_far_a_pixel_reaches(generator: Trunk | UNet) -> None:
+    """In a network of positive weights every change is passed on, to the very end of its reach."""
+    for parameter in generator.double().requires_grad_(requires_grad=False).parameters():
+        parameter.abs_()
+    shades = 1 + torch.rand(1, 3, 112, 112, dtype=torch.float64)
+    reach = 0
+    for column in range(52, 52 + generator.multiple):
+        changed = shades.clone()
+        changed[..., column] += 1
+        scale = generator.scales[0]
+        difference = generator.residual(changed, scale) - generator.residual(shades, scale)
+        found = difference.abs().amax((0, 1, 2)).nonzero()
+        reach = max(reach, column - int(found.min()), int(found.max()) - column)
+    assert generator.halo - generator.multiple < reach <= generator.halo
+
+
 def test_network_only_sees_tiles(trunk: Trunk, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     plain = Trunk.residual

@@ -131,7 +131,7 @@ class UNet(Generator):
         super().__init__()
         c = channels
         self.scales = (1,)
-        self.halo = 40 + self.multiple * -(-4 * blocks // self.multiple)
+        self.halo = self.multiple * -(-(22 + 4 * blocks) // self.multiple)
         self.down = nn.ModuleList([_conv(3, c), _conv(c, 2 * c), _conv(2 * c, 4 * c)])
         self.blocks = nn.ModuleList(_Block(2 * c) for _ in range(blocks))
         self.up = nn.ModuleList([_conv(8 * c, 2 * c), _conv(4 * c, c), _conv(2 * c, c)])

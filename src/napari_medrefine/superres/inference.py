@@ -24,7 +24,9 @@ from napari_medrefine.superres.generator import Generator, interpolate
 from napari_medrefine.superres.resample import Taps, cubic_taps
 
 Floats = npt.NDArray[np.float32]
-_TILE, _TILE_OUT = 512, 2048  # the most pixels a side of a tile has, before and after
+# The most pixels a side of a tile has, before and after. Larger ones do not fit into a processor's
+# cache; of smaller ones the surroundings, computed twice, take a larger share.
+_TILE, _TILE_OUT = 512, 1536
 _LEAST = 128  # torch sums in another order on very small images: one bit of difference
 _CONSISTENCY_ROUNDS = 3
 _CUBIC_REACH = 2
@@ -262,6 +264,6 @@ def _resampled(part: Floats, taps: Taps, offset: int, axis: int) -> Floats:
 
 
 def _cuts(n_in: int, n_out: int, side: int) -> list[int]:
-    """Return where tiles of about `side` input pixels begin and end in the result."""
-    step = max(1, round(side * n_out / n_in))
-    return [*range(0, n_out, step), n_out]
+    """Return where equal tiles of at most `side` input pixels begin and end in the result."""
+    count = min(n_out, -(-n_in // side))
+    return [n_out * number // count for number in range(count + 1)]
