@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage as ndi
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 BLOCK = 16
 _STRIP = 64  # blocks
+_ROUNDS = 8
 
 
 def block_edges(length: int, pixels: int | None = None) -> Doubles:
@@ -47,7 +49,25 @@ def means_between(plane: npt.NDArray[np.floating], edges: Doubles, axis: int) ->
 
 
 def spread(blocks: Doubles, shape: tuple[int, int]) -> Floats:
-    """Return a picture of `shape`, interpolated linearly between the centres of its blocks."""
+    """Return a picture of `shape` whose mean over each block is that block's value.
+
+    It is interpolated linearly between the blocks' centres, where the values are chosen such that
+    the means come out; where neighbours differ many times over only nearly, to stay positive.
+    """
+    centres = blocks
+    for _ in range(_ROUNDS):
+        centres = np.maximum(centres + blocks - _after_interpolation(centres), blocks / 3)
+    return _interpolated(centres, shape)
+
+
+def _after_interpolation(blocks: Doubles) -> Doubles:
+    """Return the means over the blocks of what interpolating between their centres gives."""
+    for axis in (0, 1):
+        blocks = ndi.correlate1d(blocks, [1 / 8, 3 / 4, 1 / 8], axis, mode="nearest")
+    return blocks
+
+
+def _interpolated(blocks: Doubles, shape: tuple[int, int]) -> Floats:
     result = np.empty(shape, np.float32)
     across = _weights(shape[1])
     for start in range(0, shape[0], _STRIP * BLOCK):

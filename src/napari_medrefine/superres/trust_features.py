@@ -16,19 +16,23 @@ from napari_medrefine.progress import Step
 from napari_medrefine.superres.trust_blocks import Doubles, Floats, block_edges, block_means
 
 _STRIP = 64  # blocks in a strip: memory is bounded, besides the pictures themselves
+_MARGIN = 8  # input pixels around a strip: half the widest window
 _FLOOR = 0.2  # grey levels; less than rounding to 8 bits leaves
+
+# Measured in grey levels: how far the two pictures differ, how far each differs from the image once
+# reduced, the image's grain (Immerkaer 1996), how much detail it has in windows of 2 to 15 pixels,
+# and how much of that is colour.
+_PLANES = ("disagreement", "faithful off", "GAN off", "grain", "2", "3", "7", "15", "colour")
+_SQUARED = ("disagreement", "2", "7")
+_CHANNELS = ("red", "green", "blue")
+OVERALL = (*(f"{name} overall" for name in _PLANES[:-1]), "green overall")
 FEATURES = (
-    "disagreement",
-    "disagreement squared",
-    "disagreement around",
-    "faithful inconsistency",
-    "GAN inconsistency",
-    "GAN inconsistency around",
-    "GAN inconsistency overall",
-    "red density",
-    "blue density",
-    "green",
-    "green overall",
+    *OVERALL,
+    *_PLANES,
+    *(f"{name} around" for name in _PLANES),
+    *(f"{name} squared" for name in _SQUARED),
+    *_CHANNELS,
+    *(f"{name} density" for name in _CHANNELS),
 )
 
 
@@ -45,9 +49,8 @@ def features_steps(image: Image, faithful: Image, gan: Image) -> Generator[Step,
     Returns
     -------
     (rows, columns, len(FEATURES)) array
-        The disagreement is the mean absolute difference of the two pictures; an inconsistency is
-        that between a picture reduced by area averaging and `image`, which tells blurred and noisy
-        images from clean ones.
+        Those called "overall" are the same everywhere: they say how wrong the picture is as a
+        whole. The others are deviations from their mean over the picture: they say where.
     """
     edges = block_edges(faithful.shape[0])
     starts = range(0, len(edges) - 1, _STRIP)
@@ -71,13 +74,32 @@ def _measured(image: Image, faithful: Image, gan: Image, rows: tuple[int, int]) 
     # The pixels of `image` that the strip touches, and those of the pictures that they cover.
     cover = image.shape[0] / height
     first, last = int(rows[0] * cover), min(image.shape[0], int(np.ceil(rows[1] * cover)))
-    seen = _levels(image[first:last], to_grey)
+    begin = max(0, first - _MARGIN)
+    around = _levels(image[begin : last + _MARGIN], to_grey)
+    seen = around[first - begin : last - begin]
     theirs = own[0] * cover + rows[0] * cover - first, block_edges(width, image.shape[1])
     for picture in (faithful, gan):
         reduced = _reduced(picture, image.shape[:2], (first, last), to_grey)
         planes.append(block_means(np.abs(reduced - seen).mean(2), *theirs))
+    planes += [
+        block_means(detail[first - begin : last - begin], *theirs) for detail in _details(around)
+    ]
     colour = np.broadcast_to(block_means(seen, *theirs), (*planes[0].shape, 3))
     return np.concatenate([np.stack(planes, axis=-1), colour], axis=-1)
+
+
+def _details(image: Floats) -> list[Floats]:
+    """Return, as `_PLANES` has them, the image's grain, detail in windows, and colour."""
+    grain = image
+    for axis in (0, 1):
+        grain = ndi.correlate1d(grain, [1.0, -2.0, 1.0], axis, mode="nearest")
+    padded = np.pad(image, ((0, 1), (0, 1), (0, 0)), mode="edge")
+    crossed = padded[:-1, :-1] - padded[1:, :-1] - padded[:-1, 1:] + padded[1:, 1:]
+    windows = [
+        image - ndi.uniform_filter(image, (size, size, 0), mode="nearest") for size in (3, 7, 15)
+    ]
+    colour = windows[0] - windows[0].mean(2, keepdims=True)
+    return [np.abs(detail).mean(2) for detail in (grain / 6, crossed / 2, *windows, colour)]
 
 
 def _reduced(
@@ -99,27 +121,22 @@ def _levels(image: Image, to_grey: float) -> Floats:
     return np.asarray(colours, np.float32) * np.float32(to_grey)
 
 
-def _around(plane: Doubles) -> Doubles:
-    """Return the logarithm of the mean over 3 x 3 blocks."""
-    return np.asarray(np.log(ndi.uniform_filter(plane, 3, mode="nearest") + _FLOOR))
-
-
 def _features(planes: Doubles) -> Doubles:
-    """Return the features from the measured planes: disagreement, inconsistencies, brightness."""
-    apart, odd, odd_gan = np.moveaxis(np.log(planes[..., :3] + _FLOOR), -1, 0)
-    colour = planes[..., 3:] / 255
-    density = -np.log(np.clip(colour, 1 / 255, None))
-    columns = (
-        apart,
-        apart**2,
-        _around(planes[..., 0]),
-        odd,
-        odd_gan,
-        _around(planes[..., 2]),
-        np.full_like(apart, np.log(planes[..., 2].mean() + _FLOOR)),
-        density[..., 0],
-        density[..., 2],
-        colour[..., 1],
-        np.full_like(apart, colour[..., 1].mean()),
-    )
-    return np.stack(columns, axis=-1)
+    """Return `FEATURES` from what was measured."""
+    amounts = {name: _log(planes[..., i]) for i, name in enumerate(_PLANES)}
+    colour = planes[..., len(_PLANES) :] / 255
+    density = -np.log(np.maximum(colour, 1 / 255))
+    local = [
+        *amounts.values(),
+        *(_log(ndi.uniform_filter(planes[..., i], 3)) for i in range(len(_PLANES))),
+        *(amounts[name] ** 2 for name in _SQUARED),
+        *np.moveaxis(colour, -1, 0),
+        *np.moveaxis(density, -1, 0),
+    ]
+    overall = [amounts[name].mean() for name in _PLANES[:-1]] + [colour[..., 1].mean()]
+    same = [np.full(planes.shape[:2], value) for value in overall]
+    return np.stack([*same, *(plane - plane.mean() for plane in local)], axis=-1)
+
+
+def _log(plane: Doubles) -> Doubles:
+    return np.asarray(np.log(plane + _FLOOR))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from napari_medrefine.superres.trust_blocks import BLOCK, Doubles, block_edges, block_means, spread
+from napari_medrefine.superres.trust_features import FEATURES, OVERALL
 from napari_medrefine.superres.trust_model import LEVELS, TrustKnot
 
 ERROR_FLOOR = 0.1  # grey levels, so that blank blocks do not rule the logarithms
-_RIDGE = 0.03
-_GROUPS = 3.0
+_RIDGE = 0.001  # of a feature's variance
+_MOST_OVERALL = 6
+_WORTH_IT = 0.97
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,33 +102,81 @@ def margins_of(samples: Sequence[TrustSample], ratios: Sequence[Doubles]) -> tup
 
 
 def _fit(samples: Sequence[TrustSample]) -> _Line:
-    """Fit log error by ridge regression, every slide and track counting the same.
+    """Fit log error; every slide counts the same, and so does every field of a slide.
 
-    Besides the blocks, the means over each slide and track are fitted: a map that is wrong by as
-    much on all of a slide is worse than one that is wrong here and there.
+    The mean of a field is predicted from a few features of the whole field, chosen one by one as
+    long as they help on slides left out; the deviations from it, from all local features. The
+    former differ between slides and are few, the latter are alike and many.
     """
-    groups: dict[tuple[str, str], list[TrustSample]] = {}
+    overall = {slide: _field_moments(own) for slide, own in _by_slide(samples).items()}
+    local = _total(_block_moments(own) for own in _by_slide(samples).values())
+    chosen = _chosen(overall)
+    weights = np.zeros(len(FEATURES))
+    intercept, weights[list(chosen)] = _solved(_total(overall.values()), chosen)
+    everything = tuple(range(len(FEATURES) - len(OVERALL)))
+    weights[len(OVERALL) :] = _solved(local, everything)[1]
+    return _Line(intercept, weights)
+
+
+def _by_slide(samples: Sequence[TrustSample]) -> dict[str, list[TrustSample]]:
+    slides = sorted({sample.slide for sample in samples})
+    return {slide: [s for s in samples if s.slide == slide] for slide in slides}
+
+
+def _field_moments(samples: Sequence[TrustSample]) -> Doubles:
+    """Return the mean outer product of (1, features, mean log error) of whole fields."""
+    rows = [
+        [1.0, *s.features[0, 0, : len(OVERALL)], np.log(s.error + ERROR_FLOOR).mean()]
+        for s in samples
+    ]
+    return np.asarray(np.einsum("ki,kj->ij", rows, rows) / len(rows))
+
+
+def _block_moments(samples: Sequence[TrustSample]) -> Doubles:
+    """Return the same of the deviations, from their field, of blocks."""
+    total = 0.0
     for sample in samples:
-        groups.setdefault((sample.slide, sample.track), []).append(sample)
-    size = 1 + samples[0].features.shape[-1]
-    square, right = np.zeros((size, size)), np.zeros(size)
-    for members in groups.values():
-        x = np.concatenate([m.features.reshape(-1, m.features.shape[-1]) for m in members])
-        x = np.column_stack([np.ones(len(x)), x])
-        y = np.log(np.concatenate([m.error.ravel() for m in members]) + ERROR_FLOOR)
-        square = square + x.T @ x / len(x) + _GROUPS * np.outer(x.mean(0), x.mean(0))
-        right = right + x.T @ y / len(x) + _GROUPS * x.mean(0) * y.mean()
-    return _solved(square / len(groups), right / len(groups))
+        error = np.log(sample.error + ERROR_FLOOR).ravel()
+        local = sample.features[..., len(OVERALL) :].reshape(len(error), -1)
+        rows = np.column_stack([np.ones(len(error)), local, error - error.mean()])
+        total = total + rows.T @ rows / len(rows)
+    return np.asarray(total) / len(samples)
 
 
-def _solved(square: Doubles, right: Doubles) -> _Line:
-    """Solve the normal equations with a penalty on the weights of features scaled to spread 1."""
-    total = square[0, 0]
-    mean = square[0] / total
-    deviation = np.sqrt(np.maximum(np.diag(square) / total - mean**2, 1e-12))
-    penalty = _RIDGE * total * deviation**2
-    penalty[0] = 0.0
-    # Centred, so that the penalty does not touch the level of the prediction.
-    inner = square - total * np.outer(mean, mean)
-    weights = np.linalg.solve(inner[1:, 1:] + np.diag(penalty[1:]), right[1:] - right[0] * mean[1:])
-    return _Line(float(right[0] / total - mean[1:] @ weights), weights)
+def _total(moments: Iterable[Doubles]) -> Doubles:
+    return np.asarray(np.mean(list(moments), axis=0))
+
+
+def _chosen(slides: dict[str, Doubles]) -> tuple[int, ...]:
+    """Return which overall features to use: added while the error on left-out slides falls."""
+    chosen: tuple[int, ...] = ()
+    error = _left_out_error(slides, chosen)
+    while len(chosen) < min(_MOST_OVERALL, len(slides) - 2):
+        rest = [(*chosen, i) for i in range(len(OVERALL)) if i not in chosen]
+        errors = [_left_out_error(slides, columns) for columns in rest]
+        if min(errors) > _WORTH_IT * error:
+            break
+        error, chosen = min(errors), rest[int(np.argmin(errors))]
+    return chosen
+
+
+def _left_out_error(slides: dict[str, Doubles], columns: tuple[int, ...]) -> float:
+    """Return the mean squared error of fields on slides that were left out one at a time."""
+    total, errors = sum(slides.values()), []
+    for own in slides.values():
+        intercept, weights = _solved((total - own) / (len(slides) - 1), columns)
+        line = np.zeros(len(own))
+        line[[0, *(1 + c for c in columns), -1]] = [intercept, *weights, -1.0]
+        errors.append(float(line @ own @ line))
+    return float(np.mean(errors))
+
+
+def _solved(moments: Doubles, columns: tuple[int, ...]) -> tuple[float, Doubles]:
+    """Return intercept and weights of ridge regression; the intercept is not penalised."""
+    index = [1 + c for c in columns]
+    mean = moments[0]
+    inner = moments - np.outer(mean, mean)
+    square = inner[np.ix_(index, index)]
+    penalty = np.diag(_RIDGE * np.diag(square) + 1e-9)
+    weights = np.asarray(np.linalg.solve(square + penalty, inner[index, -1]), np.float64)
+    return float(mean[-1] - mean[index] @ weights), weights
