@@ -146,8 +146,9 @@ def _start(complaints: IO[bytes]) -> subprocess.Popen[bytes]:
 def _python() -> str:
     """Return the interpreter, as multiprocessing knows it: whoever embeds Python tells that."""
     path = Path(os.fsdecode(spawn.get_executable()))
-    console = path.with_name(path.name.lower().replace("pythonw", "python"))
-    return str(console if console.is_file() else path)
+    if path.stem.lower() == "pythonw":  # the flags below hide the other one's window, too
+        return str(path.with_name("python" + path.suffix))
+    return str(path)
 
 
 def _flags() -> int:

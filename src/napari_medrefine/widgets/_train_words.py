@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from napari_medrefine.dataset import MANIFEST
+from napari_medrefine.superres.run_folder import CHECKPOINT
 from napari_medrefine.widgets._train_history import History
 
 
@@ -33,10 +34,16 @@ def describe_source(path: Path) -> str:
 
 
 def describe_new(folder: Path) -> str:
+    """Say in a line what a training in `folder` would meet."""
     try:
         taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     except OSError as error:
         return f"This folder cannot be read: {error.strerror}."
+    if is_there(folder, CHECKPOINT):
+        return (
+            "A training that does not name its dataset: resume it with 'medrefine train DATASET "
+            "-o RUN --resume'."
+        )
     if taken:
         return "Something else is in this folder; choose another one."
     return "A new folder."
