@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_medrefine.compare.protocols import PROTOCOLS, STUDY_MSE
 from superres_results import Results, Track
-from superres_tables import TITLES
+from superres_tables import TITLES, means_over
 from superres_tracks import BACK, BICUBIC, FAITHFUL, GAN
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ def draw(results: Results, path: Path) -> None:
     for axis in axes.flat:
         handles |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles))
-    shown = f"means over {results.each} field(s) of each held-out slide"
-    figure.suptitle(f"Magnifying and sharpening: {shown}", fontsize=12, x=0.01, ha="left")
+    figure.suptitle(means_over(results), fontsize=11, x=0.01, ha="left")
     figure.savefig(path, dpi=110)
     plt.close(figure)
 

@@ -25,8 +25,8 @@ _STEP = 32
 def save_pictures(images: Sequence[Source], results: Results, folder: Path) -> None:
     """Write one PNG for the first image of each slide and track.
 
-    Three crops each, one pixel for one: the middle; the plainest (nothing may be invented there);
-    and the corner.
+    Three crops each, one pixel for one: the middle; the brightest (nothing may be invented on the
+    background, and nothing may ring at it); and the corner.
     """
     folder.mkdir(parents=True, exist_ok=True)
     first = {source.slide: source for source in reversed(images)}
@@ -59,6 +59,6 @@ def _row(shown: dict[str, Image], corner: tuple[int, int]) -> Picture:
 def _corners(sharp: Image) -> list[tuple[int, int]]:
     grey = as_picture(sharp).mean(-1)
     tops, lefts = (range(0, max(1, n - SIDE + 1), _STEP) for n in grey.shape)
-    spread = {(t, c): grey[t : t + SIDE, c : c + SIDE].std() for t in tops for c in lefts}
+    light = {(t, c): grey[t : t + SIDE, c : c + SIDE].mean() for t in tops for c in lefts}
     middle = tuple(max(0, (n - SIDE) // 2) for n in grey.shape)
-    return [(middle[0], middle[1]), min(spread, key=lambda corner: spread[corner]), (0, 0)]
+    return [(middle[0], middle[1]), max(light, key=lambda corner: light[corner]), (0, 0)]

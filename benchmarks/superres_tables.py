@@ -81,13 +81,19 @@ def study_text(results: Results) -> str:
 def blocks(results: Results, found: Sequence[Verdict]) -> dict[str, str]:
     """Return the Markdown that stands between the markers of README and docs, by name."""
     return {
-        "magnifying": _magnifying(results),
-        "sharpening": _sharpening(results),
+        "magnifying": f"{_magnifying(results)}\n\n{means_over(results)}",
+        "sharpening": f"{_sharpening(results)}\n\n{means_over(results)}",
         "study": _study_table(results),
         "verdicts": _verdict_table(found),
         "tracks": "\n\n".join(_track_table(n, t) for n, t in results.tracks.items()),
         "tuned": _tuned_table(results),
     }
+
+
+def means_over(results: Results) -> str:
+    """Say what the means are over."""
+    fields = "one field" if results.each == 1 else f"up to {results.each} fields"
+    return f"Means over {fields} of each held-out slide, and one image of the other stain."
 
 
 def _magnifying(results: Results) -> str:
