@@ -12,9 +12,11 @@ from napari_medrefine.superres.trust_features import FEATURES, OVERALL
 from napari_medrefine.superres.trust_model import LEVELS, TrustKnot
 
 ERROR_FLOOR = 0.1  # grey levels, so that blank blocks do not rule the logarithms
-_RIDGE = 0.001  # of a feature's variance
-_MOST_OVERALL = 6
-_WORTH_IT = 0.97
+# Penalties, as shares of a feature's variance: whole fields are few, blocks are many.
+_RIDGE_FIELDS, _RIDGE_BLOCKS = 0.01, 0.001
+_MOST_OVERALL = 5
+_ROUNDING = 1e-9
+_WORTH_IT = 0.97  # what another feature must bring the squared error down to
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def margins_of(samples: Sequence[TrustSample], ratios: Sequence[Doubles]) -> tup
     order = np.argsort(values)
     below = np.cumsum(np.concatenate(shares)[order])
     wanted = np.minimum(np.array(LEVELS) * (1 + 1 / len(values)), 1.0) * below[-1]
-    places = np.minimum(np.searchsorted(below, wanted), len(values) - 1)
+    places = np.minimum(np.searchsorted(below, wanted - _ROUNDING), len(values) - 1)
     return tuple(float(m) for m in values[order][places])
 
 
@@ -112,9 +114,9 @@ def _fit(samples: Sequence[TrustSample]) -> _Line:
     local = _total(_block_moments(own) for own in _by_slide(samples).values())
     chosen = _chosen(overall)
     weights = np.zeros(len(FEATURES))
-    intercept, weights[list(chosen)] = _solved(_total(overall.values()), chosen)
+    intercept, weights[list(chosen)] = _solved(_total(overall.values()), chosen, _RIDGE_FIELDS)
     everything = tuple(range(len(FEATURES) - len(OVERALL)))
-    weights[len(OVERALL) :] = _solved(local, everything)[1]
+    weights[len(OVERALL) :] = _solved(local, everything, _RIDGE_BLOCKS)[1]
     return _Line(intercept, weights)
 
 
@@ -164,19 +166,19 @@ def _left_out_error(slides: dict[str, Doubles], columns: tuple[int, ...]) -> flo
     """Return the mean squared error of fields on slides that were left out one at a time."""
     total, errors = sum(slides.values()), []
     for own in slides.values():
-        intercept, weights = _solved((total - own) / (len(slides) - 1), columns)
+        intercept, weights = _solved((total - own) / (len(slides) - 1), columns, _RIDGE_FIELDS)
         line = np.zeros(len(own))
         line[[0, *(1 + c for c in columns), -1]] = [intercept, *weights, -1.0]
         errors.append(float(line @ own @ line))
     return float(np.mean(errors))
 
 
-def _solved(moments: Doubles, columns: tuple[int, ...]) -> tuple[float, Doubles]:
+def _solved(moments: Doubles, columns: tuple[int, ...], ridge: float) -> tuple[float, Doubles]:
     """Return intercept and weights of ridge regression; the intercept is not penalised."""
     index = [1 + c for c in columns]
     mean = moments[0]
     inner = moments - np.outer(mean, mean)
     square = inner[np.ix_(index, index)]
-    penalty = np.diag(_RIDGE * np.diag(square) + 1e-9)
+    penalty = np.diag(ridge * np.diag(square) + 1e-9)
     weights = np.asarray(np.linalg.solve(square + penalty, inner[index, -1]), np.float64)
     return float(mean[-1] - mean[index] @ weights), weights
