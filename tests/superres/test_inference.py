@@ -8,6 +8,7 @@ import torch
 
 from napari_medrefine.progress import Step, finish
 from napari_medrefine.superres.cards import Task
+from napari_medrefine.superres.consistency import Kind, Reduction
 from napari_medrefine.superres.generator import Trunk, UNet
 from napari_medrefine.superres.inference import Chain, choose_heads, run_steps
 from napari_medrefine.superres.models import model_for
@@ -74,13 +75,14 @@ def test_shipped_weights_join_bit_by_bit(task: Task, tile: int, dtype: Dtype) ->
 
 
 @pytest.mark.parametrize("scale", [2.5, 5.0])
-@pytest.mark.parametrize("consistency", [False, True])
+@pytest.mark.parametrize("kind", [None, "area", "bicubic"])
 def test_several_passes_and_reduction_join_too(
-    trunk: Trunk, scale: float, *, consistency: bool
+    trunk: Trunk, scale: float, kind: Kind | None
 ) -> None:
     image = noisy((143, 187, 4))
     shape = (round(143 * scale), round(187 * scale))
-    chain = Chain(trunk, choose_heads(trunk.scales, scale), consistency=consistency)
+    heads = choose_heads(trunk.scales, scale)
+    chain = Chain(trunk, heads, reduction=Reduction(kind, heads[0]) if kind else None)
     whole = ran(image, shape, chain, 10_000)
     np.testing.assert_array_equal(ran(image, shape, chain, 80), whole)
 

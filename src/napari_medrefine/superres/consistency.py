@@ -1,13 +1,15 @@
 """Making a magnified image give its input back when it is reduced, where the input was made so.
 
-A generator's output is ``U x + r``: interpolation plus residual. `Reduction.consistent_input` finds
-the ``v`` near ``x`` for which ``A (U v + r) = x``, so that ``U v + r`` keeps the generator's detail
-and contradicts nothing that the camera collected. This is what iterative back-projection (Irani &
-Peleg 1991) converges to, but as ``A U`` maps small images to small images and is close to one, a
-few steps on the small image suffice (Chebyshev iteration, e.g. Saad 2003, 12.3.2).
+A generator's output is ``U x + r``: interpolation plus residual. `Reduction.consistent` finds the
+``v`` near ``x`` for which ``A (U v + r) = x``, so that ``U v + r`` keeps the generator's detail and
+contradicts nothing that the camera collected. This is what iterative back-projection (Irani & Peleg
+1991) converges to, but ``A U`` and ``A r`` have the size of the small image, and so have all steps
+(Chebyshev iteration, e.g. Saad 2003, 12.3.2).
 
 Only where ``A`` is how the input really came about does this help: on a photo through an objective
 with its blur and noise it costs 2 dB. `detect_reduction` tells from the generator's own output.
+
+Images are ``(N, 3, H, W)``; residuals are sub-pixels as `Generator.residual` gives them.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from napari_medrefine.superres.generator import interpolate
 from napari_medrefine.superres.resample import area_taps, cubic_taps
 
 Kind = Literal["area", "bicubic"]
@@ -29,8 +30,11 @@ KINDS: tuple[Kind, ...] = ("area", "bicubic")
 _ROUNDS = 5
 # What the reduced output may differ from the input, as a share of the input's fine detail. Of
 # clean reductions of H&E slides it is 0.03 to 0.12, of photographs of anything else up to 0.22; of
-# images with the blur of an objective 0.24 to 0.9.
-_EXPLAINED = 0.22
+# images with the blur of an objective 0.24 to 0.9, on H&E more than 0.6. An image that is soft in
+# itself lies between: there the noise decides, since no camera is without.
+_EXPLAINED, _DOUBTFUL = 0.22, 0.5
+_NOISE = 1 / 255
+_NOTHING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,51 +54,56 @@ class Reduction:
 
     @property
     def reach(self) -> int:
-        """How far, in small pixels, a pixel's value reaches in `consistent_input`."""
-        return self._margin + _ROUNDS * (_taps(self.kind, self.scale).around.shape[-1] // 2)
-
-    @property
-    def _margin(self) -> int:
-        return 0 if self.kind == "area" else 2
-
-    def __call__(self, image: Tensor) -> Tensor:
-        """Return `image` ``(N, 3, scale * H, scale * W)`` reduced to ``(N, 3, H, W)``."""
-        if self.kind == "area":
-            return nnf.avg_pool2d(image, self.scale)
+        """How far, in small pixels, a value reaches in `consistent`."""
         taps = _taps(self.kind, self.scale)
-        before, after = taps.padding
-        padded = nnf.pad(image, (before, after, before, after), mode="replicate")
-        return _separable(padded, taps.down.to(image), stride=self.scale)
+        return taps.down.shape[-1] // 2 + _ROUNDS * (taps.around.shape[-1] // 2)
 
-    def consistent_input(self, image: Tensor, residual: Tensor) -> Tensor:
+    def contradiction(self, image: Tensor, residual: Tensor) -> Tensor:
+        """Return what `image` has more than its interpolation plus `residual`, reduced, has.
+
+        Parameters
+        ----------
+        image : Tensor
+            ``(N, 3, H, W)``, float32.
+        residual : Tensor
+            ``(N, scale * scale * 3, H, W)``.
+        """
+        return image - self._there_and_back(image) - self._reduced(residual.float())
+
+    def _reduced(self, cells: Tensor) -> Tensor:
+        if self.kind == "area":
+            # One by one: a convolution of one pixel adds up in an order that depends on the size.
+            first, *others = cells.split(3, dim=1)
+            total: Tensor = sum(others, first)
+            return total / self.scale**2
+        down = _taps(self.kind, self.scale).down.to(cells)
+        reduced: Tensor = nnf.conv2d(_padded(cells, down.shape[-1] // 2), down)
+        return reduced
+
+    def consistent(self, image: Tensor, residual: Tensor) -> Tensor:
         """Return ``v`` so that `interpolate(v)` plus `residual` reduces to `image`.
 
         Parameters
         ----------
         image : Tensor
-            ``(N, 3, H, W)``.
+            ``(N, 3, H, W)``, float32.
         residual : Tensor
-            ``(N, 3, scale * H, scale * W)``.
+            ``(N, scale * scale * 3, H, W)``.
         """
-        taps = _taps(self.kind, self.scale)
-        around, reach = taps.around.to(image), taps.around.shape[-1] // 2
-
-        def there_and_back(small: Tensor) -> Tensor:
-            padded = nnf.pad(small, (reach,) * 4, mode="replicate")
-            return _separable(padded, around, stride=1)
-
-        middle, half = (1 + taps.least) / 2, (1 - taps.least) / 2
-        found = image
-        missing = image - self(residual) - there_and_back(found)
-        ratio = half / middle
-        step = missing / middle
+        least = _taps(self.kind, self.scale).least
+        middle, half = (1 + least) / 2, (1 - least) / 2
+        found, missing = image, self.contradiction(image, residual)
+        ratio, step = half / middle, missing / middle
         for _ in range(_ROUNDS - 1):
             found = found + step
-            missing = missing - there_and_back(step)
+            missing = missing - self._there_and_back(step)
             following = 1 / (2 * middle / half - ratio)
             step = following * ratio * step + (2 * following / half) * missing
             ratio = following
         return found + step
+
+    def _there_and_back(self, image: Tensor) -> Tensor:
+        return _filtered(image, _taps(self.kind, self.scale).around.to(image))
 
 
 def detect_reduction(image: Tensor, residual: Tensor, scale: int) -> Reduction | None:
@@ -102,67 +111,80 @@ def detect_reduction(image: Tensor, residual: Tensor, scale: int) -> Reduction |
 
     A generator that has learned from reductions and from optics of several kinds undoes the one it
     sees: its output, reduced in that way, is close to the input. No other reduction, and none at
-    all of a blurred or noisy image, comes as close.
+    all of a blurred image, comes as close.
 
     Parameters
     ----------
     image : Tensor
         ``(1, 3, H, W)``, a piece of the input with detail in it.
     residual : Tensor
-        ``(1, 3, scale * H, scale * W)``, what the generator adds to its interpolation.
+        ``(1, scale * scale * 3, H, W)``, what the generator adds to its interpolation.
     scale : int
         2 or more.
     """
-    if min(image.shape[-2:]) < 8:
-        return None
-    output = interpolate(image, scale) + residual
-    detail = (image - _smooth(image)).abs().mean().item()
+    reach = torch.arange(-3, 4, dtype=image.dtype, device=image.device)
+    smoothing = torch.exp(-0.5 * reach**2)
+    fine = image - _filtered(image, smoothing / smoothing.sum())
     contradictions = {
-        reduction: (image - reduction(output)).abs().mean().item()
+        reduction: _strength(reduction.contradiction(image, residual))
         for reduction in (Reduction(kind, scale) for kind in KINDS)
     }
     best = min(contradictions, key=contradictions.__getitem__)
-    return best if contradictions[best] < _EXPLAINED * detail else None
+    limit = _DOUBTFUL if _noise(fine) < _NOISE else _EXPLAINED
+    return best if contradictions[best] < limit * _strength(fine) else None
 
 
-def _smooth(image: Tensor) -> Tensor:
-    reach = torch.arange(-3, 4, dtype=image.dtype, device=image.device)
-    taps = torch.exp(-0.5 * reach**2)
-    padded = nnf.pad(image, (3, 3, 3, 3), mode="replicate")
-    return _separable(padded, taps / taps.sum(), stride=1)
+def _noise(fine: Tensor) -> float:
+    """Return the strength of fine detail where there is least of it."""
+    side = min(5, *fine.shape[-2:])
+    squares = nnf.avg_pool2d(fine.square(), side).mean(1)
+    return squares.flatten().quantile(0.01).sqrt().item()
+
+
+def _strength(difference: Tensor) -> float:
+    """Return the mean size; not of the margins, whose surroundings the network did not see."""
+    margin = min(16, min(difference.shape[-2:]) // 4)
+    inside = difference[..., margin : -margin or None, margin : -margin or None]
+    return inside.abs().mean().item()
 
 
 @dataclass(frozen=True, slots=True)
 class _Taps:
-    """Along one axis: reducing, interpolating and reducing again, and the latter's least gain."""
+    """Sub-pixels to pixels; along one axis, interpolating and reducing; the latter's least gain."""
 
     down: Tensor
-    padding: tuple[int, int]
     around: Tensor
     least: float
 
 
 @lru_cache(maxsize=16)
 def _taps(kind: Kind, scale: int) -> _Taps:
-    n, middle = 32, 16
+    n, middle = 16, 8
     reduce = (area_taps if kind == "area" else cubic_taps)(n * scale, n).dense()
-    line = np.trim_zeros(reduce[middle])
-    first = int(np.flatnonzero(reduce[middle])[0])
-    before = middle * scale - first
-    around = reduce @ cubic_taps(n, n * scale).dense()
-    reach = int(np.flatnonzero(np.abs(around[middle]) > 1e-9)[-1]) - middle
-    row = around[middle, middle - reach : middle + reach + 1]
-    waves = np.cos(np.pi * np.arange(-reach, reach + 1))  # the finest there is
+    cells = reduce[middle].reshape(n, scale)
+    reach = int(np.abs(np.flatnonzero(np.abs(cells).max(1) > _NOTHING) - middle).max())
+    line = cells[middle - reach : middle + reach + 1]
+    planes = np.einsum("yi,xj->ijyx", line, line).reshape(scale * scale, *2 * (2 * reach + 1,))
+    down = np.zeros((3, scale * scale, 3, *planes.shape[1:]))
+    for colour in range(3):
+        down[colour, :, colour] = planes
+    row = (reduce @ cubic_taps(n, n * scale).dense())[middle]
+    width = int(np.abs(np.flatnonzero(np.abs(row) > _NOTHING) - middle).max())
+    row = row[middle - width : middle + width + 1]
+    finest = np.cos(np.pi * np.arange(-width, width + 1))
     return _Taps(
-        torch.from_numpy(line).float(),
-        (before, len(line) - before - scale),
+        torch.from_numpy(down).flatten(1, 2).float(),
         torch.from_numpy(row).float(),
-        float((row * waves).sum()) ** 2,
+        float((row * finest).sum()) ** 2,
     )
 
 
-def _separable(image: Tensor, taps: Tensor, stride: int) -> Tensor:
-    columns = taps.expand(image.shape[1], 1, 1, -1)
-    rows = taps.reshape(1, 1, -1, 1).expand(image.shape[1], 1, -1, 1)
-    across = nnf.conv2d(image, columns, stride=(1, stride), groups=image.shape[1])
-    return nnf.conv2d(across, rows, stride=(stride, 1), groups=image.shape[1])
+def _filtered(image: Tensor, taps: Tensor) -> Tensor:
+    """Filter rows and columns with the odd number of `taps`."""
+    channels, padded = image.shape[1], _padded(image, taps.shape[-1] // 2)
+    across = nnf.conv2d(padded, taps.expand(channels, 1, 1, -1), groups=channels)
+    return nnf.conv2d(across, taps[:, None].expand(channels, 1, -1, 1), groups=channels)
+
+
+def _padded(image: Tensor, margin: int) -> Tensor:
+    return nnf.pad(image, (margin,) * 4, mode="replicate") if margin else image

@@ -60,10 +60,15 @@ class Generator(nn.Module, ABC):
         shades = image - 1
         if scale not in self.scales:
             shades, scale = interpolate(shades, scale), 1
-        residual = self.residual(shades, scale)
-        if scale == 1:
-            return torch.add(shades, residual, alpha=strength).add_(1)
-        return _enlarged(shades, scale, 1.0, residual, strength)
+        return compose(shades, self.residual(shades, scale), scale, strength)
+
+    def sub_pixels(self, shades: Tensor, scale: int) -> Tensor:
+        """Return the residual for enlarging `scale` times, whatever `scales` it is built for."""
+        if scale in self.scales:
+            return self.residual(shades, scale)
+        large: Tensor = self.residual(interpolate(shades, scale), 1)
+        cells: Tensor = large.unflatten(3, (-1, scale)).unflatten(2, (-1, scale))
+        return cells.permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
 
     @property
     def device(self) -> torch.device:
@@ -165,6 +170,25 @@ class _Block(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         changed: Tensor = self.second(nnf.relu_(self.first(features)))
         return changed.add_(features)  # in place: no convolution needs its own output again
+
+
+def compose(shades: Tensor, residual: Tensor, scale: int, strength: float = 1.0) -> Tensor:
+    """Return the image less 1 (`shades`), interpolated, plus `strength` times `residual`, plus 1.
+
+    Parameters
+    ----------
+    shades : Tensor
+        ``(N, 3, H, W)``, float32.
+    residual : Tensor
+        ``(N, scale * scale * 3, H, W)``, sub-pixels, see `Generator.residual`.
+    scale : int
+        Large pixels per small one.
+    strength : float
+        0 to 1.
+    """
+    if scale == 1:
+        return torch.add(shades, residual, alpha=strength).add_(1)
+    return _enlarged(shades, scale, 1.0, residual, strength)
 
 
 def interpolate(image: Tensor, scale: int) -> Tensor:

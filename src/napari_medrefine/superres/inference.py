@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional as nnf
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, white_level
 from napari_medrefine.progress import Step
-from napari_medrefine.superres.generator import Generator, interpolate
+from napari_medrefine.superres.consistency import Reduction
+from napari_medrefine.superres.generator import Generator, compose, interpolate
 from napari_medrefine.superres.resample import Taps, cubic_taps
 
 Floats = npt.NDArray[np.float32]
@@ -28,7 +28,6 @@ Floats = npt.NDArray[np.float32]
 # cache; of smaller ones the surroundings, computed twice, take a larger share.
 _TILE, _TILE_OUT = 512, 1536
 _LEAST = 128  # torch sums in another order on very small images: one bit of difference
-_CONSISTENCY_ROUNDS = 3
 _CUBIC_REACH = 2
 
 
@@ -44,14 +43,15 @@ class Chain:
         The enlargement of each pass; only the first is the generator's.
     strength : float
         How much of the residual is added.
-    consistency : bool
-        Whether to feed back what reducing the result by area averaging leaves of the input.
+    reduction : Reduction or None
+        What takes the result of the first pass back to the input, exactly. Its scale is that of the
+        pass.
     """
 
     generator: Generator | None
     heads: tuple[int, ...]
     strength: float = 1.0
-    consistency: bool = False
+    reduction: Reduction | None = None
 
     @property
     def factor(self) -> int:
@@ -82,7 +82,8 @@ class Chain:
             else:
                 reach += max(self.generator.halo, _CUBIC_REACH) / enlarged
             enlarged *= head
-        reach += self.consistency * _CONSISTENCY_ROUNDS * (_CUBIC_REACH + 1)
+        if self.reduction is not None:
+            reach += self.reduction.reach + _CUBIC_REACH
         return int(np.ceil(reach / self.multiple)) * self.multiple
 
     def __call__(self, image: Tensor) -> Tensor:
@@ -90,16 +91,21 @@ class Chain:
         result = image
         for number, head in enumerate(self.heads):
             if self.generator is not None and number == 0:
-                result = self.generator(result, head, self.strength)
+                result = self._generated(self.generator, result, head)
             else:
                 # On its own output, at pixels far finer than any it was trained on, the network
                 # turns the traces of its first pass into a grid: what follows is interpolated.
                 result = interpolate(result, head)
-        if self.consistency and self.factor > 1:
-            for _ in range(_CONSISTENCY_ROUNDS):
-                missing = image - nnf.avg_pool2d(result, self.factor)
-                result = result + interpolate(missing, self.factor)
         return result
+
+    def _generated(self, generator: Generator, image: Tensor, head: int) -> Tensor:
+        if self.reduction is None:
+            return generator(image, head, self.strength)  # type: ignore[no-any-return]
+        shades = image - 1
+        residual = generator.sub_pixels(shades, head)
+        consistent = self.reduction.consistent(shades, residual)
+        # As the residual, so its correction: nothing of both at strength 0.
+        return compose(torch.lerp(shades, consistent, self.strength), residual, head, self.strength)
 
 
 def choose_heads(scales: tuple[int, ...], ratio: float) -> tuple[int, ...]:

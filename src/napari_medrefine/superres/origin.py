@@ -1,0 +1,61 @@
+"""Whether an image is a clean digital reduction of a larger one, told by what a generator adds."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_medrefine.images import Image, white_level
+from napari_medrefine.superres.consistency import Reduction, detect_reduction
+from napari_medrefine.superres.generator import Generator
+
+_WINDOW = 128  # pixels a side: what is looked at
+_LEAST = 32
+_STEP = 4  # rows and columns between those that are searched for detail
+
+
+def reduction_of(image: Image, generator: Generator, scale: int) -> Reduction | None:
+    """Return how `image` was reduced, if it was; from the window with the most detail.
+
+    Parameters
+    ----------
+    image : image
+        ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``.
+    generator : Generator
+        That can enlarge by `scale`.
+    scale : int
+        2 or more.
+    """
+    if min(image.shape[:2]) < _LEAST:
+        return None
+    top, left = _most_detail(image)
+    window = image[top : top + _WINDOW, left : left + _WINDOW]
+    unit = window.astype(np.float32) / np.float32(white_level(image))
+    colours = unit[..., :3] if unit.ndim == 3 else np.repeat(unit[..., None], 3, axis=2)
+    with torch.inference_mode():
+        shades = torch.from_numpy(np.ascontiguousarray(colours)).permute(2, 0, 1)[None] - 1
+        shades = shades.to(generator.device)
+        return detect_reduction(shades, generator.sub_pixels(shades, scale), scale)
+
+
+def _most_detail(image: Image) -> tuple[int, int]:
+    """Return where, on a grid of half its side, the window begins that varies most."""
+    colour = image if image.ndim == 2 else image[..., 1]  # green: both stains show
+    thin = colour[::_STEP, :].astype(np.float32)
+    change = np.abs(np.diff(thin, axis=1)) if thin.shape[1] > 1 else thin
+    height, width = image.shape[:2]
+    tops, lefts = _starts(height), _starts(width)
+    sums = [[_total(change, top, left) for left in lefts] for top in tops]
+    best = int(np.argmax(sums))
+    return tops[best // len(lefts)], lefts[best % len(lefts)]
+
+
+def _total(change: npt.NDArray[np.float32], top: int, left: int) -> float:
+    rows = slice(-(-top // _STEP), (top + _WINDOW) // _STEP)
+    return float(change[rows, left : left + _WINDOW].sum(dtype=np.float64))
+
+
+def _starts(length: int) -> list[int]:
+    last = max(0, length - _WINDOW)
+    return [*range(0, last, _WINDOW // 2), last]

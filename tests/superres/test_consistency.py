@@ -1,0 +1,88 @@
+"""A magnified reduction gives its input back; a photo with blur and noise is not forced to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage as ndi
+from skimage.data import coffee
+from torch.nn import functional as nnf
+
+from napari_medrefine.superres.api import magnify
+from napari_medrefine.superres.consistency import KINDS, Kind, Reduction
+from napari_medrefine.superres.generator import Trunk, UNet, compose
+from napari_medrefine.superres.origin import reduction_of
+from napari_medrefine.superres.ready import ready_generator
+
+
+def reduced(image: np.ndarray, kind: Kind, scale: int) -> np.ndarray:
+    tensor = torch.from_numpy(np.asarray(image, np.float32)).permute(2, 0, 1)[None]
+    if kind == "area":
+        small = nnf.avg_pool2d(tensor, scale)
+    else:
+        small = nnf.interpolate(tensor, scale_factor=1 / scale, mode="bicubic", antialias=True)
+    return small[0].permute(1, 2, 0).numpy()
+
+
+@pytest.fixture(scope="module")
+def tissue() -> np.ndarray:
+    return coffee()[:384, :480]
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("generator", [Trunk(8, 1), UNet(4, 0)])
+def test_the_result_reduces_to_the_input(generator: Trunk | UNet, kind: Kind, scale: int) -> None:
+    shades = -torch.rand(1, 3, 48, 40, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        residual = generator.sub_pixels(shades, scale)
+        found = Reduction(kind, scale).consistent(shades, residual)
+        before, after = (
+            compose(small, residual, scale)[0].permute(1, 2, 0).numpy() for small in (shades, found)
+        )
+    wanted = shades[0].permute(1, 2, 0).numpy() + 1
+    inside = (slice(4, -4),) * 2  # torch leaves out what lies beyond the border, we repeat it
+    was, now = (
+        np.abs(reduced(large, kind, scale) - wanted)[inside].mean() for large in (before, after)
+    )
+    assert now < 0.03 * was
+
+
+@pytest.mark.parametrize("realism", [0.0, 1.0])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_magnified_averages_give_the_averages_back(
+    tissue: np.ndarray, scale: int, realism: float
+) -> None:
+    small = np.rint(reduced(tissue, "area", scale))
+    large = magnify(small, scale, realism=realism)
+    assert np.abs(reduced(large, "area", scale) - small).mean() <= 0.05
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_clean_reduction_is_recognised(tissue: np.ndarray, kind: Kind) -> None:
+    small = np.rint(reduced(tissue, kind, 4)).astype(np.uint8)
+    found = reduction_of(small, ready_generator("magnify"), 4)
+    assert found == Reduction(kind, 4)
+
+
+def test_what_an_objective_blurred_is_not_forced(tissue: np.ndarray) -> None:
+    blurred = ndi.gaussian_filter(tissue.astype(np.float32), (1.85, 1.85, 0))
+    noise = np.random.default_rng(1).standard_normal((96, 120, 3))
+    photo = np.clip(np.rint(reduced(blurred, "area", 4) + 1.5 * noise), 0, 255).astype(np.uint8)
+    assert reduction_of(photo, ready_generator("magnify"), 4) is None
+    forced = magnify(photo, 4, consistency=True)
+    np.testing.assert_array_equal(magnify(photo, 4), magnify(photo, 4, consistency=False))
+    assert not np.array_equal(magnify(photo, 4), forced)
+
+
+def test_strength_zero_is_interpolation_still(tissue: np.ndarray) -> None:
+    small = np.rint(reduced(tissue, "area", 4)).astype(np.uint8)
+    plain = magnify(small, 4, strength=0, consistency=False)
+    np.testing.assert_array_equal(magnify(small, 4, strength=0), plain)
+
+
+def test_blank_and_tiny_images_are_fine() -> None:
+    white = np.full((64, 64, 3), 255, np.uint8)
+    assert (magnify(white, 4) == 255).all()
+    assert magnify(white[:5, :7], 4).shape == (20, 28, 3)
