@@ -72,7 +72,7 @@ def is_gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def wait_until_gone(pid: int, seconds: float = 20) -> None:
+def wait_until_gone(pid: int, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not is_gone(pid):
         assert time.monotonic() < deadline, "the process is still running"

@@ -246,7 +246,7 @@ def test_the_trust_map_lies_on_the_picture_and_stays_there(viewer, tissue, enlar
     assert noted["trust_of"] == made.name
     assert noted["trust_of_sha256"] == sha256_of(made.data)
     assert "probability of 90 %" in noted["meaning"]
-    assert "bright where it may be wrong" in widget.job.message.value
+    assert "from 0 to 12 grey levels of 255" in widget.job.message.value
     made.translate = (7.0, 9.0)  # moved later, such as by a registration
     np.testing.assert_allclose(outer_corners(trust), outer_corners(made), rtol=1e-9)
     made.visible = False

@@ -115,8 +115,9 @@ def test_training_shows_its_course_while_napari_goes_on(widget, slides, tmp_path
     assert widget.course.samples.shown == folder / "samples" / "epoch-001.png"
     qtbot.waitUntil(lambda: not widget.job.running, timeout=60_000)
     clock.stop()
-    assert max(np.diff(ticks)) < 1.0  # seconds: it took several, and the window never hung
-    assert ticks[-1] - ticks[0] > 2.0
+    # The window never waited for the training (shares, since other work may slow both).
+    assert max(np.diff(ticks)) < 0.25 * (ticks[-1] - ticks[0])
+    assert len(ticks) > 50
     assert widget.job.message.value.startswith("Finished: 2 epochs. Best is epoch ")
     assert [one.epoch for one in read_log(folder)] == [1, 2]
     assert read_run(folder).dataset == slides
@@ -155,7 +156,7 @@ def test_stopped_then_resumed_in_another_napari_then_closed(viewer, slides, tmp_
     pid = second.job._training.pid
     second._parent_changed(None)  # what napari does when the dock widget is closed
     second.native.deleteLater()
-    qtbot.waitUntil(lambda: is_gone(pid), timeout=20_000)
+    qtbot.waitUntil(lambda: is_gone(pid), timeout=60_000)
     assert len(read_log(folder)) > before
     assert read_run(folder).config.epochs == 500
 

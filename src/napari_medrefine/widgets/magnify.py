@@ -231,7 +231,11 @@ class MagnifyWidget(Panel):
         layers.move(len(layers) - 1, layers.index(below) + 1)
         if below is self._generated:
             layers.link_layers([below, added], TOGETHER)
-            self._said += " The trust map above it is bright where it may be wrong."
+            largest = added.contrast_limits[1]
+            self._said += (
+                f" The trust map above it, from 0 to {largest:.0f} grey levels of 255, is bright "
+                "where the picture may be wrong."
+            )
             return
         self._generated = added
         height, width = made.image.shape[:2]
