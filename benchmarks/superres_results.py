@@ -10,7 +10,7 @@ from pathlib import Path
 from napari_medrefine.compare import Difference, Evaluation, paired_difference, tune
 from napari_medrefine.compare.evaluate import Summary
 from napari_medrefine.errors import MedRefineError
-from superres_tracks import BACK, BICUBIC, FAITHFUL, GAN, HELD_OUT, TUNED
+from superres_tracks import BACK, BACK_SHARP, BICUBIC, BICUBIC_SHARP, FAITHFUL, GAN, HELD_OUT, TUNED
 
 ALL_SLIDES = "all held-out slides"
 
@@ -41,10 +41,22 @@ class Track:
         raise MedRefineError(f"{method} was refused or not measured on {slide}.")
 
     def gain(self, slide: str, method: str) -> float:
-        """Return the gain over bicubic as a multiple of back-projection's (NaN where that is 0)."""
-        base = self.of(slide, BICUBIC).psnr
-        reference = self.of(slide, BACK).psnr - base
+        """Return the gain over bicubic as a multiple of back-projection's (NaN where that is 0).
+
+        The smaller one where both were measured with both cubic kernels.
+        """
+        pairs = ((BICUBIC, BACK), (BICUBIC_SHARP, BACK_SHARP))
+        known = [pair for pair in pairs if pair[1] in self.methods]
+        return min(self._gain(slide, method, *pair) for pair in known)
+
+    def _gain(self, slide: str, method: str, bicubic: str, back: str) -> float:
+        base = self.of(slide, bicubic).psnr
+        reference = self.of(slide, back).psnr - base
         return (self.of(slide, method).psnr - base) / reference if reference else math.nan
+
+    def back_projection(self, slide: str) -> float:
+        """Return the PSNR of back-projection, of the better kernel where both were measured."""
+        return max(self.of(slide, m).psnr for m in (BACK, BACK_SHARP) if m in self.methods)
 
     def best_filter(self, slide: str) -> Summary:
         """Return the tuned filter with the highest PSNR on `slide`."""

@@ -29,11 +29,14 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.photos import as_rgb, find_photos, read_photo
 from napari_medrefine.progress import finish
+from napari_medrefine.superres.optics import project
+from napari_medrefine.superres.resample import area_taps, cubic_taps
 
 TRACKS = ("x4", "x4-bicubic", "x4-optical", "x2", "study-tiles", "study")
 HELD_OUT, OTHER_STAIN, ALSO = "held out", "other stain", "also"
 IHC = "immunohistochemistry (other stain)"
 FAITHFUL, GAN, BACK, BICUBIC = "faithful", "GAN", "back-projection", "bicubic"
+BACK_SHARP, BICUBIC_SHARP = "back-projection, a = -0.75", "bicubic, a = -0.75"
 TUNED, DEFAULT = ", tuned", ", default"
 _MOST = 1024  # pixels a side of other people's photos
 
@@ -84,7 +87,7 @@ def _by_slide(folder: Path, slides: list[str] | None, each: int) -> list[Source]
 
 def methods(track: str, tuned: tune.Parameters) -> dict[str, Method]:
     """Return filters, default and tuned, and both networks, as their user calls them."""
-    plain = baselines(PROTOCOLS[track]) if PROTOCOLS[track].scale > 1 else {}
+    plain = baselines(PROTOCOLS[track]) | _as_opencv() if PROTOCOLS[track].scale > 1 else {}
     best = zip(tuned, tune.tuned_methods(tuned).values(), strict=True)
     found = (
         plain
@@ -99,6 +102,25 @@ def methods(track: str, tuned: tune.Parameters) -> dict[str, Method]:
     else:
         networks = {FAITHFUL: magnify, GAN: lambda im, scale: magnify(im, scale, realism=1.0)}
     return found | networks
+
+
+def _as_opencv() -> dict[str, Method]:
+    """Return bicubic and back-projection with OpenCV's cubic kernel, sharper than Pillow's."""
+    return {
+        BICUBIC_SHARP: lambda image, scale: _back_projected(image, scale, 0),
+        BACK_SHARP: lambda image, scale: _back_projected(image, scale, 10),
+    }
+
+
+def _back_projected(image: Image, scale: float, rounds: int) -> Image:
+    small = image.shape[:2]
+    large = [round(n * scale) for n in small]
+    up = [cubic_taps(a, b).dense().astype(np.float32) for a, b in zip(small, large, strict=True)]
+    down = [area_taps(b, a).dense().astype(np.float32) for a, b in zip(small, large, strict=True)]
+    result = project(image, *up)
+    for _ in range(rounds):
+        result = result + project(image - project(result, *down), *up)
+    return result
 
 
 def tuned_filters(train: Path, cache: Path | None, workers: int) -> dict[str, tune.Parameters]:

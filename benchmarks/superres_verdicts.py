@@ -80,10 +80,12 @@ def _more_than_nothing(line: int, claim: str, worst: tuple[float, str], unit: st
     return Verdict(line, claim, f"> 0{unit}", measured, worst[0] > 0)
 
 
-def _over(results: Results, method: str, other: str) -> Callable[[str, str], float]:
+def _ahead(results: Results, method: str) -> Callable[[str, str], float]:
+    """Return by how much `method` is above back-projection."""
+
     def difference(track: str, slide: str) -> float:
         found = results.tracks[track]
-        return found.of(slide, method).psnr - found.of(slide, other).psnr
+        return found.of(slide, method).psnr - found.back_projection(slide)
 
     return difference
 
@@ -98,7 +100,7 @@ def _magnifying(results: Results) -> Iterator[Verdict]:
     for track, limit, how in (("x4-bicubic", 2.4, "bicubic"), ("x4", 1.8, "area averaging")):
         claim = f"x4 by {how}: gain over bicubic / back-projection's"
         yield _at_least(1, claim, limit, _worst(results, (track,), held_out, gain))
-    ahead = _over(results, FAITHFUL, BACK)
+    ahead = _ahead(results, FAITHFUL)
     worst = _worst(results, MAGNIFY, others, ahead)
     yield _at_least(1, "out of domain: PSNR over back-projection", 0, worst, " dB")
     worst = _worst(results, ("x2",), held_out, ahead)
@@ -162,7 +164,7 @@ def _gan(results: Results) -> Iterator[Verdict]:
     measured = f"{low[0]:.2f} ({low[1]}) to {high[0]:.2f} ({high[1]})"
     holds = low[0] >= 0.8 and high[0] <= 1.1
     yield Verdict(4, "GAN: fine detail against the truth's, x4", "0.8 to 1.1", measured, holds)
-    worst = _worst(results, X4, slides, _over(results, GAN, BACK))
+    worst = _worst(results, X4, slides, _ahead(results, GAN))
     yield _at_least(4, "GAN: PSNR over back-projection, x4", 0, worst, " dB")
     for method in (FAITHFUL, GAN):
 

@@ -19,6 +19,8 @@ PSNR = {
     "bicubic": 25.0,
     "Lanczos": 25.2,
     "back-projection": 26.0,
+    "bicubic, a = -0.75": 25.2,
+    "back-projection, a = -0.75": 26.1,
     "unsharp mask, tuned": 25.8,
     "faithful": 28.5,
     "GAN": 26.3,
