@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from napari_medrefine.superres.generator import interpolated_sub_pixels
 from napari_medrefine.superres.resample import area_taps, cubic_taps
 
 Kind = Literal["area", "bicubic"]
@@ -35,6 +36,9 @@ _ROUNDS = 5
 _EXPLAINED, _DOUBTFUL = 0.22, 0.5
 _NOISE = 1 / 255
 _NOTHING = 1e-9
+# What is cut off where the result would be lighter than white or darker than black has to come from
+# the pixels beside it.
+_CLIPPED_ROUNDS, _PULL = 2, 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,30 @@ class Reduction:
 
     @property
     def reach(self) -> int:
-        """How far, in small pixels, a value reaches in `consistent`."""
+        """How far, in small pixels, a value reaches in `consistent_when_clipped`."""
         taps = _taps(self.kind, self.scale)
-        return taps.down.shape[-1] // 2 + _ROUNDS * (taps.around.shape[-1] // 2)
+        down, around = taps.down.shape[-1] // 2, taps.around.shape[-1] // 2
+        return down + _ROUNDS * around + _CLIPPED_ROUNDS * (down + 2)
+
+    def consistent_when_clipped(
+        self, shades: Tensor, residual: Tensor, limits: tuple[float, float]
+    ) -> Tensor:
+        """Do as `consistent` does, for a sum that will be clipped to `limits`.
+
+        Parameters
+        ----------
+        shades : Tensor
+            ``(N, 3, H, W)``, float32: the image less 1.
+        residual : Tensor
+            ``(N, scale * scale * 3, H, W)``.
+        limits : (float, float)
+            The least and the largest of `shades` that can be shown.
+        """
+        found = self.consistent(shades, residual)
+        for _ in range(_CLIPPED_ROUNDS):
+            shown = interpolated_sub_pixels(found, self.scale).add_(residual).clamp_(*limits)
+            found = found + _PULL * (shades - self._reduced(shown))
+        return found
 
     def contradiction(self, image: Tensor, residual: Tensor) -> Tensor:
         """Return what `image` has more than its interpolation plus `residual`, reduced, has.

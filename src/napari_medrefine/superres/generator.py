@@ -191,6 +191,13 @@ def compose(shades: Tensor, residual: Tensor, scale: int, strength: float = 1.0)
     return _enlarged(shades, scale, 1.0, residual, strength)
 
 
+def interpolated_sub_pixels(image: Tensor, scale: int) -> Tensor:
+    """Return `image` enlarged as `interpolate` does, as sub-pixels, see `Generator.residual`."""
+    with torch.autocast(image.device.type, enabled=False), _all_digits(image):
+        padded = nnf.pad(image, (2, 2, 2, 2), mode="replicate")
+        return nnf.conv2d(padded, _cubic_kernels(scale).to(image))
+
+
 def interpolate(image: Tensor, scale: int) -> Tensor:
     """Return `image` enlarged by bicubic interpolation (a = -0.75), centre-aligned, in float32.
 

@@ -8,7 +8,7 @@ border as on the whole image. Memory is bounded by the tile, besides the result 
 from __future__ import annotations
 
 from collections.abc import Generator as Iterating
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -46,12 +46,15 @@ class Chain:
     reduction : Reduction or None
         What takes the result of the first pass back to the input, exactly. Its scale is that of the
         pass.
+    limits : (float, float)
+        Black and white, to which the result will be clipped.
     """
 
     generator: Generator | None
     heads: tuple[int, ...]
     strength: float = 1.0
     reduction: Reduction | None = None
+    limits: tuple[float, float] = (0.0, 1.0)
 
     @property
     def factor(self) -> int:
@@ -103,7 +106,8 @@ class Chain:
             return generator(image, head, self.strength)  # type: ignore[no-any-return]
         shades = image - 1
         residual = generator.sub_pixels(shades, head)
-        consistent = self.reduction.consistent(shades, residual)
+        limits = self.limits[0] - 1, self.limits[1] - 1
+        consistent = self.reduction.consistent_when_clipped(shades, residual, limits)
         # As the residual, so its correction: nothing of both at strength 0.
         return compose(torch.lerp(shades, consistent, self.strength), residual, head, self.strength)
 
@@ -177,11 +181,13 @@ class _Job:
     """An image, what becomes of it, and the values (white, limits) all its tiles share."""
 
     def __init__(self, image: Image, shape: tuple[int, int], chain: Chain) -> None:
-        self.image, self.shape, self.chain = image, shape, chain
+        self.image, self.shape = image, shape
         self.white = np.float32(white_level(image))
         self.limits = (0.0, float(self.white))
         if image.dtype.kind == "f":  # floats may overshoot: keep what was there, add nothing
             self.limits = (min(0.0, float(image.min())), max(float(self.white), float(image.max())))
+        black, white = (float(limit / self.white) for limit in self.limits)
+        self.chain = replace(chain, limits=(black, white))
 
     def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> Floats:
         """Return one tile of the result, in its grey levels but in float32."""
