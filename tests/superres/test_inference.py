@@ -150,3 +150,14 @@ def test_sharpening_network_enlarges_after_interpolation(unet: UNet) -> None:
     chain = Chain(unet, choose_heads(unet.scales, 2.5))
     whole = ran(image, (82, 125), chain, 10_000)
     np.testing.assert_allclose(ran(image, (82, 125), chain, 8), whole, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("task", ["magnify", "sharpen"])
+@pytest.mark.parametrize("grey", [60, 128, 220])
+def test_no_edge_is_drawn_along_the_border(task: Task, grey: int) -> None:
+    flat = np.full((70, 50, 3), grey, np.float32)
+    generator = model_for(task).generator
+    head = max(generator.scales)
+    done = ran(flat, (70 * head, 50 * head), Chain(generator, (head,)), 10_000)
+    np.testing.assert_allclose(done[:1], done[35 * head : 35 * head + 1], atol=0.05)
+    np.testing.assert_allclose(done[:, -1], done[:, 25 * head], atol=0.05)

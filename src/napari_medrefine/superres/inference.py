@@ -1,8 +1,9 @@
 """Running a generator over an image of any size, tile by tile, to the same values as in one go.
 
 Tiles are cut in the result. For each one the input around it is read as far as an input pixel
-reaches (the halo), cut off only where the image itself ends, so that the network sees the same
-border as on the whole image. Memory is bounded by the tile, besides the result itself.
+reaches (the halo). Around the image itself lies its mirror image, as far as the network sees: the
+zeros that its convolutions would put there mean white, and draw an edge along every border. Memory
+is bounded by the tile, besides the result itself.
 """
 
 from __future__ import annotations
@@ -70,6 +71,11 @@ class Chain:
     def multiple(self) -> int:
         """Tiles begin at multiples of this many input pixels."""
         return 1 if self.generator is None else self.generator.multiple
+
+    @property
+    def margin(self) -> int:
+        """How far around the image its mirror image is read, in input pixels."""
+        return 0 if self.generator is None else self.generator.halo
 
     @property
     def halo(self) -> int:
@@ -192,8 +198,11 @@ class _Job:
     def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> Floats:
         """Return one tile of the result, in its grey levels but in float32."""
         spans = [self._span(axis, *part) for axis, part in enumerate((rows, columns))]
-        cut = tuple(slice(*span.source) for span in spans)
-        unit = self.image[cut].astype(np.float32) / self.white
+        source = (
+            _mirrored(length, *span.source)
+            for length, span in zip(self.image.shape, spans, strict=False)
+        )
+        unit = self.image[np.ix_(*source)].astype(np.float32) / self.white
         colours = unit[..., :3] if unit.ndim == 3 else np.repeat(unit[..., None], 3, axis=2)
         done = self._through(np.ascontiguousarray(colours))
         for axis, span in enumerate(spans):
@@ -218,11 +227,12 @@ class _Job:
         if self.shape[axis] != n_in * factor:
             taps = cubic_taps(n_in * factor, self.shape[axis], start, stop)
             first, last = int(taps.index.min()), int(taps.index.max()) + 1
-        halo, multiple = self.chain.halo, self.chain.multiple
-        begin = max(0, (first // factor - halo) // multiple * multiple)
-        begin = min(begin, max(0, (n_in - _LEAST) // multiple * multiple))
+        halo, multiple, least = self.chain.halo, self.chain.multiple, -self.chain.margin
+        most = least + -(-(n_in - 2 * least) // multiple) * multiple
+        begin = max(least, (first // factor - halo) // multiple * multiple)
+        begin = min(begin, max(least, (most - _LEAST) // multiple * multiple))
         end = -(-(-(-last // factor) + halo) // multiple) * multiple
-        end = min(n_in, max(end, begin + _LEAST))
+        end = min(most, max(end, begin + _LEAST))
         return _Span(
             (begin, end), (first - begin * factor, last - begin * factor), taps, begin * factor
         )
@@ -273,6 +283,12 @@ def _resampled(part: Floats, taps: Taps, offset: int, axis: int) -> Floats:
         total = term if total is None else total + term
     assert total is not None  # noqa: S101 - there is at least one tap
     return total
+
+
+def _mirrored(length: int, begin: int, end: int) -> npt.NDArray[np.intp]:
+    """Return which of `length` pixels are seen at `begin` to `end`, outside the image too."""
+    place = np.arange(begin, end) % (2 * length)
+    return np.minimum(place, 2 * length - 1 - place)
 
 
 def _cuts(n_in: int, n_out: int, side: int) -> list[int]:
