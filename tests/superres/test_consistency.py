@@ -86,3 +86,21 @@ def test_blank_and_tiny_images_are_fine() -> None:
     white = np.full((64, 64, 3), 255, np.uint8)
     assert (magnify(white, 4) == 255).all()
     assert magnify(white[:5, :7], 4).shape == (20, 28, 3)
+
+
+@pytest.mark.parametrize("realism", [0.0, 1.0])
+@pytest.mark.parametrize("consistency", [None, False])
+def test_grey_stays_grey(realism: float, *, consistency: bool | None) -> None:
+    for grey in (30, 128, 210):
+        flat = np.full((60, 50, 3), grey, np.float32)
+        flat[0, 0] = 255  # white is what is meant by 255
+        large = magnify(flat, 4, realism=realism, consistency=consistency)
+        for colour in large[160:, 120:].reshape(-1, 3).mean(axis=0):
+            assert colour == pytest.approx(grey, abs=0.05)
+
+
+def test_the_mean_colour_of_a_blurred_photo_stays(tissue: np.ndarray) -> None:
+    blurred = ndi.gaussian_filter(tissue.astype(np.float32), (1.85, 1.85, 0))
+    small = reduced(blurred, "area", 4)
+    large = magnify(small, 4, consistency=False)
+    np.testing.assert_allclose(large.mean((0, 1)), small.mean((0, 1)), atol=0.2)

@@ -39,6 +39,8 @@ _NOTHING = 1e-9
 # What is cut off where the result would be lighter than white or darker than black has to come from
 # the pixels beside it.
 _CLIPPED_ROUNDS, _PULL = 2, 1.5
+# Small pixels: wider than what any objective's blur is felt over.
+_WIDE, STEADY_REACH = 2.5, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,26 @@ class Reduction:
         return _filtered(image, _taps(self.kind, self.scale).around.to(image))
 
 
+def steady(shades: Tensor, residual: Tensor, scale: int) -> Tensor:
+    """Return `shades` less what `residual` changes in them over more than a few pixels.
+
+    No objective and no camera changes the colour of a large area, and sharpening must not, either:
+    flat grey stays grey, and the mean colour stays what it is. Whatever blurred the image, this
+    holds, other than consistency.
+
+    Parameters
+    ----------
+    shades : Tensor
+        ``(N, 3, H, W)``, float32.
+    residual : Tensor
+        ``(N, scale * scale * 3, H, W)``.
+    scale : int
+        Large pixels per small one.
+    """
+    reduced = Reduction("area", scale)._reduced(residual.float())
+    return shades - _filtered(reduced, _gaussian(_WIDE, STEADY_REACH).to(shades))
+
+
 def detect_reduction(image: Tensor, residual: Tensor, scale: int) -> Reduction | None:
     """Return the clean reduction that `image` has come from, or None if it does not look like one.
 
@@ -147,9 +169,7 @@ def detect_reduction(image: Tensor, residual: Tensor, scale: int) -> Reduction |
     scale : int
         2 or more.
     """
-    reach = torch.arange(-3, 4, dtype=image.dtype, device=image.device)
-    smoothing = torch.exp(-0.5 * reach**2)
-    fine = image - _filtered(image, smoothing / smoothing.sum())
+    fine = image - _filtered(image, _gaussian(1.0, 3).to(image))
     contradictions = {
         reduction: _strength(reduction.contradiction(image, residual))
         for reduction in (Reduction(kind, scale) for kind in KINDS)
@@ -209,6 +229,12 @@ def _filtered(image: Tensor, taps: Tensor) -> Tensor:
     channels, padded = image.shape[1], _padded(image, taps.shape[-1] // 2)
     across = nnf.conv2d(padded, taps.expand(channels, 1, 1, -1), groups=channels)
     return nnf.conv2d(across, taps[:, None].expand(channels, 1, -1, 1), groups=channels)
+
+
+@lru_cache(maxsize=4)
+def _gaussian(sigma: float, reach: int) -> Tensor:
+    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
+    return taps / taps.sum()
 
 
 def _padded(image: Tensor, margin: int) -> Tensor:

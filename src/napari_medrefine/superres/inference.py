@@ -20,7 +20,7 @@ from torch import Tensor
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, white_level
 from napari_medrefine.progress import Step
-from napari_medrefine.superres.consistency import Reduction
+from napari_medrefine.superres.consistency import STEADY_REACH, Reduction, steady
 from napari_medrefine.superres.generator import Generator, compose, interpolate
 from napari_medrefine.superres.resample import Taps, cubic_taps
 
@@ -93,6 +93,8 @@ class Chain:
             enlarged *= head
         if self.reduction is not None:
             reach += self.reduction.reach + _CUBIC_REACH
+        elif self.factor > 1:
+            reach += STEADY_REACH + _CUBIC_REACH
         return int(np.ceil(reach / self.multiple)) * self.multiple
 
     def __call__(self, image: Tensor) -> Tensor:
@@ -108,14 +110,17 @@ class Chain:
         return result
 
     def _generated(self, generator: Generator, image: Tensor, head: int) -> Tensor:
-        if self.reduction is None:
+        if head == 1:
             return generator(image, head, self.strength)  # type: ignore[no-any-return]
         shades = image - 1
         residual = generator.sub_pixels(shades, head)
-        limits = self.limits[0] - 1, self.limits[1] - 1
-        consistent = self.reduction.consistent_when_clipped(shades, residual, limits)
+        if self.reduction is None:
+            corrected = steady(shades, residual, head)
+        else:
+            limits = self.limits[0] - 1, self.limits[1] - 1
+            corrected = self.reduction.consistent_when_clipped(shades, residual, limits)
         # As the residual, so its correction: nothing of both at strength 0.
-        return compose(torch.lerp(shades, consistent, self.strength), residual, head, self.strength)
+        return compose(torch.lerp(shades, corrected, self.strength), residual, head, self.strength)
 
 
 def choose_heads(scales: tuple[int, ...], ratio: float) -> tuple[int, ...]:
