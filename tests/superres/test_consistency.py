@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage as ndi
-from skimage.data import coffee
+from skimage.data import coffee, immunohistochemistry
 from torch.nn import functional as nnf
 
+from napari_medrefine.photos import read_photo
 from napari_medrefine.superres.api import magnify
 from napari_medrefine.superres.consistency import KINDS, Kind, Reduction
 from napari_medrefine.superres.generator import Trunk, UNet, compose
@@ -59,11 +62,18 @@ def test_magnified_averages_give_the_averages_back(
     assert np.abs(reduced(large, "area", scale) - small).mean() <= 0.05
 
 
+@pytest.mark.photos
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_clean_reduction_is_recognised(tissue: np.ndarray, kind: Kind) -> None:
-    small = np.rint(reduced(tissue, kind, 4)).astype(np.uint8)
-    found = reduction_of(small, ready_generator("magnify"), 4)
-    assert found == Reduction(kind, 4)
+def test_a_clean_reduction_is_recognised(fields_dir: Path, kind: Kind) -> None:
+    for slide in ("giardia", "keloid-scar"):
+        sharp = read_photo(sorted((fields_dir / "train" / slide).glob("*.jpg"))[0]).image
+        small = np.rint(reduced(sharp, kind, 4)).clip(0, 255).astype(np.uint8)
+        assert reduction_of(small, ready_generator("magnify"), 4) == Reduction(kind, 4)
+
+
+def test_a_clean_reduction_of_another_stain_is_recognised() -> None:
+    small = np.rint(reduced(immunohistochemistry(), "area", 4)).astype(np.uint8)
+    assert reduction_of(small, ready_generator("magnify"), 4) is not None
 
 
 def test_what_an_objective_blurred_is_not_forced(tissue: np.ndarray) -> None:

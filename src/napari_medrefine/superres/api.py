@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Generator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -118,6 +119,7 @@ def sharpen(
     *,
     realism: float = 0.0,
     strength: float = 1.0,
+    consistency: Literal[False] | None = None,
     model: str | Path | None = None,
 ) -> Image:
     """Sharpen `image` at its size with the study's U-Net.
@@ -130,6 +132,9 @@ def sharpen(
         0 (faithful weights) to 1 (GAN weights).
     strength : float
         0 (the image as it is) to 1 (all that the network adds).
+    consistency : False or None
+        None: if `image` looks like one that was reduced to half its size and enlarged again by
+        interpolation, the result must give that smaller image back. False: not.
     model : str, Path or None
         A name of `list_models` or a weight file, instead of the shipped ones.
 
@@ -143,7 +148,11 @@ def sharpen(
     MedRefineError
         If `image` is no image, an argument is out of range, or the model cannot be used.
     """
-    return finish(sharpen_steps(image, realism=realism, strength=strength, model=model))
+    return finish(
+        sharpen_steps(
+            image, realism=realism, strength=strength, consistency=consistency, model=model
+        )
+    )
 
 
 def sharpen_steps(
@@ -151,6 +160,7 @@ def sharpen_steps(
     *,
     realism: float = 0.0,
     strength: float = 1.0,
+    consistency: Literal[False] | None = None,
     model: str | Path | None = None,
 ) -> Generator[Step, None, Image]:
     """Do as `sharpen` does; yield a `Step` per tile and return the image."""
@@ -161,9 +171,12 @@ def sharpen_steps(
         return image.copy()
 
     from napari_medrefine.superres.inference import Chain, run_steps
+    from napari_medrefine.superres.origin import enlargement_of
     from napari_medrefine.superres.ready import ready_generator
 
-    chain = Chain(ready_generator("sharpen", realism, model), (1,), strength)
+    generator = ready_generator("sharpen", realism, model)
+    enlargement = enlargement_of(image, generator) if consistency is None else None
+    chain = Chain(generator, (1,), strength, enlargement=enlargement)
     shape = (image.shape[0], image.shape[1])
     return (yield from run_steps(image, shape, chain, text="sharpening"))
 

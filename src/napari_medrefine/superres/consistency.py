@@ -28,19 +28,21 @@ from napari_medrefine.superres.resample import area_taps, cubic_taps
 
 Kind = Literal["area", "bicubic"]
 KINDS: tuple[Kind, ...] = ("area", "bicubic")
-_ROUNDS = 5
+ROUNDS = 5
 # What the reduced output may differ from the input, as a share of the input's fine detail. Of
 # clean reductions of H&E slides it is 0.03 to 0.12, of photographs of anything else up to 0.22; of
 # images with the blur of an objective 0.24 to 0.9, on H&E more than 0.6. An image that is soft in
 # itself lies between: there the noise decides, since no camera is without.
 _EXPLAINED, _DOUBTFUL = 0.22, 0.5
 _NOISE = 1 / 255
+# Averaging, unless antialiased bicubic reduction is clearly nearer.
+UNUSUAL: dict[Kind, float] = {"area": 1.0, "bicubic": 1.5}
 _NOTHING = 1e-9
 # What is cut off where the result would be lighter than white or darker than black has to come from
 # the pixels beside it.
-_CLIPPED_ROUNDS, _PULL = 2, 1.5
-# Small pixels: wider than what any objective's blur is felt over.
-_WIDE, STEADY_REACH = 2.5, 7
+CLIPPED_ROUNDS, PULL = 2, 1.5
+# Wider, in pixels, than what blur is felt over; when sharpening, blur of several pixels.
+_WIDE = 2.5, 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Reduction:
         """How far, in small pixels, a value reaches in `consistent_when_clipped`."""
         taps = _taps(self.kind, self.scale)
         down, around = taps.down.shape[-1] // 2, taps.around.shape[-1] // 2
-        return down + _ROUNDS * around + _CLIPPED_ROUNDS * (down + 2)
+        return down + ROUNDS * around + CLIPPED_ROUNDS * (down + 2)
 
     def consistent_when_clipped(
         self, shades: Tensor, residual: Tensor, limits: tuple[float, float]
@@ -80,9 +82,9 @@ class Reduction:
             The least and the largest of `shades` that can be shown.
         """
         found = self.consistent(shades, residual)
-        for _ in range(_CLIPPED_ROUNDS):
+        for _ in range(CLIPPED_ROUNDS):
             shown = interpolated_sub_pixels(found, self.scale).add_(residual).clamp_(*limits)
-            found = found + _PULL * (shades - self._reduced(shown))
+            found = found + PULL * (shades - self.reduced(shown))
         return found
 
     def contradiction(self, image: Tensor, residual: Tensor) -> Tensor:
@@ -95,9 +97,10 @@ class Reduction:
         residual : Tensor
             ``(N, scale * scale * 3, H, W)``.
         """
-        return image - self._there_and_back(image) - self._reduced(residual.float())
+        return image - self._there_and_back(image) - self.reduced(residual.float())
 
-    def _reduced(self, cells: Tensor) -> Tensor:
+    def reduced(self, cells: Tensor) -> Tensor:
+        """Return sub-pixels ``(N, scale * scale * 3, H, W)`` reduced to ``(N, 3, H, W)``."""
         if self.kind == "area":
             # One by one: a convolution of one pixel adds up in an order that depends on the size.
             first, *others = cells.split(3, dim=1)
@@ -117,20 +120,42 @@ class Reduction:
         residual : Tensor
             ``(N, scale * scale * 3, H, W)``.
         """
-        least = _taps(self.kind, self.scale).least
-        middle, half = (1 + least) / 2, (1 - least) / 2
-        found, missing = image, self.contradiction(image, residual)
-        ratio, step = half / middle, missing / middle
-        for _ in range(_ROUNDS - 1):
-            found = found + step
-            missing = missing - self._there_and_back(step)
-            following = 1 / (2 * middle / half - ratio)
-            step = following * ratio * step + (2 * following / half) * missing
-            ratio = following
-        return found + step
+        return image + self.answer(self.contradiction(image, residual))
+
+    def answer(self, missing: Tensor) -> Tensor:
+        """Return the ``w`` whose interpolation, reduced, is `missing`, ``(N, 3, H, W)``."""
+        taps = _taps(self.kind, self.scale)
+        return solved(missing, taps.around.to(missing), taps.least)
 
     def _there_and_back(self, image: Tensor) -> Tensor:
-        return _filtered(image, _taps(self.kind, self.scale).around.to(image))
+        return filtered(image, _taps(self.kind, self.scale).around.to(image))
+
+
+def solved(wanted: Tensor, around: Tensor, least: float, rounds: int = ROUNDS) -> Tensor:
+    """Return the image that, filtered with the taps `around`, is `wanted`.
+
+    Parameters
+    ----------
+    wanted : Tensor
+        ``(N, 3, H, W)``.
+    around : Tensor
+        An odd number of taps, of rows and columns; at no wavelength do both together let through
+        more than 1 or less than `least`.
+    least : float
+        Above 0.
+    rounds : int
+        Each takes off two thirds or more of what is missing.
+    """
+    middle, half = (1 + least) / 2, (1 - least) / 2
+    found, missing = wanted, wanted - filtered(wanted, around)  # right already where it is flat
+    ratio, step = half / middle, missing / middle
+    for _ in range(rounds - 1):
+        found = found + step
+        missing = missing - filtered(step, around)
+        following = 1 / (2 * middle / half - ratio)
+        step = following * ratio * step + (2 * following / half) * missing
+        ratio = following
+    return found + step
 
 
 def steady(shades: Tensor, residual: Tensor, scale: int) -> Tensor:
@@ -149,8 +174,15 @@ def steady(shades: Tensor, residual: Tensor, scale: int) -> Tensor:
     scale : int
         Large pixels per small one.
     """
-    reduced = Reduction("area", scale)._reduced(residual.float())
-    return shades - _filtered(reduced, _gaussian(_WIDE, STEADY_REACH).to(shades))
+    reduced = residual.float()
+    if scale > 1:
+        reduced = Reduction("area", scale).reduced(reduced)
+    return shades - filtered(reduced, _gaussian(_WIDE[scale == 1], steady_reach(scale)).to(shades))
+
+
+def steady_reach(scale: int) -> int:
+    """Return how far, in pixels of the input, a value reaches in `steady`."""
+    return round(3 * _WIDE[scale == 1])
 
 
 def detect_reduction(image: Tensor, residual: Tensor, scale: int) -> Reduction | None:
@@ -169,14 +201,24 @@ def detect_reduction(image: Tensor, residual: Tensor, scale: int) -> Reduction |
     scale : int
         2 or more.
     """
-    fine = image - _filtered(image, _gaussian(1.0, 3).to(image))
     contradictions = {
-        reduction: _strength(reduction.contradiction(image, residual))
+        reduction: strength(reduction.contradiction(image, residual))
         for reduction in (Reduction(kind, scale) for kind in KINDS)
     }
-    best = min(contradictions, key=contradictions.__getitem__)
+    best = min(contradictions, key=lambda way: contradictions[way] * UNUSUAL[way.kind])
+    return best if explained(contradictions[best], image) else None
+
+
+def explained(contradiction: float, image: Tensor) -> bool:
+    """Return whether a mean `contradiction` is small beside the fine detail of `image`."""
+    fine = fine_detail(image)
     limit = _DOUBTFUL if _noise(fine) < _NOISE else _EXPLAINED
-    return best if contradictions[best] < limit * _strength(fine) else None
+    return contradiction < limit * strength(fine)
+
+
+def fine_detail(image: Tensor) -> Tensor:
+    """Return what a Gaussian blur of one pixel takes away."""
+    return image - filtered(image, _gaussian(1.0, 3).to(image))
 
 
 def _noise(fine: Tensor) -> float:
@@ -186,7 +228,7 @@ def _noise(fine: Tensor) -> float:
     return squares.flatten().quantile(0.01).sqrt().item()
 
 
-def _strength(difference: Tensor) -> float:
+def strength(difference: Tensor) -> float:
     """Return the mean size; not of the margins, whose surroundings the network did not see."""
     margin = min(16, min(difference.shape[-2:]) // 4)
     inside = difference[..., margin : -margin or None, margin : -margin or None]
@@ -210,9 +252,7 @@ def _taps(kind: Kind, scale: int) -> _Taps:
     reach = int(np.abs(np.flatnonzero(np.abs(cells).max(1) > _NOTHING) - middle).max())
     line = cells[middle - reach : middle + reach + 1]
     planes = np.einsum("yi,xj->ijyx", line, line).reshape(scale * scale, *2 * (2 * reach + 1,))
-    down = np.zeros((3, scale * scale, 3, *planes.shape[1:]))
-    for colour in range(3):
-        down[colour, :, colour] = planes
+    down = np.einsum("ab,syx->asbyx", np.eye(3), planes)  # each colour for itself
     row = (reduce @ cubic_taps(n, n * scale).dense())[middle]
     width = int(np.abs(np.flatnonzero(np.abs(row) > _NOTHING) - middle).max())
     row = row[middle - width : middle + width + 1]
@@ -224,7 +264,7 @@ def _taps(kind: Kind, scale: int) -> _Taps:
     )
 
 
-def _filtered(image: Tensor, taps: Tensor) -> Tensor:
+def filtered(image: Tensor, taps: Tensor) -> Tensor:
     """Filter rows and columns with the odd number of `taps`."""
     channels, padded = image.shape[1], _padded(image, taps.shape[-1] // 2)
     across = nnf.conv2d(padded, taps.expand(channels, 1, 1, -1), groups=channels)

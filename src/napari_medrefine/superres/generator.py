@@ -66,9 +66,7 @@ class Generator(nn.Module, ABC):
         """Return the residual for enlarging `scale` times, whatever `scales` it is built for."""
         if scale in self.scales:
             return self.residual(shades, scale)
-        large: Tensor = self.residual(interpolate(shades, scale), 1)
-        cells: Tensor = large.unflatten(3, (-1, scale)).unflatten(2, (-1, scale))
-        return cells.permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
+        return as_sub_pixels(self.residual(interpolate(shades, scale), 1), scale)
 
     @property
     def device(self) -> torch.device:
@@ -170,6 +168,15 @@ class _Block(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         changed: Tensor = self.second(nnf.relu_(self.first(features)))
         return changed.add_(features)  # in place: no convolution needs its own output again
+
+
+def as_sub_pixels(image: Tensor, scale: int) -> Tensor:
+    """Return ``(N, 3, scale * H, scale * W)`` as ``(N, scale * scale * 3, H, W)``.
+
+    In the order (row, column, colour), see `Generator.residual`.
+    """
+    cells: Tensor = image.unflatten(3, (-1, scale)).unflatten(2, (-1, scale))
+    return cells.permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
 
 
 def compose(shades: Tensor, residual: Tensor, scale: int, strength: float = 1.0) -> Tensor:

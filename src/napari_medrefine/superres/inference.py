@@ -20,7 +20,8 @@ from torch import Tensor
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, white_level
 from napari_medrefine.progress import Step
-from napari_medrefine.superres.consistency import STEADY_REACH, Reduction, steady
+from napari_medrefine.superres.consistency import Reduction, steady, steady_reach
+from napari_medrefine.superres.enlargement import Enlargement
 from napari_medrefine.superres.generator import Generator, compose, interpolate
 from napari_medrefine.superres.resample import Taps, cubic_taps
 
@@ -47,6 +48,9 @@ class Chain:
     reduction : Reduction or None
         What takes the result of the first pass back to the input, exactly. Its scale is that of the
         pass.
+    enlargement : Enlargement or None
+        What an image that is sharpened at its size was made by, from one of half its size; the
+        result then gives that one back.
     limits : (float, float)
         Black and white, to which the result will be clipped.
     """
@@ -55,6 +59,7 @@ class Chain:
     heads: tuple[int, ...]
     strength: float = 1.0
     reduction: Reduction | None = None
+    enlargement: Enlargement | None = None
     limits: tuple[float, float] = (0.0, 1.0)
 
     @property
@@ -93,9 +98,15 @@ class Chain:
             enlarged *= head
         if self.reduction is not None:
             reach += self.reduction.reach + _CUBIC_REACH
-        elif self.factor > 1:
-            reach += STEADY_REACH + _CUBIC_REACH
+        elif self.enlargement is not None:
+            reach += self.enlargement.reach
+        elif self.heads:
+            reach += steady_reach(self.heads[0]) + _CUBIC_REACH
         return int(np.ceil(reach / self.multiple)) * self.multiple
+
+    @property
+    def _limits(self) -> tuple[float, float]:
+        return self.limits[0] - 1, self.limits[1] - 1
 
     def __call__(self, image: Tensor) -> Tensor:
         """Return `image` ``(1, 3, H, W)``, float32, white at 1, after all passes: new memory."""
@@ -110,15 +121,19 @@ class Chain:
         return result
 
     def _generated(self, generator: Generator, image: Tensor, head: int) -> Tensor:
-        if head == 1:
-            return generator(image, head, self.strength)  # type: ignore[no-any-return]
         shades = image - 1
+        if head == 1:
+            residual = generator.residual(shades, 1).float()
+            if self.enlargement is not None:
+                residual = self.enlargement.corrected(shades, residual, self._limits)
+            else:
+                residual = residual + (steady(shades, residual, 1) - shades)
+            return compose(shades, residual, 1, self.strength)
         residual = generator.sub_pixels(shades, head)
         if self.reduction is None:
             corrected = steady(shades, residual, head)
         else:
-            limits = self.limits[0] - 1, self.limits[1] - 1
-            corrected = self.reduction.consistent_when_clipped(shades, residual, limits)
+            corrected = self.reduction.consistent_when_clipped(shades, residual, self._limits)
         # As the residual, so its correction: nothing of both at strength 0.
         return compose(torch.lerp(shades, corrected, self.strength), residual, head, self.strength)
 

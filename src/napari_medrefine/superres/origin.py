@@ -1,13 +1,15 @@
-"""Whether an image is a clean digital reduction of a larger one, told by what a generator adds."""
+"""How an image was made digitally, if it was: told by what a generator adds to a piece of it."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from napari_medrefine.images import Image, white_level
 from napari_medrefine.superres.consistency import Reduction, detect_reduction
+from napari_medrefine.superres.enlargement import FACTOR, Enlargement, detect_enlargement
 from napari_medrefine.superres.generator import Generator
 
 _WINDOW = 128  # pixels a side: what is looked at
@@ -29,14 +31,35 @@ def reduction_of(image: Image, generator: Generator, scale: int) -> Reduction | 
     """
     if min(image.shape[:2]) < _LEAST:
         return None
+    with torch.inference_mode():
+        shades = _window(image).to(generator.device)
+        return detect_reduction(shades, generator.sub_pixels(shades, scale), scale)
+
+
+def enlargement_of(image: Image, generator: Generator) -> Enlargement | None:
+    """Return how `image` was reduced to half its size and enlarged again, if it was.
+
+    Parameters
+    ----------
+    image : image
+        ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``.
+    generator : Generator
+        That sharpens.
+    """
+    if min(image.shape[:2]) < _LEAST or image.shape[0] % FACTOR or image.shape[1] % FACTOR:
+        return None
+    with torch.inference_mode():
+        shades = _window(image).to(generator.device)
+        return detect_enlargement(shades, generator.residual(shades, 1).float())
+
+
+def _window(image: Image) -> Tensor:
+    """Return the window with the most detail, ``(1, 3, h, w)``, float32, white at 0."""
     top, left = _most_detail(image)
     window = image[top : top + _WINDOW, left : left + _WINDOW]
     unit = window.astype(np.float32) / np.float32(white_level(image))
     colours = unit[..., :3] if unit.ndim == 3 else np.repeat(unit[..., None], 3, axis=2)
-    with torch.inference_mode():
-        shades = torch.from_numpy(np.ascontiguousarray(colours)).permute(2, 0, 1)[None] - 1
-        shades = shades.to(generator.device)
-        return detect_reduction(shades, generator.sub_pixels(shades, scale), scale)
+    return torch.from_numpy(np.ascontiguousarray(colours)).permute(2, 0, 1)[None] - 1
 
 
 def _most_detail(image: Image) -> tuple[int, int]:

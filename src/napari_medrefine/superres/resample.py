@@ -41,13 +41,23 @@ def cubic(distance: Floats, sharpness: float) -> Floats:
     return np.where(d < 1, near, np.where(d < 2, far, 0.0))
 
 
-def cubic_taps(n_in: int, n_out: int, start: int = 0, stop: int | None = None) -> Taps:
+def cubic_taps(
+    n_in: int,
+    n_out: int,
+    start: int = 0,
+    stop: int | None = None,
+    *,
+    sharpness: float | None = None,
+) -> Taps:
     """Return bicubic weights, antialiased where the image shrinks, for new samples start..stop.
 
-    Reducing uses ``a = -0.5`` and enlarging ``a = -0.75``, as torch and (for the latter) OpenCV do.
+    Reducing uses ``a = -0.5`` and enlarging ``a = -0.75``, as torch and (for the latter) OpenCV do;
+    another `sharpness` is for what others do (Pillow: always -0.5).
     """
     ratio = n_in / n_out
-    stretch, sharpness = max(1.0, ratio), -0.5 if ratio > 1 else -0.75
+    stretch = max(1.0, ratio)
+    if sharpness is None:
+        sharpness = -0.5 if ratio > 1 else -0.75
     return _taps(
         n_in, ratio, _span(n_out, start, stop), 2 * stretch, lambda d: cubic(d / stretch, sharpness)
     )

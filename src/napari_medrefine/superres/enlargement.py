@@ -1,0 +1,151 @@
+"""Sharpening what was reduced and enlarged again: the result must give the small image back.
+
+An image that has been interpolated to twice its size, as the study blurs its tiles, has no more
+pixels that count than the small one, and these can be found again: ``x = K d`` with a known kernel
+``K``. What holds for magnifying ``d`` (see `consistency`) then holds for sharpening ``x``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as nnf
+
+from napari_medrefine.superres.consistency import (
+    CLIPPED_ROUNDS,
+    KINDS,
+    PULL,
+    ROUNDS,
+    UNUSUAL,
+    Reduction,
+    explained,
+    fine_detail,
+    solved,
+    strength,
+)
+from napari_medrefine.superres.generator import as_sub_pixels, interpolate
+from napari_medrefine.superres.resample import area_taps, cubic_taps, linear_taps
+
+Kernel = Literal["bicubic", "softer bicubic", "bilinear"]
+KERNELS: tuple[Kernel, ...] = ("bicubic", "softer bicubic", "bilinear")
+FACTOR = 2
+_ROUNDING = 0.5 / 255  # mean difference that rounding to 8 bits, twice, stays below
+
+
+@dataclass(frozen=True, slots=True)
+class Enlargement:
+    """An image that was reduced to half its size and enlarged again.
+
+    Attributes
+    ----------
+    kernel : {"bicubic", "softer bicubic", "bilinear"}
+        What it was enlarged with: bicubic with a = -0.75 (OpenCV, PyTorch) or -0.5 (Pillow).
+    reduction : Reduction
+        What it was reduced with.
+    """
+
+    kernel: Kernel
+    reduction: Reduction
+
+    @property
+    def reach(self) -> int:
+        """How far, in pixels, a value reaches in `corrected`."""
+        taps = _kernel_taps(self.kernel)
+        undoing = taps.rounds * (taps.around.shape[-1] // 2)
+        return FACTOR * (undoing + self.reduction.reach + 2 * (1 + CLIPPED_ROUNDS))
+
+    def corrected(self, shades: Tensor, residual: Tensor, limits: tuple[float, float]) -> Tensor:
+        """Return `residual` changed so that `shades` and it together give the small image back.
+
+        Parameters
+        ----------
+        shades, residual : Tensor
+            ``(N, 3, H, W)``, float32, H and W even; the image less 1, and what is added to it.
+        limits : (float, float)
+            The least and the largest of `shades` that can be shown.
+        """
+        small, done = undone(shades, self.kernel), residual
+        reduce, pull = self.reduction.reduced, 1.0
+        missing = self.reduction.answer(small - reduce(as_sub_pixels(shades + done, FACTOR)))
+        for _ in range(1 + CLIPPED_ROUNDS):
+            done = done + pull * interpolate(missing, FACTOR)
+            shown = (shades + done).clamp_(*limits)
+            missing, pull = small - reduce(as_sub_pixels(shown, FACTOR)), PULL
+        return done
+
+
+def detect_enlargement(shades: Tensor, residual: Tensor) -> Enlargement | None:
+    """Return how an image was reduced and enlarged, or None if it does not look like it was.
+
+    Parameters
+    ----------
+    shades, residual : Tensor
+        ``(1, 3, H, W)``, float32, H and W even: a piece of the image, less 1, with detail in it,
+        that begins at an even row and column; and what a generator adds to it.
+    """
+    output = as_sub_pixels(shades + residual, FACTOR)
+    candidates: dict[Enlargement, float] = {}
+    for kernel in KERNELS:
+        if strength(misfit(shades, kernel)) > _ROUNDING:
+            continue
+        small = undone(shades, kernel)
+        detail = strength(fine_detail(small))
+        for kind in KINDS:
+            way = Enlargement(kernel, Reduction(kind, FACTOR))
+            contradiction = strength(small - way.reduction.reduced(output))
+            if explained(contradiction, small):
+                # What bilinear and softer bicubic interpolation give differs in sharpness only, so
+                # that both fit, and the contradiction counts in terms of detail.
+                candidates[way] = contradiction / detail * UNUSUAL[kind]
+    return min(candidates, key=candidates.__getitem__) if candidates else None
+
+
+def undone(shades: Tensor, kernel: Kernel) -> Tensor:
+    """Return the half-size image whose interpolation, averaged again, is `shades` averaged."""
+    taps = _kernel_taps(kernel)
+    return solved(nnf.avg_pool2d(shades, FACTOR), taps.around.to(shades), taps.least, taps.rounds)
+
+
+def misfit(shades: Tensor, kernel: Kernel) -> Tensor:
+    """Return what no interpolated image explains of `shades`, as sub-pixels."""
+    up = _kernel_taps(kernel).up.to(shades)
+    padded = nnf.pad(undone(shades, kernel), (up.shape[-1] // 2,) * 4, mode="replicate")
+    return as_sub_pixels(shades, FACTOR) - nnf.conv2d(padded, up)
+
+
+@dataclass(frozen=True, slots=True)
+class _KernelTaps:
+    """Pixels to sub-pixels; along one axis, enlarging and averaging; the latter's least gain."""
+
+    up: Tensor
+    around: Tensor
+    least: float
+    rounds: int
+
+
+@lru_cache(maxsize=4)
+def _kernel_taps(kernel: Kernel) -> _KernelTaps:
+    n, middle, reach = 16, 8, 2
+    if kernel == "bilinear":
+        enlarge = linear_taps(n, FACTOR * n).dense()
+    else:
+        sharpness = -0.75 if kernel == "bicubic" else -0.5
+        enlarge = cubic_taps(n, FACTOR * n, sharpness=sharpness).dense()
+    window = slice(middle - reach, middle + reach + 1)
+    lines = enlarge[FACTOR * middle : FACTOR * (middle + 1), window]
+    planes = np.einsum("iy,jx->ijyx", lines, lines).reshape(FACTOR**2, *2 * (2 * reach + 1,))
+    up = np.einsum("ab,syx->sabyx", np.eye(3), planes).reshape(-1, 3, *planes.shape[1:])
+    row = (area_taps(FACTOR * n, n).dense() @ enlarge)[middle, window]
+    row = row[1:-1] if kernel == "bilinear" else row
+    finest = np.cos(np.pi * np.arange(len(row)))
+    return _KernelTaps(
+        torch.from_numpy(up).float(),
+        torch.from_numpy(row).float(),
+        float((row * finest).sum()) ** 2,
+        ROUNDS if kernel != "bilinear" else 2 * ROUNDS,  # it takes more away
+    )
