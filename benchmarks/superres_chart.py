@@ -43,7 +43,7 @@ def draw(results: Results, path: Path) -> None:
     for axis, (name, track) in zip(axes.flat, results.tracks.items(), strict=True):
         panel = _errors if PROTOCOLS[name].same_size else _gains
         panel(axis, track)
-        axis.set_title(TITLES[name], fontsize=10, loc="left")
+        axis.set_title(TITLES[name], fontsize=9, loc="left")
         axis.grid(axis="x", color="#dddddd")
         axis.set_axisbelow(True)
         axis.spines[["top", "right"]].set_visible(False)
@@ -74,15 +74,18 @@ def _errors(axis: Axes, track: Track) -> None:
     for method in ("do nothing", BEST, GAN, FAITHFUL):
         _points(axis, method, [_value(track, slide, method, "mse") for slide in track.slides])
     axis.axvline(STUDY_MSE, color="#444444", linestyle="--", linewidth=1)
-    axis.annotate(
+    axis.set_xlim(left=0)
+    left = axis.get_xlim()[1] > 2 * STUDY_MSE  # which side of the line has room for the words
+    words = axis.annotate(
         f"the study's {STUDY_MSE}, on its training photos",
         (STUDY_MSE, 1),
-        (3, -9),
+        (3 if left else -3, -9),
         xycoords=("data", "axes fraction"),
         textcoords="offset points",
+        ha="left" if left else "right",
         fontsize=7,
     )
-    axis.set_xlim(left=0)
+    words.set_in_layout(False)
     axis.set_xlabel("mean squared error per pixel, 0-255 (better to the left)")
     axis.set_yticks(range(len(track.slides)), [_short(s) for s in track.slides], fontsize=8)
 
