@@ -116,9 +116,14 @@ def _reduced(
 
 
 def _levels(image: Image, to_grey: float) -> Floats:
-    """Return the colours of `image` in grey levels of 255, ``(H, W, 1 or 3)``."""
+    """Return the colours of `image` in whole grey levels of 255, ``(H, W, 1 or 3)``.
+
+    Rounded, as on the images that it was calibrated on: a consistent picture gives its input back
+    exactly before rounding.
+    """
     colours = image[..., None] if image.ndim == 2 else image[..., :3]
-    return np.asarray(colours, np.float32) * np.float32(to_grey)
+    levels: Floats = np.rint(np.asarray(colours, np.float32) * np.float32(to_grey))
+    return levels
 
 
 def _features(planes: Doubles) -> Doubles:
