@@ -7,6 +7,7 @@ White is what a camera calls white: see `white_level`.
 from __future__ import annotations
 
 import hashlib
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from napari_medrefine.errors import MedRefineError
 
 Image = npt.NDArray[np.generic]
+T = TypeVar("T", bound=np.generic)
 
 
 def check_image(image: object, what: str = "image") -> Image:
@@ -63,6 +65,11 @@ def white_level(image: Image) -> float:
 def to_unit(image: Image) -> npt.NDArray[np.float32]:
     """Return `image` as float32 with white at 1; a copy, never the array given."""
     return np.asarray(image, np.float32) / np.float32(white_level(image))
+
+
+def colours_of(image: npt.NDArray[T]) -> npt.NDArray[T]:
+    """Return `image` as ``(H, W, 3)``: grey repeated, alpha left out."""
+    return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image[..., :3]
 
 
 def from_unit(unit: npt.NDArray[np.floating], like: Image) -> Image:

@@ -40,7 +40,7 @@ def test_the_result_reduces_to_the_input(generator: Trunk | UNet, kind: Kind, sc
     shades = -torch.rand(1, 3, 48, 40, generator=torch.Generator().manual_seed(3))
     with torch.inference_mode():
         residual = generator.sub_pixels(shades, scale)
-        found = Reduction(kind, scale).consistent(shades, residual)
+        found = Reduction(kind, scale).consistent(shades, residual, (-np.inf, np.inf))
         before, after = (
             compose(small, residual, scale)[0].permute(1, 2, 0).numpy() for small in (shades, found)
         )

@@ -17,7 +17,7 @@ from skimage.metrics import mean_squared_error, structural_similarity
 
 from napari_medrefine.compare.filters import resized
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, check_image, white_level
+from napari_medrefine.images import Image, check_image, colours_of, white_level
 
 Levels = npt.NDArray[np.float32]
 
@@ -111,10 +111,10 @@ def colour_difference(estimate: Image, truth: Image) -> float:
 
     Grey images count as sRGB greys.
     """
-    lab = []
-    for image in comparable(estimate, truth):
-        rgb = image if image.ndim == 3 else np.repeat(image[..., None], 3, -1)
-        lab.append(color.rgb2lab(np.clip(rgb / 255, 0, 1)))
+    lab = [
+        color.rgb2lab(np.clip(colours_of(image) / 255, 0, 1))
+        for image in comparable(estimate, truth)
+    ]
     return float(color.deltaE_ciede2000(*lab).mean())
 
 

@@ -11,7 +11,7 @@ from PIL import ImageDraw, ImageFont
 
 from napari_medrefine.compare.metrics import comparable
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, check_image, from_unit, to_unit
+from napari_medrefine.images import Image, check_image, colours_of, from_unit, to_unit
 
 Picture = npt.NDArray[np.uint8]  # (H, W, 3)
 
@@ -125,10 +125,8 @@ def _labelled(label: str, image: Image, width: int, lines: int) -> Picture:
 def as_picture(image: Image) -> Picture:
     """Return any image as ``(H, W, 3)`` uint8, to be looked at."""
     unit = to_unit(check_image(image))
-    unit = unit[..., :3] if unit.ndim == 3 else np.repeat(unit[..., None], 3, -1)
-    return from_unit(unit, np.zeros(1, np.uint8)).astype(np.uint8)
+    return from_unit(colours_of(unit), np.zeros(1, np.uint8)).astype(np.uint8)
 
 
 def _picture(levels: npt.NDArray[np.floating]) -> Picture:
-    shown = levels if levels.ndim == 3 else np.repeat(levels[..., None], 3, -1)
-    return np.clip(np.rint(shown), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(colours_of(levels)), 0, 255), np.uint8)

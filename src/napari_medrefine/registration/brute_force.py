@@ -15,7 +15,7 @@ import numpy as np
 from skimage.transform import resize
 
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, to_unit
+from napari_medrefine.images import Image, colours_of, to_unit
 from napari_medrefine.progress import Step
 from napari_medrefine.registration.placement import similarity
 from napari_medrefine.registration.pruning import pruned_steps
@@ -82,6 +82,6 @@ def brute_force_steps(
 def _colours(image: Image, factor: float) -> Floats:
     """Return `image` as ``(h, w, 3)``, white at 1, reduced by `factor` with antialiasing."""
     unit = to_unit(image)
-    rgb = np.repeat(unit[..., None], 3, -1) if unit.ndim == 2 else unit[..., :3]
+    rgb = colours_of(unit)
     shape = tuple(max(1, round(n / factor)) for n in rgb.shape[:2])
     return np.asarray(resize(rgb, (*shape, 3), order=1, anti_aliasing=True), np.float32)

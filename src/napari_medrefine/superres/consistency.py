@@ -19,11 +19,12 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from napari_medrefine.superres.generator import interpolated_sub_pixels
+from napari_medrefine.superres.generator import interpolated_sub_pixels, sub_pixel_kernels
 from napari_medrefine.superres.resample import area_taps, cubic_taps
 
 Kind = Literal["area", "bicubic"]
@@ -40,7 +41,7 @@ UNUSUAL: dict[Kind, float] = {"area": 1.0, "bicubic": 1.5}
 _NOTHING = 1e-9
 # What is cut off where the result would be lighter than white or darker than black has to come from
 # the pixels beside it.
-CLIPPED_ROUNDS, PULL = 2, 1.5
+_CLIPPED_ROUNDS, _PULL = 2, 1.5
 # Wider, in pixels, than what blur is felt over; when sharpening, blur of several pixels.
 _WIDE = 2.5, 8.0
 
@@ -62,30 +63,10 @@ class Reduction:
 
     @property
     def reach(self) -> int:
-        """How far, in small pixels, a value reaches in `consistent_when_clipped`."""
+        """How far, in small pixels, a value reaches in `consistent`."""
         taps = _taps(self.kind, self.scale)
         down, around = taps.down.shape[-1] // 2, taps.around.shape[-1] // 2
-        return down + ROUNDS * around + CLIPPED_ROUNDS * (down + 2)
-
-    def consistent_when_clipped(
-        self, shades: Tensor, residual: Tensor, limits: tuple[float, float]
-    ) -> Tensor:
-        """Do as `consistent` does, for a sum that will be clipped to `limits`.
-
-        Parameters
-        ----------
-        shades : Tensor
-            ``(N, 3, H, W)``, float32: the image less 1.
-        residual : Tensor
-            ``(N, scale * scale * 3, H, W)``.
-        limits : (float, float)
-            The least and the largest of `shades` that can be shown.
-        """
-        found = self.consistent(shades, residual)
-        for _ in range(CLIPPED_ROUNDS):
-            shown = interpolated_sub_pixels(found, self.scale).add_(residual).clamp_(*limits)
-            found = found + PULL * (shades - self.reduced(shown))
-        return found
+        return down + ROUNDS * around + _CLIPPED_ROUNDS * (down + 2)
 
     def contradiction(self, image: Tensor, residual: Tensor) -> Tensor:
         """Return what `image` has more than its interpolation plus `residual`, reduced, has.
@@ -110,22 +91,23 @@ class Reduction:
         reduced: Tensor = nnf.conv2d(_padded(cells, down.shape[-1] // 2), down)
         return reduced
 
-    def consistent(self, image: Tensor, residual: Tensor) -> Tensor:
-        """Return ``v`` so that `interpolate(v)` plus `residual` reduces to `image`.
+    def consistent(self, image: Tensor, residual: Tensor, limits: tuple[float, float]) -> Tensor:
+        """Return ``v`` so that `interpolate(v)` plus `residual`, clipped, reduces to `image`.
 
         Parameters
         ----------
-        image : Tensor
-            ``(N, 3, H, W)``, float32.
-        residual : Tensor
-            ``(N, scale * scale * 3, H, W)``.
+        image, residual
+            As for `contradiction`.
+        limits : (float, float)
+            The least and the largest value that can be shown.
         """
-        return image + self.answer(self.contradiction(image, residual))
-
-    def answer(self, missing: Tensor) -> Tensor:
-        """Return the ``w`` whose interpolation, reduced, is `missing`, ``(N, 3, H, W)``."""
         taps = _taps(self.kind, self.scale)
-        return solved(missing, taps.around.to(missing), taps.least)
+        missing = self.contradiction(image, residual)
+        found = image + solved(missing, taps.around.to(missing), taps.least)
+        for _ in range(_CLIPPED_ROUNDS):
+            shown = interpolated_sub_pixels(found, self.scale).add_(residual).clamp_(*limits)
+            found = found + _PULL * (image - self.reduced(shown))
+        return found
 
     def _there_and_back(self, image: Tensor) -> Tensor:
         return filtered(image, _taps(self.kind, self.scale).around.to(image))
@@ -158,17 +140,15 @@ def solved(wanted: Tensor, around: Tensor, least: float, rounds: int = ROUNDS) -
     return found + step
 
 
-def steady(shades: Tensor, residual: Tensor, scale: int) -> Tensor:
-    """Return `shades` less what `residual` changes in them over more than a few pixels.
+def drift(residual: Tensor, scale: int) -> Tensor:
+    """Return what `residual` changes over more than a few pixels, ``(N, 3, H, W)``.
 
     No objective and no camera changes the colour of a large area, and sharpening must not, either:
-    flat grey stays grey, and the mean colour stays what it is. Whatever blurred the image, this
-    holds, other than consistency.
+    taken back, flat grey stays grey, and the mean colour stays what it is. Whatever blurred the
+    image, this holds, other than consistency.
 
     Parameters
     ----------
-    shades : Tensor
-        ``(N, 3, H, W)``, float32.
     residual : Tensor
         ``(N, scale * scale * 3, H, W)``.
     scale : int
@@ -177,11 +157,11 @@ def steady(shades: Tensor, residual: Tensor, scale: int) -> Tensor:
     reduced = residual.float()
     if scale > 1:
         reduced = Reduction("area", scale).reduced(reduced)
-    return shades - filtered(reduced, _gaussian(_WIDE[scale == 1], steady_reach(scale)).to(shades))
+    return filtered(reduced, _gaussian(_WIDE[scale == 1], drift_reach(scale)).to(reduced))
 
 
-def steady_reach(scale: int) -> int:
-    """Return how far, in pixels of the input, a value reaches in `steady`."""
+def drift_reach(scale: int) -> int:
+    """Return how far, in pixels of the input, a value reaches in `drift`."""
     return round(3 * _WIDE[scale == 1])
 
 
@@ -251,17 +231,17 @@ def _taps(kind: Kind, scale: int) -> _Taps:
     cells = reduce[middle].reshape(n, scale)
     reach = int(np.abs(np.flatnonzero(np.abs(cells).max(1) > _NOTHING) - middle).max())
     line = cells[middle - reach : middle + reach + 1]
-    planes = np.einsum("yi,xj->ijyx", line, line).reshape(scale * scale, *2 * (2 * reach + 1,))
-    down = np.einsum("ab,syx->asbyx", np.eye(3), planes)  # each colour for itself
     row = (reduce @ cubic_taps(n, n * scale).dense())[middle]
     width = int(np.abs(np.flatnonzero(np.abs(row) > _NOTHING) - middle).max())
     row = row[middle - width : middle + width + 1]
-    finest = np.cos(np.pi * np.arange(-width, width + 1))
-    return _Taps(
-        torch.from_numpy(down).flatten(1, 2).float(),
-        torch.from_numpy(row).float(),
-        float((row * finest).sum()) ** 2,
-    )
+    # What a sub-pixel gives to its neighbours is what these collect from it.
+    down = sub_pixel_kernels(line.T).transpose(0, 1)
+    return _Taps(down.contiguous(), torch.from_numpy(row).float(), least_gain(row))
+
+
+def least_gain(taps: npt.NDArray[np.float64]) -> float:
+    """Return how much of the finest pattern is left after filtering rows and columns."""
+    return float((taps * np.cos(np.pi * np.arange(len(taps)))).sum()) ** 2
 
 
 def filtered(image: Tensor, taps: Tensor) -> Tensor:

@@ -11,29 +11,33 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
 from napari_medrefine.superres.consistency import (
-    CLIPPED_ROUNDS,
     KINDS,
-    PULL,
     ROUNDS,
     UNUSUAL,
     Reduction,
     explained,
     fine_detail,
+    least_gain,
     solved,
     strength,
 )
-from napari_medrefine.superres.generator import as_sub_pixels, interpolate
+from napari_medrefine.superres.generator import (
+    as_sub_pixels,
+    interpolate,
+    interpolated_sub_pixels,
+    sub_pixel_kernels,
+)
 from napari_medrefine.superres.resample import area_taps, cubic_taps, linear_taps
 
 Kernel = Literal["bicubic", "softer bicubic", "bilinear"]
 KERNELS: tuple[Kernel, ...] = ("bicubic", "softer bicubic", "bilinear")
 FACTOR = 2
+_CUBIC_REACH = 2
 _ROUNDING = 0.5 / 255  # mean difference that rounding to 8 bits, twice, stays below
 
 
@@ -57,7 +61,7 @@ class Enlargement:
         """How far, in pixels, a value reaches in `corrected`."""
         taps = _kernel_taps(self.kernel)
         undoing = taps.rounds * (taps.around.shape[-1] // 2)
-        return FACTOR * (undoing + self.reduction.reach + 2 * (1 + CLIPPED_ROUNDS))
+        return FACTOR * (undoing + self.reduction.reach + 2 * _CUBIC_REACH)
 
     def corrected(self, shades: Tensor, residual: Tensor, limits: tuple[float, float]) -> Tensor:
         """Return `residual` changed so that `shades` and it together give the small image back.
@@ -69,14 +73,10 @@ class Enlargement:
         limits : (float, float)
             The least and the largest of `shades` that can be shown.
         """
-        small, done = undone(shades, self.kernel), residual
-        reduce, pull = self.reduction.reduced, 1.0
-        missing = self.reduction.answer(small - reduce(as_sub_pixels(shades + done, FACTOR)))
-        for _ in range(1 + CLIPPED_ROUNDS):
-            done = done + pull * interpolate(missing, FACTOR)
-            shown = (shades + done).clamp_(*limits)
-            missing, pull = small - reduce(as_sub_pixels(shown, FACTOR)), PULL
-        return done
+        small = undone(shades, self.kernel)
+        rest = as_sub_pixels(shades + residual, FACTOR) - interpolated_sub_pixels(small, FACTOR)
+        found = self.reduction.consistent(small, rest, limits)
+        return residual + interpolate(found - small, FACTOR)
 
 
 def detect_enlargement(shades: Tensor, residual: Tensor) -> Enlargement | None:
@@ -137,15 +137,12 @@ def _kernel_taps(kernel: Kernel) -> _KernelTaps:
         sharpness = -0.75 if kernel == "bicubic" else -0.5
         enlarge = cubic_taps(n, FACTOR * n, sharpness=sharpness).dense()
     window = slice(middle - reach, middle + reach + 1)
-    lines = enlarge[FACTOR * middle : FACTOR * (middle + 1), window]
-    planes = np.einsum("iy,jx->ijyx", lines, lines).reshape(FACTOR**2, *2 * (2 * reach + 1,))
-    up = np.einsum("ab,syx->sabyx", np.eye(3), planes).reshape(-1, 3, *planes.shape[1:])
+    up = sub_pixel_kernels(enlarge[FACTOR * middle : FACTOR * (middle + 1), window])
     row = (area_taps(FACTOR * n, n).dense() @ enlarge)[middle, window]
     row = row[1:-1] if kernel == "bilinear" else row
-    finest = np.cos(np.pi * np.arange(len(row)))
     return _KernelTaps(
-        torch.from_numpy(up).float(),
+        up,
         torch.from_numpy(row).float(),
-        float((row * finest).sum()) ** 2,
+        least_gain(row),
         ROUNDS if kernel != "bilinear" else 2 * ROUNDS,  # it takes more away
     )

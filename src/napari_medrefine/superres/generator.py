@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
@@ -255,11 +256,26 @@ def _all_digits(image: Tensor) -> AbstractContextManager[None]:
 def _cubic_kernels(scale: int) -> Tensor:
     offset = (np.arange(scale) + 0.5) / scale - 0.5
     line = cubic(np.arange(-2, 3) - offset[:, None], -0.75)
-    planes = np.einsum("iy,jx->ijyx", line, line).reshape(scale * scale, 5, 5)
-    kernels = np.zeros((scale * scale, 3, 3, 5, 5), np.float32)
-    for channel in range(3):
-        kernels[:, channel, channel] = planes
-    return torch.from_numpy(kernels.reshape(-1, 3, 5, 5))
+    return sub_pixel_kernels(line)
+
+
+def sub_pixel_kernels(lines: npt.NDArray[np.float64]) -> Tensor:
+    """Return the kernels of a convolution from pixels to sub-pixels, each colour for itself.
+
+    Parameters
+    ----------
+    lines : (scale, taps) ndarray
+        Along one axis, the weights of the pixels around, for each sub-pixel.
+
+    Returns
+    -------
+    Tensor
+        float32 ``(scale * scale * 3, 3, taps, taps)``.
+    """
+    scale, taps = lines.shape
+    planes = np.einsum("iy,jx->ijyx", lines, lines).reshape(scale * scale, taps, taps)
+    kernels = np.einsum("ab,syx->sabyx", np.eye(3), planes).reshape(-1, 3, taps, taps)
+    return torch.from_numpy(kernels).float()
 
 
 def _conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Conv2d:

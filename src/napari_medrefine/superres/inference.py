@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, white_level
+from napari_medrefine.images import Image, colours_of, white_level
 from napari_medrefine.progress import Step
-from napari_medrefine.superres.consistency import Reduction, steady, steady_reach
+from napari_medrefine.superres.consistency import Reduction, drift, drift_reach
 from napari_medrefine.superres.enlargement import Enlargement
 from napari_medrefine.superres.generator import Generator, compose, interpolate
 from napari_medrefine.superres.resample import Taps, cubic_taps
@@ -101,7 +101,7 @@ class Chain:
         elif self.enlargement is not None:
             reach += self.enlargement.reach
         elif self.heads:
-            reach += steady_reach(self.heads[0]) + _CUBIC_REACH
+            reach += drift_reach(self.heads[0]) + _CUBIC_REACH
         return int(np.ceil(reach / self.multiple)) * self.multiple
 
     @property
@@ -127,13 +127,13 @@ class Chain:
             if self.enlargement is not None:
                 residual = self.enlargement.corrected(shades, residual, self._limits)
             else:
-                residual = residual + (steady(shades, residual, 1) - shades)
+                residual = residual - drift(residual, 1)
             return compose(shades, residual, 1, self.strength)
         residual = generator.sub_pixels(shades, head)
         if self.reduction is None:
-            corrected = steady(shades, residual, head)
+            corrected = shades - drift(residual, head)
         else:
-            corrected = self.reduction.consistent_when_clipped(shades, residual, self._limits)
+            corrected = self.reduction.consistent(shades, residual, self._limits)
         # As the residual, so its correction: nothing of both at strength 0.
         return compose(torch.lerp(shades, corrected, self.strength), residual, head, self.strength)
 
@@ -223,8 +223,7 @@ class _Job:
             for length, span in zip(self.image.shape, spans, strict=False)
         )
         unit = self.image[np.ix_(*source)].astype(np.float32) / self.white
-        colours = unit[..., :3] if unit.ndim == 3 else np.repeat(unit[..., None], 3, axis=2)
-        done = self._through(np.ascontiguousarray(colours))
+        done = self._through(np.ascontiguousarray(colours_of(unit)))
         for axis, span in enumerate(spans):
             done = span.fit(done, axis)
         if unit.ndim == 2:

@@ -22,11 +22,12 @@ from napari_medrefine._atomic import cannot, write_bytes
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.cards import ModelCard, Task
 from napari_medrefine.superres.generator import Generator, Trunk, UNet
+from napari_medrefine.superres.run_folder import FAITHFUL, GAN
 
 SUFFIX = ".safetensors"
 _SHIPPED = Path(__file__).parent / "weights"
 # Which file holds the GAN weights that belong to faithful ones: ours, and those of a training run.
-_PARTNERS = {"faithful" + SUFFIX: "gan" + SUFFIX, "best" + SUFFIX: "gan" + SUFFIX}
+_PARTNERS = {"faithful" + SUFFIX: "gan" + SUFFIX, FAITHFUL: GAN}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_medrefine.images import Image, white_level
+from napari_medrefine.images import Image, colours_of, white_level
 from napari_medrefine.superres.consistency import Reduction, detect_reduction
 from napari_medrefine.superres.enlargement import FACTOR, Enlargement, detect_enlargement
 from napari_medrefine.superres.generator import Generator
@@ -58,8 +58,7 @@ def _window(image: Image) -> Tensor:
     top, left = _most_detail(image)
     window = image[top : top + _WINDOW, left : left + _WINDOW]
     unit = window.astype(np.float32) / np.float32(white_level(image))
-    colours = unit[..., :3] if unit.ndim == 3 else np.repeat(unit[..., None], 3, axis=2)
-    return torch.from_numpy(np.ascontiguousarray(colours)).permute(2, 0, 1)[None] - 1
+    return torch.from_numpy(np.ascontiguousarray(colours_of(unit))).permute(2, 0, 1)[None] - 1
 
 
 def _most_detail(image: Image) -> tuple[int, int]:

@@ -14,8 +14,8 @@ from napari_medrefine.superres.data import Batch, Tile, load_batches
 from napari_medrefine.superres.events import Stage, TrainingConfig, TrainingEvent, TrainingResult
 from napari_medrefine.superres.optimisation import Optimisation
 from napari_medrefine.superres.precision import Precision
-from napari_medrefine.superres.run_folder import add_to_log, sample_path
-from napari_medrefine.superres.trained import BEST, GAN, Trained
+from napari_medrefine.superres.run_folder import FAITHFUL, GAN, add_to_log, sample_path
+from napari_medrefine.superres.trained import Trained
 from napari_medrefine.superres.validation import Scores, Validation, make_pairs
 
 _ADVERSARIAL_COST = 2.5  # a batch of the second stage, in batches of the first, until measured
@@ -196,7 +196,7 @@ class Run:
         gan = self.folder / GAN
         return TrainingResult(
             self.folder,
-            self.folder / BEST,
+            self.folder / FAITHFUL,
             gan if self.config.adversarial_epochs else None,
             self.progress.best,
             self.progress.epoch,

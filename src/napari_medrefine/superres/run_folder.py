@@ -20,7 +20,7 @@ from napari_medrefine.superres.events import Stage, TrainingConfig
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 SAMPLES = "samples"
-FAITHFUL = "best.safetensors"
+FAITHFUL, GAN = "best.safetensors", "gan.safetensors"
 RECORD = "medrefine-training.json"
 GAP = 4  # white pixels between the parts of a sample picture
 

@@ -13,9 +13,9 @@ from napari_medrefine.superres.data import Tile
 from napari_medrefine.superres.events import TrainingConfig
 from napari_medrefine.superres.generator import Generator
 from napari_medrefine.superres.models import describe, save_model
+from napari_medrefine.superres.run_folder import FAITHFUL, GAN
 from napari_medrefine.superres.validation import Scores
 
-BEST, GAN = "best.safetensors", "gan.safetensors"
 _LOSSES = {
     "faithful": "Charbonnier loss",
     "gan": "Charbonnier, consistency, perceptual (random pyramid), feature and relativistic "
@@ -86,7 +86,7 @@ class Trained:
             software=f"napari-medrefine {__version__}",
             **describe(generator),
         )
-        save_model(self.folder / (GAN if weights == "gan" else BEST), generator, card)
+        save_model(self.folder / (GAN if weights == "gan" else FAITHFUL), generator, card)
 
 
 def views(scales: Sequence[int], pixel_um: Sequence[float]) -> tuple[View, ...]:

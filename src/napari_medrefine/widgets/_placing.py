@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_medrefine import registration
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.images import colours_of
 from napari_medrefine.progress import Step, retold
 from napari_medrefine.registration import Placement
 from napari_medrefine.registration.overlay import Overlay, difference
@@ -221,6 +222,5 @@ def _difference(overview: Layer, field: Layer, placement: Placement) -> Made:
 
 def _with_alpha(apart: Overlay) -> npt.NDArray[np.float32]:
     """Return the difference as RGBA, transparent where the field does not lie."""
-    image = apart.image if apart.image.ndim == 3 else np.repeat(apart.image[..., None], 3, -1)
-    image = np.clip(image * GAIN, 0, 1)
+    image = np.clip(colours_of(apart.image) * GAIN, 0, 1)
     return np.concatenate([image, apart.mask[..., None]], axis=-1, dtype=np.float32)
