@@ -93,6 +93,12 @@ def project(image: Floats, rows: Floats, columns: Floats) -> Floats:
     return np.asarray(np.einsum("ij,...kjc->...kic", columns, high, optimize=True), np.float32)
 
 
+def defocus(image: Floats, sigma: float) -> Floats:
+    """Return `image` blurred by a Gaussian of `sigma` pixels."""
+    rows, columns = (gaussian_taps(n, sigma).dense().astype(np.float32) for n in image.shape[-3:-1])
+    return project(image, rows, columns)
+
+
 def degrade(sharp: Floats, how: Degradation, rng: np.random.Generator) -> Floats:
     """Return `sharp` as the camera would give it: clipped, rounded to 255 levels, white at 1."""
     seen = project(sharp, how.matrix(sharp.shape[-3]), how.matrix(sharp.shape[-2]))
