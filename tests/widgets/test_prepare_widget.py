@@ -311,11 +311,11 @@ def test_no_control_is_wider_than_the_dock(real_viewer, photos, qtbot, wait):
 
     (photos / "slide1_4x.png").rename(photos / "slide1.png")
     _, widget = real_viewer.window.add_plugin_dock_widget("napari-medrefine", "Prepare dataset")
-    real_viewer.window._qt_window.resize(1280, 720)
-    real_viewer.window._qt_window.show()
+    real_viewer.window.resize(1280, 720)
+    real_viewer.window.show()
     widget.photos.value = photos
     wait(widget.job)
-    widget.recipe.more.native.click()
+    widget.recipe.folded.button.native.click()
     qtbot.wait(200)
     area = widget.native.findChild(QScrollArea)
     assert widget.native.width() < 400

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from magicgui.widgets import Container, ProgressBar, PushButton, TextEdit
+from magicgui.widgets import PushButton
 from napari.qt.threading import GeneratorWorkerSignals, WorkerBase, create_worker
-from napari.utils.notifications import show_warning
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
-from napari_medrefine.widgets._panel import row
+from napari_medrefine.widgets._progress_panel import ProgressPanel
 
 Work = Generator[object, None, object]
 
@@ -81,11 +80,8 @@ class _Worker(WorkerBase):
         return None
 
 
-class JobPanel(Container):
-    """A button that starts a job, Cancel and a progress bar.
-
-    Its `message`, the words that came of it, is a widget of its own: whoever uses the panel puts it
-    where there is room.
+class JobPanel(ProgressPanel):
+    """A button that starts a job in a thread, Cancel and a progress bar.
 
     Parameters
     ----------
@@ -98,32 +94,17 @@ class JobPanel(Container):
     def __init__(self, start_text: str, start_tooltip: str, desc: str) -> None:
         self._desc = desc
         self._worker: Any = None
-        self.alive = True
         self.start = PushButton(text=start_text, tooltip=start_tooltip)
         self.cancel = PushButton(
             text="Cancel", tooltip="Stop after the current step", enabled=False
         )
-        self.bar = ProgressBar(
-            value=0, min=0, max=1, visible=False, tooltip="How far the running job is"
-        )
-        self.message = TextEdit(tooltip="What came of it, and what to do next")
-        self.message.read_only = True
-        self.message.native.setMinimumHeight(72)
-        super().__init__(widgets=[row(self.start, self.cancel), self.bar], labels=False)
-        self.margins = (0, 0, 0, 0)
+        super().__init__((self.start, self.cancel), "How far the running job is")
         self.cancel.changed.connect(self.stop)
-        self.native.destroyed.connect(self._forget)
 
     @property
     def running(self) -> bool:
         """Whether a job is under way."""
         return self._worker is not None
-
-    def say(self, sentence: str, *, problem: bool = False) -> None:
-        """Show `sentence` in the widget; a problem also as a napari notification."""
-        self.message.value = sentence
-        if problem:
-            show_warning(sentence)
 
     def run(
         self,
@@ -211,7 +192,6 @@ class JobPanel(Container):
             self.say(str(error), problem=True)
 
     def _forget(self) -> None:
-        """Stop touching widgets: Qt has deleted ours, with the window or the dock widget."""
-        self.alive = False
+        super()._forget()
         if self._worker is not None:
             self._worker.quit()

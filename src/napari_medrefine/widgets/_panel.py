@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from magicgui.widgets import ComboBox, Container, Label, Widget
+from magicgui.widgets import ComboBox, Container, FileEdit, Label, Widget
 from qtpy.QtWidgets import QComboBox, QPushButton, QSizePolicy
 
 NARROW = 8  # letters that a combo box must at least show
@@ -55,6 +56,19 @@ def wrapped_label(tooltip: str, value: str = "") -> Label:
     # Or a long word, set later, would make the panel wider than its dock.
     label.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return label
+
+
+def folder_edit(label: str, tooltip: str) -> FileEdit:
+    """Return a line to type a folder in, or to choose it."""
+    edit = FileEdit(label=label, mode="d", tooltip=tooltip)
+    edit.choose_btn.text, edit.choose_btn.tooltip = "Choose…", tooltip
+    return edit
+
+
+def path_in(edit: FileEdit) -> Path | None:
+    """Return the path that was typed or chosen, None where the line is empty."""
+    text = edit.line_edit.value.strip()
+    return Path(text).expanduser() if text else None
 
 
 def _let_shrink(widget: Widget) -> None:

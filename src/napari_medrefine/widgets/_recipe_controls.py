@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, Label, PushButton, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, Label, SpinBox
 from pydantic import ValidationError
 from qtpy.QtWidgets import QAbstractSpinBox, QSizePolicy
 
@@ -12,10 +12,10 @@ from napari_medrefine._records import first_problem
 from napari_medrefine.dataset import Cleaning, Recipe, Survey
 from napari_medrefine.dataset.recipe import plan_cut
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.widgets._fold import Fold
 from napari_medrefine.widgets._panel import row, wrapped_label
 
 UNKNOWN = "unknown"  # what a box shows at 0
-FOLDED = "Seed and cleaning"
 PARTS = ("training", "validation", "test")
 SPLIT_BY = {"slides, if there are enough": "auto", "slides": "slide", "photos": "photo"}
 _STUDY = Recipe()
@@ -36,13 +36,11 @@ class RecipeControls:
             self.gives,
             self.parts,
             self.split_by,
-            self.more,
-            *self.folded,
+            *self.folded.widgets,
         )
         for control in (self.tile, self.reduce):
             control.changed.connect(self._tell_tiles)
         self.objective.changed.connect(self._ask_sizes)
-        self.more.changed.connect(self._toggle_folded)
 
     def _make_facts(self) -> None:
         self.objective = _may_be_unknown(
@@ -84,36 +82,35 @@ class RecipeControls:
             "tested on what it was trained on",
         )  # fmt: skip
         self.seed = SpinBox(
-            label="Seed", value=_STUDY.seed, min=0, max=2**31 - 1, visible=False,
+            label="Seed", value=_STUDY.seed, min=0, max=2**31 - 1,
             tooltip="Decides which slides or photos go where; the same seed, the same split",
         )  # fmt: skip
 
     def _make_cleaning(self) -> None:
         study = _STUDY.cleaning
-        self.more = PushButton(
-            text=f"▸ {FOLDED}",
-            tooltip="Show or hide the seed of the split, and the limits beyond which photos are "
-            "left out",
-        )
         self.contrast = FloatSpinBox(
-            label="Contrast", value=study.contrast, min=0, max=100, step=0.1, visible=False,
+            label="Contrast", value=study.contrast, min=0, max=100, step=0.1,
             tooltip="Photos with less are blank and left out; 0 keeps all",
         )  # fmt: skip
         self.sharpness = FloatSpinBox(
-            label="Sharpness", value=study.sharpness, min=0, max=100, step=0.01, visible=False,
+            label="Sharpness", value=study.sharpness, min=0, max=100, step=0.01,
             tooltip="Photos with less are out of focus and left out; 0 keeps all",
         )  # fmt: skip
         self.clipped = FloatSpinBox(
-            label="Clipped", value=study.clipped, min=0, max=1, step=0.05, visible=False,
+            label="Clipped", value=study.clipped, min=0, max=1, step=0.05,
             tooltip="Photos with a larger share of clipped pixels are over- or under-exposed and "
             "left out; 1 keeps all",
         )  # fmt: skip
         self.duplicates = CheckBox(
-            text="Leave out copies", value=study.duplicates, visible=False,
+            text="Leave out copies", value=study.duplicates,
             tooltip="Of photos that are the same, only the first is taken",
         )  # fmt: skip
         limits = (self.contrast, self.sharpness, self.clipped, self.duplicates)
-        self.folded = (self.seed, *limits)
+        self.folded = Fold(
+            "Seed and cleaning",
+            "Show or hide the seed of the split, and the limits beyond which photos are left out",
+            (self.seed, *limits),
+        )
 
     def take(self, survey: Survey | None, before: Recipe | None = None) -> None:
         """Ask for what the photos do not say, and tell what becomes of them.
@@ -182,12 +179,6 @@ class RecipeControls:
 
     def _geometry(self) -> Recipe:
         return Recipe(tile=self.tile.value, reduce=self.reduce.value)
-
-    def _toggle_folded(self) -> None:
-        shown = not self.seed.visible
-        for control in self.folded:
-            control.visible = shown
-        self.more.text = f"{'▾' if shown else '▸'} {FOLDED}"
 
 
 def describe_cut(shape: tuple[int, int], recipe: Recipe) -> str:

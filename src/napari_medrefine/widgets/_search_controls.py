@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from magicgui.widgets import ComboBox, FloatSpinBox, Label, PushButton
+from magicgui.widgets import ComboBox, FloatSpinBox, Label
 
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.widgets._fold import Fold
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._layers import Magnification
 from napari_medrefine.widgets._panel import row, wrapped_label
@@ -51,26 +52,21 @@ class SearchControls:
             choices=list(ANGLES.items()),
             tooltip="How far the camera may have been turned between the photos",
         )
-        self.advanced = PushButton(
-            text="▸ Advanced", tooltip="Show or hide the choice of the search method"
-        )
         self.method = ComboBox(
             label="Method",
             choices=list(METHODS.items()),
-            visible=False,
             tooltip="The pyramid is recommended. The brute-force spiral on RGB differences is the "
             "original idea, kept for comparison: slow, and it seldom finds real photos",
         )
+        folded = Fold("Advanced", "Show or hide the choice of the search method", [self.method])
         self.widgets = (
             self.magnification,
             self.objectives,
             self.known,
             self.angle,
-            self.advanced,
-            self.method,
+            *folded.widgets,
         )
         self.magnification.changed.connect(self._show_objectives)
-        self.advanced.changed.connect(self._toggle_advanced)
 
     def ratio(self, overview: Layer, field: Layer) -> Ratio:
         """Return how many field pixels make one overview pixel, None where that is unknown.
@@ -119,7 +115,3 @@ class SearchControls:
 
     def _show_objectives(self) -> None:
         self.objectives.visible = self.magnification.value == ENTERED
-
-    def _toggle_advanced(self) -> None:
-        self.method.visible = not self.method.visible
-        self.advanced.text = "▾ Advanced" if self.method.visible else "▸ Advanced"

@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from magicgui.widgets import Container, ProgressBar, PushButton, TextEdit
-from napari.utils.notifications import show_warning
+from magicgui.widgets import PushButton
 from qtpy.QtCore import QTimer
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.background import BackgroundTraining, Outcome, Ready
 from napari_medrefine.superres.events import TrainingConfig, TrainingEvent, say_duration
-from napari_medrefine.widgets._panel import row, wrapped_label
+from napari_medrefine.widgets._panel import wrapped_label
+from napari_medrefine.widgets._progress_panel import ProgressPanel
 
 EVERY = 100  # milliseconds between two looks at what the training reports
 STOPPING = "Stopping after the current step; a checkpoint is kept ..."
 
 
-class TrainingPanel(Container):
-    """The buttons and the progress of a training; `message`, its words, is shown elsewhere."""
+class TrainingPanel(ProgressPanel):
+    """The buttons and the progress of a training."""
 
     def __init__(self) -> None:
-        self.alive = True
         self._training: BackgroundTraining | None = None
         self.start = PushButton(
             text="Start", tooltip="Train in the background; napari can be used meanwhile"
@@ -36,35 +35,19 @@ class TrainingPanel(Container):
             tooltip="Go on with the training in the run folder, to the same result as if it had "
             "never stopped",
         )  # fmt: skip
-        self.bar = ProgressBar(
-            value=0, min=0, max=1, visible=False, tooltip="How much of the training is done"
-        )
         self.progress = wrapped_label("Where the training is, and how long it still takes")
-        self.message = TextEdit(tooltip="What came of it, and what to do next")
-        self.message.read_only = True
-        self.message.native.setMinimumHeight(72)
-        super().__init__(
-            widgets=[row(self.start, self.cancel, self.resume), self.bar, self.progress],
-            labels=False,
-        )
-        self.margins = (0, 0, 0, 0)
+        buttons = (self.start, self.cancel, self.resume)
+        super().__init__(buttons, "How much of the training is done", [self.progress])
         self.progress.visible = False
         self.cancel.changed.connect(self.stop)
         self._timer = QTimer(self.native)
         self._timer.setInterval(EVERY)
         self._timer.timeout.connect(self._look)
-        self.native.destroyed.connect(self._forget)
 
     @property
     def running(self) -> bool:
         """Whether a training is under way."""
         return self._training is not None
-
-    def say(self, sentence: str, *, problem: bool = False) -> None:
-        """Show `sentence` in the widget; a problem also as a napari notification."""
-        self.message.value = sentence
-        if problem:
-            show_warning(sentence)
 
     def run(
         self,
@@ -140,8 +123,7 @@ class TrainingPanel(Container):
         self._on_end(outcome)
 
     def _forget(self) -> None:
-        """Stop touching widgets: Qt has deleted ours, with the window or the dock widget."""
-        self.alive = False
+        super()._forget()
         if self._training is not None:
             self._training.stop()
             self._training = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magicgui.widgets import CheckBox, ComboBox, FileEdit, FloatSlider, PushButton, Select
+from magicgui.widgets import CheckBox, ComboBox, FloatSlider, PushButton, Select
 
 from napari_medrefine.atlas import (
     RECORD,
@@ -26,7 +26,7 @@ from napari_medrefine.progress import Step
 from napari_medrefine.widgets._atlas_table import AtlasTable
 from napari_medrefine.widgets._atlas_view import AtlasView
 from napari_medrefine.widgets._jobs import JobPanel
-from napari_medrefine.widgets._panel import Panel, keep_low, row
+from napari_medrefine.widgets._panel import Panel, folder_edit, keep_low, row
 
 CHOOSE = "Choose a folder with photos of one or several slides, then press 'Put in order'."
 FORMATS = {"OME-Zarr": "ome-zarr", "OME-TIFF": "ome-tiff"}
@@ -77,17 +77,13 @@ class AtlasWidget(Panel):
         self.job.say(CHOOSE)
 
     def _make_choices(self) -> None:
-        self.photos = FileEdit(
-            label="Photos", mode="d", tooltip="Folder of JPEG, PNG or TIFF photos, in any order"
-        )
+        self.photos = folder_edit("Photos", "Folder of JPEG, PNG or TIFF photos, in any order")
         self.overviews = Select(
             label="Overviews", choices=(),
             tooltip="The photos that are overviews, if you know; choose none to have them found",
         )  # fmt: skip
         keep_low(self.overviews, 70)
-        self.output = FileEdit(
-            label="Atlas", mode="d", tooltip="Folder for the table and the placements"
-        )
+        self.output = folder_edit("Atlas", "Folder for the table and the placements")
         self.replace = CheckBox(
             text="Replace an atlas that is there", tooltip="Else nothing that is there is touched"
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magicgui.widgets import CheckBox, ComboBox, FileEdit, PushButton
+from magicgui.widgets import CheckBox, ComboBox, PushButton
 from napari.layers import Layer
 
 from napari_medrefine.dataset import (
@@ -30,7 +30,7 @@ from napari_medrefine.io.reader import read_dataset
 from napari_medrefine.progress import Step
 from napari_medrefine.widgets._dialogs import open_page
 from napari_medrefine.widgets._jobs import JobPanel
-from napari_medrefine.widgets._panel import Panel, row, wrapped_label
+from napari_medrefine.widgets._panel import Panel, folder_edit, path_in, row, wrapped_label
 from napari_medrefine.widgets._recipe_controls import PARTS, RecipeControls
 from napari_medrefine.widgets.tile_outlines import add_outlines
 
@@ -88,17 +88,12 @@ class PrepareWidget(Panel):
         self.job.say(CHOOSE)
 
     def _make_choices(self) -> None:
-        self.photos = FileEdit(
-            label="Photos", mode="d",
-            tooltip="Folder of JPEG, PNG or TIFF photos; its sub-folders count too",
-        )  # fmt: skip
+        self.photos = folder_edit(
+            "Photos", "Folder of JPEG, PNG or TIFF photos; its sub-folders count too"
+        )
         self.found = wrapped_label("What is in the folder, as the photos' names and headers say")
         self.recipe = RecipeControls()
-        self.output = FileEdit(
-            label="Dataset", mode="d", tooltip="Folder that the tiles and their list are written to"
-        )
-        for edit in (self.photos, self.output):
-            edit.choose_btn.text, edit.choose_btn.tooltip = "Choose…", edit.tooltip
+        self.output = folder_edit("Dataset", "Folder that the tiles and their list are written to")
         self.replace = CheckBox(
             text="Replace what is there",
             tooltip="Else a dataset of other photos or of another recipe is not touched",
@@ -183,11 +178,12 @@ class PrepareWidget(Panel):
         self._refresh()
 
     def _folders(self) -> tuple[Path, Path]:
-        if not self.photos.line_edit.value.strip():
+        photos, output = path_in(self.photos), path_in(self.output)
+        if photos is None:
             raise MedRefineError(CHOOSE)
-        if not self.output.line_edit.value.strip():
+        if output is None:
             raise MedRefineError("Choose a folder for the dataset first.")
-        return Path(self.photos.value).expanduser(), Path(self.output.value).expanduser()
+        return photos, output
 
     def open_dataset(self) -> None:
         """Add the photos of the dataset, or of one part of it, to the viewer."""

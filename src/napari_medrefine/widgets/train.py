@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from magicgui.widgets import FileEdit, PushButton
+from magicgui.widgets import PushButton
 from napari.utils.notifications import show_info
 from PIL import Image as Pillow
 
@@ -23,7 +23,14 @@ from napari_medrefine.superres.run_folder import (
 from napari_medrefine.widgets._generating import NOT_FOR_DIAGNOSIS
 from napari_medrefine.widgets._layers import KEY
 from napari_medrefine.widgets._model_choice import shelf_of
-from napari_medrefine.widgets._panel import Panel, keep_low, row, wrapped_label
+from napari_medrefine.widgets._panel import (
+    Panel,
+    folder_edit,
+    keep_low,
+    path_in,
+    row,
+    wrapped_label,
+)
 from napari_medrefine.widgets._train_course import Course
 from napari_medrefine.widgets._train_job import TrainingPanel
 from napari_medrefine.widgets._train_samples import COLUMNS, epoch_of
@@ -64,8 +71,7 @@ class TrainWidget(Panel):
                 self.output,
                 self.state,
                 self.fresh,
-                self.settings.more,
-                *self.settings.folded,
+                *self.settings.folded.widgets,
                 self.job,
                 self.job.message,
                 row(self.use, self.layers),
@@ -80,16 +86,14 @@ class TrainWidget(Panel):
         self.job.say(CHOOSE)
 
     def _make_choices(self) -> None:
-        self.dataset = FileEdit(label="Dataset", mode="d", tooltip=CHOOSE)
+        self.dataset = folder_edit("Dataset", CHOOSE)
         self.found = wrapped_label("What is taken for training")
         self.settings = TrainingSettings()
-        self.output = FileEdit(
-            label="Run folder", mode="d",
-            tooltip="Where weights, samples, log and checkpoint go; choose the folder of an "
-            "earlier training to look at it, use it or resume it",
-        )  # fmt: skip
-        for edit in (self.dataset, self.output):
-            edit.choose_btn.text, edit.choose_btn.tooltip = "Choose…", edit.tooltip
+        self.output = folder_edit(
+            "Run folder",
+            "Where weights, samples, log and checkpoint go; choose the folder of an earlier "
+            "training to look at it, use it or resume it",
+        )
         self.state = wrapped_label("What is in the run folder")
         self.fresh = PushButton(
             text="New run folder", visible=False,
@@ -120,7 +124,7 @@ class TrainWidget(Panel):
         self.layers.changed.connect(self.open_layers)
 
     def _dataset_chosen(self) -> None:
-        path = _path_in(self.dataset)
+        path = path_in(self.dataset)
         self.found.value = "" if path is None else describe_source(path)
         moved = self._run is not None and not self._run.dataset.exists()
         if self._run is not None and path != self._run.dataset and not moved:
@@ -130,7 +134,7 @@ class TrainWidget(Panel):
 
     def _suggest(self) -> None:
         """Propose a new run folder, unless the user has chosen one."""
-        dataset, there = _path_in(self.dataset), self.output.line_edit.value.strip()
+        dataset, there = path_in(self.dataset), self.output.line_edit.value.strip()
         if dataset is None or self._run is not None or there != self._suggested:
             return
         self._suggested = str(free_folder(dataset, self.settings.task.value))
@@ -145,7 +149,7 @@ class TrainWidget(Panel):
         """Show what is in the run folder, and whether it is new or to be resumed."""
         if self.job.running:
             return
-        folder = _path_in(self.output)
+        folder = path_in(self.output)
         self._run = None
         self.course.clear()
         try:
@@ -162,9 +166,9 @@ class TrainWidget(Panel):
     def _take_over(self, run: RunRecord) -> None:
         with self.dataset.changed.blocked(), self.settings.task.changed.blocked():
             self.settings.show(run.config)
-            if run.dataset.exists() or _path_in(self.dataset) is None:
+            if run.dataset.exists() or path_in(self.dataset) is None:
                 self.dataset.value = run.dataset
-        path = _path_in(self.dataset)
+        path = path_in(self.dataset)
         self.found.value = "" if path is None else describe_source(path)
 
     def _describe_state(self, folder: Path | None) -> str:
@@ -207,7 +211,7 @@ class TrainWidget(Panel):
         self._refresh()
 
     def _paths(self) -> tuple[Path, Path]:
-        dataset, folder = _path_in(self.dataset), _path_in(self.output)
+        dataset, folder = path_in(self.dataset), path_in(self.output)
         if dataset is None:
             raise MedRefineError(CHOOSE)
         if folder is None:
@@ -215,7 +219,7 @@ class TrainWidget(Panel):
         return dataset, folder
 
     def _take(self, events: list[TrainingEvent]) -> None:
-        folder = _path_in(self.output)
+        folder = path_in(self.output)
         try:
             if folder is not None:  # nobody can change it while it runs
                 self.course.take(events, folder)
@@ -244,7 +248,7 @@ class TrainWidget(Panel):
 
     def use_model(self) -> None:
         """Let *Magnify & sharpen* run the weights of the run folder, and show that widget."""
-        folder = _path_in(self.output)
+        folder = path_in(self.output)
         try:
             if folder is None:
                 raise MedRefineError("Choose a run folder first.")
@@ -283,7 +287,7 @@ class TrainWidget(Panel):
 
     def _refresh(self) -> None:
         """Allow what is possible now."""
-        idle, folder = not self.job.running, _path_in(self.output)
+        idle, folder = not self.job.running, path_in(self.output)
         self.job.start.enabled = idle and self._run is None
         self.job.resume.enabled = idle and self._run is not None and not self._run.finished
         self.fresh.visible = idle and self._run is not None
@@ -296,8 +300,3 @@ class TrainWidget(Panel):
         if parent is None and self.job.running:
             show_info("The training stops; its checkpoint stays, to resume from.")
         super()._parent_changed(parent)
-
-
-def _path_in(edit: FileEdit) -> Path | None:
-    text = edit.line_edit.value.strip()
-    return Path(text).expanduser() if text else None
