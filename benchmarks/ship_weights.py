@@ -12,6 +12,7 @@ of the old file are dropped: `superres.py --cards` writes new ones, measured.
 from __future__ import annotations
 
 import argparse
+import inspect
 import math
 from pathlib import Path
 
@@ -20,12 +21,18 @@ from torch import Tensor
 
 import napari_medrefine.superres
 from napari_medrefine import __version__
-from napari_medrefine.superres import ModelCard, save_model
+from napari_medrefine.superres import ModelCard, data, save_model
 from napari_medrefine.superres.cards import View
 from napari_medrefine.superres.checkpoints import fingerprint
-from napari_medrefine.superres.data import read_folder, split_by_slide
+from napari_medrefine.superres.data import (
+    MagnifyPairs,
+    SharpenPairs,
+    read_folder,
+    split_by_slide,
+)
 from napari_medrefine.superres.generator import Generator, Trunk, UNet
 from napari_medrefine.superres.models import describe
+from napari_medrefine.superres.optics import random_blur, random_reduction
 
 SHIPPED = Path(napari_medrefine.superres.__file__).parent / "weights"
 PIXEL_UM = (0.25, 0.5)
@@ -37,21 +44,8 @@ OPTICS = (
     "quarter are blurred as by the aperture in `views` (-25 to +20 % blur); most are clean "
     "reductions, which no objective makes."
 )
-DEGRADATION = {
-    "magnify": "Random for each crop (superres.optics.random_reduction): 60 % reduced cleanly, by "
-    "area averaging or antialiased bicubic; 25 % as through a smaller aperture (Gaussian blur of "
-    "0.46 sharp pixels per unit of scale, -25 to +20 %, area averaging, noise up to 2.5 grey "
-    "levels); 15 % rough (other blur, noise up to 3 grey levels, half of them JPEG 60 to 95).",
-    "sharpen": "Random for each crop (superres.optics.random_blur): 65 % halved and enlarged again "
-    "(area or bicubic, enlarged by bicubic or bilinear, a third blurred before); 15 % out of "
-    "focus (sigma 0.4 to 2.2 pixels) with noise; 20 % reduced 1.5 to 4 times and enlarged, with "
-    "blur, noise and JPEG.",
-}
-CROPS = (
-    " Crops are turned and mirrored; 8 % are drawn discs, 15 % get other dyes, 35 % other shades "
-    "of their stains; {coarser} are shown at up to 2.5 times their pixel size."
-)
-COARSER = {"magnify": "30 %", "sharpen": "60 %"}
+PAIRS = {"magnify": MagnifyPairs, "sharpen": SharpenPairs}
+DRAWN = {"magnify": random_reduction, "sharpen": random_blur}
 ATTRIBUTION = (
     "Patoloji Atlasi / Histopathology Atlas (S. Balci and contributors, "
     "doi:10.5281/zenodo.6382734); case repositories under the MIT License, Copyright (c) 2022 "
@@ -101,7 +95,7 @@ def what_is_known(arguments: argparse.Namespace) -> dict[str, object]:
         "task": arguments.task,
         "pixel_um": PIXEL_UM,
         "optics": OPTICS,
-        "degradation": DEGRADATION[arguments.task] + CROPS.format(coarser=COARSER[arguments.task]),
+        "degradation": degradation(arguments.task),
         "data": f"{len(training)} fields of 1024 x 1024 pixels, of {len(slides[0])} slides, cut "
         "from whole-slide H&E scans (Leica Aperio AT2 / GT450), JPEG-compressed; 0.25 and 0.5 um "
         "per pixel. H&E only: other stains come in by other dyes and shades alone.",
@@ -112,6 +106,20 @@ def what_is_known(arguments: argparse.Namespace) -> dict[str, object]:
         "licence": arguments.licence,
         "software": f"napari-medrefine {__version__}",
     }
+
+
+def degradation(task: str) -> str:
+    """Return how training inputs were made, in the words and with the numbers of the code."""
+    drawn = DRAWN[task]
+    body = (inspect.getdoc(drawn) or "").split("\n\n")[1]
+    return (
+        f"Random for each crop (superres.optics.{drawn.__name__}): {' '.join(body.split())} Crops "
+        f"are turned and mirrored; {data.SYNTHETIC:.0%} are drawn discs; of the others "
+        f"{data.RESTAINED:.0%} get other dyes, {data.JITTERED:.0%} other shades of their stains, "
+        f"and {PAIRS[task].coarser:.0%} are shown at up to 2.5 times their pixel size. "
+        f"{data.SOFT:.0%} of all are out of focus, by up to {data.SOFTEST} pixels (sigma), and so "
+        "are their truths."
+    )
 
 
 def views(scales: tuple[int, ...]) -> tuple[View, ...]:

@@ -42,10 +42,10 @@ __all__ = [
 ]
 
 # Shares of the crops that are drawn, not photographed, and that get other dyes, or other shades.
-_SYNTHETIC, _RESTAINED, _JITTERED = 0.08, 0.15, 0.5
+SYNTHETIC, RESTAINED, JITTERED = 0.08, 0.15, 0.35
 # Share of the crops out of focus, and the most of it (sigma, pixels): many a photo is soft in
 # itself, and a generator that only knows crisp ones sharpens it beyond what was on the slide.
-_SOFT, _SOFTEST = 0.3, 1.8
+SOFT, SOFTEST = 0.3, 1.8
 _ONCE = 2**26  # bytes: of the held-out tiles each crop is cut once only
 
 
@@ -241,19 +241,19 @@ class MagnifyPairs(Dataset[Batch]):
 
     def _sharp(self, rng: np.random.Generator, side: int) -> optics.Floats:
         crop = self._crop(rng, side)
-        if rng.random() < _SOFT:
-            return optics.defocus(crop, rng.uniform(0, _SOFTEST))
+        if rng.random() < SOFT:
+            return optics.defocus(crop, rng.uniform(0, SOFTEST))
         return crop
 
     def _crop(self, rng: np.random.Generator, side: int) -> optics.Floats:
-        if rng.random() < _SYNTHETIC:
+        if rng.random() < SYNTHETIC:
             return dead_leaves(side, rng)
         tile = self.tiles[int(rng.integers(len(self.tiles)))].sharp
         sharp = random_crop(tile, side, rng, self.coarser)
         kind = rng.random()
-        if kind < _RESTAINED:
+        if kind < RESTAINED:
             return optics.restain(sharp, rng)
-        return optics.stain_jitter(sharp, rng) if kind < _JITTERED else sharp
+        return optics.stain_jitter(sharp, rng) if kind < RESTAINED + JITTERED else sharp
 
 
 class SharpenPairs(MagnifyPairs):
