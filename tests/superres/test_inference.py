@@ -159,5 +159,5 @@ def test_no_edge_is_drawn_along_the_border(task: Task, grey: int) -> None:
     generator = model_for(task).generator
     head = max(generator.scales)
     done = ran(flat, (70 * head, 50 * head), Chain(generator, (head,)), 10_000)
-    np.testing.assert_allclose(done[:1], done[35 * head : 35 * head + 1], atol=0.01)
-    np.testing.assert_allclose(done[:, -1], done[:, 25 * head - 1], atol=0.01)
+    np.testing.assert_allclose(done[:1], done[35 * head : 35 * head + 1], atol=0.05)
+    np.testing.assert_allclose(done[:, -1], done[:, 25 * head - 1], atol=0.05)

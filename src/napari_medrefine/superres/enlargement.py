@@ -7,7 +7,7 @@ pixels that count than the small one, and these can be found again: ``x = K d`` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -20,6 +20,7 @@ from napari_medrefine.superres.consistency import (
     ROUNDS,
     UNUSUAL,
     Reduction,
+    borne_out,
     explained,
     fine_detail,
     least_gain,
@@ -32,10 +33,13 @@ from napari_medrefine.superres.generator import (
     interpolated_sub_pixels,
     sub_pixel_kernels,
 )
-from napari_medrefine.superres.resample import area_taps, cubic_taps, linear_taps
+from napari_medrefine.superres.resample import area_taps, cubic_taps
 
-Kernel = Literal["bicubic", "softer bicubic", "bilinear"]
-KERNELS: tuple[Kernel, ...] = ("bicubic", "softer bicubic", "bilinear")
+# Not bilinear: of an image that is soft in itself, softer bicubic interpolation gives what bilinear
+# would give of a crisp one. Taken for that, it would be sharpened far beyond what was there; taken
+# for the former, a crisp one is sharpened somewhat less than it might.
+Kernel = Literal["bicubic", "softer bicubic"]
+KERNELS: tuple[Kernel, ...] = ("bicubic", "softer bicubic")
 FACTOR = 2
 _CUBIC_REACH = 2
 _ROUNDING = 0.5 / 255  # mean difference that rounding to 8 bits, twice, stays below
@@ -60,7 +64,7 @@ class Enlargement:
     def reach(self) -> int:
         """How far, in pixels, a value reaches in `corrected`."""
         taps = _kernel_taps(self.kernel)
-        undoing = taps.rounds * (taps.around.shape[-1] // 2)
+        undoing = ROUNDS * (taps.around.shape[-1] // 2)
         return FACTOR * (undoing + self.reduction.reach + 2 * _CUBIC_REACH)
 
     def corrected(self, shades: Tensor, residual: Tensor, limits: tuple[float, float]) -> Tensor:
@@ -74,6 +78,7 @@ class Enlargement:
             The least and the largest of `shades` that can be shown.
         """
         small = undone(shades, self.kernel)
+        residual = residual * self.reduction.share
         rest = as_sub_pixels(shades + residual, FACTOR) - interpolated_sub_pixels(small, FACTOR)
         found = self.reduction.consistent(small, rest, limits)
         return residual + interpolate(found - small, FACTOR)
@@ -88,7 +93,7 @@ def detect_enlargement(shades: Tensor, residual: Tensor) -> Enlargement | None:
         ``(1, 3, H, W)``, float32, H and W even: a piece of the image, less 1, with detail in it,
         that begins at an even row and column; and what a generator adds to it.
     """
-    output = as_sub_pixels(shades + residual, FACTOR)
+    image, added = as_sub_pixels(shades, FACTOR), as_sub_pixels(residual, FACTOR)
     candidates: dict[Enlargement, float] = {}
     for kernel in KERNELS:
         if strength(misfit(shades, kernel)) > _ROUNDING:
@@ -96,19 +101,21 @@ def detect_enlargement(shades: Tensor, residual: Tensor) -> Enlargement | None:
         small = undone(shades, kernel)
         detail = strength(fine_detail(small))
         for kind in KINDS:
-            way = Enlargement(kernel, Reduction(kind, FACTOR))
-            contradiction = strength(small - way.reduction.reduced(output))
-            if explained(contradiction, small):
-                # What bilinear and softer bicubic interpolation give differs in sharpness only, so
-                # that both fit, and the contradiction counts in terms of detail.
-                candidates[way] = contradiction / detail * UNUSUAL[kind]
+            way = Reduction(kind, FACTOR)
+            lacking, made_up = small - way.reduced(image), way.reduced(added)
+            share, rest = borne_out(lacking, made_up)
+            # No least share: that a kernel fits tells enough.
+            if explained(rest, small):
+                # Where both kernels fit, what is contradicted counts in terms of detail.
+                found = Enlargement(kernel, replace(way, share=share))
+                candidates[found] = strength(lacking - made_up) / detail * UNUSUAL[kind]
     return min(candidates, key=candidates.__getitem__) if candidates else None
 
 
 def undone(shades: Tensor, kernel: Kernel) -> Tensor:
     """Return the half-size image whose interpolation, averaged again, is `shades` averaged."""
     taps = _kernel_taps(kernel)
-    return solved(nnf.avg_pool2d(shades, FACTOR), taps.around.to(shades), taps.least, taps.rounds)
+    return solved(nnf.avg_pool2d(shades, FACTOR), taps.around.to(shades), taps.least)
 
 
 def misfit(shades: Tensor, kernel: Kernel) -> Tensor:
@@ -125,24 +132,14 @@ class _KernelTaps:
     up: Tensor
     around: Tensor
     least: float
-    rounds: int
 
 
 @lru_cache(maxsize=4)
 def _kernel_taps(kernel: Kernel) -> _KernelTaps:
     n, middle, reach = 16, 8, 2
-    if kernel == "bilinear":
-        enlarge = linear_taps(n, FACTOR * n).dense()
-    else:
-        sharpness = -0.75 if kernel == "bicubic" else -0.5
-        enlarge = cubic_taps(n, FACTOR * n, sharpness=sharpness).dense()
+    sharpness = -0.75 if kernel == "bicubic" else -0.5
+    enlarge = cubic_taps(n, FACTOR * n, sharpness=sharpness).dense()
     window = slice(middle - reach, middle + reach + 1)
     up = sub_pixel_kernels(enlarge[FACTOR * middle : FACTOR * (middle + 1), window])
     row = (area_taps(FACTOR * n, n).dense() @ enlarge)[middle, window]
-    row = row[1:-1] if kernel == "bilinear" else row
-    return _KernelTaps(
-        up,
-        torch.from_numpy(row).float(),
-        least_gain(row),
-        ROUNDS if kernel != "bilinear" else 2 * ROUNDS,  # it takes more away
-    )
+    return _KernelTaps(up, torch.from_numpy(row).float(), least_gain(row))

@@ -96,12 +96,12 @@ class Chain:
             else:
                 reach += max(self.generator.halo, _CUBIC_REACH) / enlarged
             enlarged *= head
-        if self.reduction is not None:
-            reach += self.reduction.reach + _CUBIC_REACH
-        elif self.enlargement is not None:
+        if self.enlargement is not None:
             reach += self.enlargement.reach
         elif self.heads:
             reach += drift_reach(self.heads[0]) + _CUBIC_REACH
+        if self.reduction is not None:
+            reach += self.reduction.reach
         return int(np.ceil(reach / self.multiple)) * self.multiple
 
     @property
@@ -129,10 +129,11 @@ class Chain:
             else:
                 residual = residual - drift(residual, 1)
             return compose(shades, residual, 1, self.strength)
-        residual = generator.sub_pixels(shades, head)
-        if self.reduction is None:
-            corrected = shades - drift(residual, head)
-        else:
+        residual = generator.sub_pixels(shades, head).float()
+        residual = residual - drift(residual, head)
+        corrected = shades
+        if self.reduction is not None:
+            residual = residual * self.reduction.share
             corrected = self.reduction.consistent(shades, residual, self._limits)
         # As the residual, so its correction: nothing of both at strength 0.
         return compose(torch.lerp(shades, corrected, self.strength), residual, head, self.strength)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
+
+_FAINT = 1e-5  # of white, squared: half a grey level of 255 and more, so that blanks count little
 
 
 def charbonnier(output: Tensor, truth: Tensor, softness: float = 4e-3) -> Tensor:
@@ -40,33 +44,34 @@ def feature_distance(output: list[Tensor], truth: list[Tensor]) -> Tensor:
     return torch.stack([(a - b.detach()).abs().mean() for a, b in pairs]).mean()
 
 
-def amplitude(output: Tensor, truth: Tensor, window: int = 16) -> Tensor:
-    """Return how far the local strength of fine detail is off: too smooth, or too busy.
+def amplitude(output: Tensor, truth: Tensor, share: float = 0.88) -> Tensor:
+    """Return how far the energy of fine detail is off, in each crop: too smooth, or too busy.
 
-    The pixel loss alone makes detail it is unsure of faint. Of all images with the strength that
-    the truth has, the nearest one in squared error is the faithful one with its detail amplified
-    (Freirich, Michaeli & Meir 2021), and that is where this loss pulls, together with a pixel loss.
+    The squared logarithm of the ratio: what is far too smooth counts most. The pixel loss alone
+    makes detail it is unsure of faint. Of all images with the energy that the truth has, the
+    nearest one in squared error is the faithful one with its detail amplified (Freirich, Michaeli &
+    Meir 2021), and that is where this loss pulls, together with a pixel loss.
 
     Parameters
     ----------
     output, truth : Tensor
         ``(N, 3, H, W)``.
-    window : int
-        Side of the squares in which the standard deviation of what a Gaussian blur of 1.5 pixels
-        takes away is compared.
+    share : float
+        Of the energy of the truth's fine detail (what a Gaussian blur of 1.5 pixels takes away) to
+        aim for: the last of it costs the most.
     """
-    return (_strength(output, window) - _strength(truth, window)).abs().mean()
+    ratio = (_energy(output) + _FAINT) / (_energy(truth) + _FAINT)
+    return (ratio.log() - math.log(share)).square().mean()
 
 
-def _strength(image: Tensor, window: int) -> Tensor:
+def _energy(image: Tensor) -> Tensor:
     grey = image.mean(1, keepdim=True)
     reach = torch.arange(-6, 7, device=grey.device, dtype=grey.dtype)
     taps = torch.exp(-0.5 * (reach / 1.5) ** 2)
     taps = taps / taps.sum()
     smooth = nnf.conv2d(grey, taps[None, None, :, None])
     smooth = nnf.conv2d(smooth, taps[None, None, None])
-    fine = grey[..., 6:-6, 6:-6] - smooth
-    return (nnf.avg_pool2d(fine.square(), min(window, *fine.shape[-2:])) + 1e-6).sqrt()
+    return (grey[..., 6:-6, 6:-6] - smooth).square().mean((1, 2, 3))
 
 
 class RandomPyramid(nn.Module):
