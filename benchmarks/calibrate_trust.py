@@ -3,12 +3,13 @@
 usage: python benchmarks/calibrate_trust.py ../shared/data/fields [--each N] [--report]
        python benchmarks/calibrate_trust.py ../shared/data/fields --test [--each N]
 
---report  also prints coverage and rank correlation of every slide and track, each slide predicted
-          and calibrated by the others only
+--report  also prints coverage (of colour values) and rank correlation (of blocks) of every slide
+          and track, each slide predicted and calibrated by the others only
 --test    writes nothing: the shipped map on the test slides and on scikit-image's
           immunohistochemistry(), through the public function
 
-Tracks: as ../shared/tools/score_superres.py makes them, and one degradation drawn as in training.
+Tracks: as ../shared/tools/score_superres.py makes them, and one degradation drawn as in training,
+of fields that get other dyes or are out of focus, as there.
 """
 
 from __future__ import annotations
@@ -26,17 +27,19 @@ from napari_medrefine import magnify, sharpen, trust_map
 from napari_medrefine._records import write_record
 from napari_medrefine.photos import read_photo
 from napari_medrefine.progress import finish
+from napari_medrefine.superres.data import SOFTEST
 from napari_medrefine.superres.models import list_models, load_model
 from napari_medrefine.superres.optics import (
     Degradation,
+    defocus,
     degrade,
     random_blur,
     random_reduction,
+    restain,
 )
 from napari_medrefine.superres.trust_blocks import block_edges, block_means
 from napari_medrefine.superres.trust_features import FEATURES, features_steps
 from napari_medrefine.superres.trust_fit import (
-    ERROR_FLOOR,
     TrustSample,
     fit_knot,
     left_out,
@@ -80,15 +83,27 @@ def samples_of(slide: Path, scale: float, each: int) -> dict[float, list[TrustSa
             if track == "random" and number % 3:  # a third as often as what is measured
                 continue
             sharp = crop(field, SIDES[scale] * reduced, rng)
+            if track == "random":
+                sharp = varied(sharp, rng)
             if reduced > 1:
                 sharp = degraded(sharp, Degradation(reduced), rng)
             seen = degraded(sharp, how, rng)
             pictures = {r: generate(seen, scale, r) for r in REALISMS}
             features = finish(features_steps(seen, pictures[0.0], pictures[1.0]))
             for realism, picture in pictures.items():
-                error = block_errors(picture, sharp)
+                error = errors(picture, sharp)
                 found[realism].append(TrustSample(slide.name, track, features, error))
     return found
+
+
+def varied(sharp: Pixels, rng: np.random.Generator) -> Pixels:
+    """Return another stain, out of focus, or both, or neither: as training has them."""
+    unit = sharp.astype(np.float32) / 255
+    if rng.random() < 0.5:
+        unit = restain(unit, rng)
+    if rng.random() < 0.5:
+        unit = defocus(unit, rng.uniform(0, SOFTEST))
+    return np.asarray(np.rint(255 * unit), np.uint8)
 
 
 def crop(field: Pixels, side: int, rng: np.random.Generator) -> Pixels:
@@ -105,9 +120,13 @@ def generate(seen: Pixels, scale: float, realism: float) -> Pixels:
     return np.asarray(made, np.uint8)
 
 
-def block_errors(picture: Pixels, sharp: Pixels) -> npt.NDArray[np.float64]:
-    edges = (block_edges(length) for length in sharp.shape[:2])
-    return block_means(np.abs(picture.astype(np.float32) - sharp).mean(2), *edges)
+def errors(picture: Pixels, sharp: Pixels) -> Pixels:
+    return np.abs(picture.astype(np.int16) - sharp).astype(np.uint8)
+
+
+def blocks_of(plane: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Return the means of a picture's blocks, in a row."""
+    return block_means(plane, *(block_edges(length) for length in plane.shape[:2])).ravel()
 
 
 def all_samples(
@@ -134,20 +153,18 @@ def one_thread() -> None:
 
 def report(samples: list[TrustSample], title: str) -> None:
     """Print coverage at 90 %, calibrated on the other slides, and rank correlation."""
-    ratios = left_out(samples)
+    predicted = left_out(samples)
     names = list(dict.fromkeys(s.track for s in samples))
     slides = sorted({s.slide for s in samples})
     at = LEVELS.index(0.9)
     table, ranks = np.zeros((2, len(slides), len(names)))
     for i, slide in enumerate(slides):
         others = [k for k, s in enumerate(samples) if s.slide != slide]
-        margin = margins_of([samples[k] for k in others], [ratios[k] for k in others])[at]
+        margin = margins_of([samples[k] for k in others], [predicted[k] for k in others])[at]
         for j, track in enumerate(names):
             own = [k for k, s in enumerate(samples) if (s.slide, s.track) == (slide, track)]
-            true = np.concatenate([samples[k].error.ravel() for k in own])
-            ratio = np.concatenate([ratios[k].ravel() for k in own])
-            table[i, j] = np.mean(ratio <= margin)
-            ranks[i, j] = spearmanr(true, np.log(true + ERROR_FLOOR) - ratio).statistic
+            made = [(samples[k].error, predicted[k] * np.exp(margin)) for k in own]
+            table[i, j], ranks[i, j] = scored(made)
     print(f"\n{title}: coverage at 90 % | rank correlation; by track: {', '.join(names)}")
     for slide, row, rank in zip(slides, table, ranks, strict=True):
         cover, order = (" ".join(f"{v:.3f}" for v in line) for line in (row, rank))
@@ -199,7 +216,7 @@ def test(folder: Path, each: int) -> None:
 
 
 def tested(field: Pixels, scale: float, number: int) -> dict[tuple[str, float], tuple]:
-    """(Track, realism) -> true errors of the blocks of one field, and what the map says."""
+    """(Track, realism) -> true errors of one field, and what the map says."""
     rng, found = np.random.default_rng(number), {}
     for track, (reduced, how) in tracks(scale, rng).items():
         if track == "random":
@@ -211,17 +228,18 @@ def tested(field: Pixels, scale: float, number: int) -> dict[tuple[str, float], 
         for realism in (0.0, 1.0):
             picture = generate(seen, scale, realism)
             told = trust_map(seen, scale, realism=realism, generated=picture)
-            edges = (block_edges(length) for length in told.shape)
-            found[track, realism] = block_errors(picture, sharp), block_means(told, *edges)
+            found[track, realism] = errors(picture, sharp), told
     return found
 
 
 def scored(fields: list[tuple]) -> tuple[float, float]:
-    """Return coverage and rank correlation over all blocks of some fields."""
+    """Return coverage of all colour values, and rank correlation of all blocks, of some fields."""
+    covered = [(true <= told[..., None]).mean() for true, told in fields]
     true, told = (
-        np.concatenate([part.ravel() for part in parts]) for parts in zip(*fields, strict=True)
+        np.concatenate(parts)
+        for parts in zip(*((blocks_of(t.mean(2)), blocks_of(w)) for t, w in fields), strict=True)
     )
-    return float(np.mean(true <= told)), float(spearmanr(true, told).statistic)
+    return float(np.mean(covered)), float(spearmanr(true, told).statistic)
 
 
 def main() -> None:

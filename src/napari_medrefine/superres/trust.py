@@ -32,9 +32,10 @@ def trust_map(
 ) -> Floats:
     """Say how far to trust each place of what `magnify` or `sharpen` make of `image`.
 
-    With probability `level`, the mean absolute error of the block of 16 x 16 pixels that a pixel
-    lies in is at most the value there. The error is predicted mainly from how far the faithful and
-    the GAN weights disagree; the margin comes from slides that the prediction was not fitted on
+    With probability `level`, a colour value of the picture is off the truth by at most the value
+    there, up or down: pixel-wise intervals, as Angelopoulos et al. (2022) define them for images.
+    The error is predicted for blocks of 16 x 16 pixels, mainly from how far the faithful and the
+    GAN weights disagree; the margin comes from slides that the prediction was not fitted on
     (cross-conformal prediction, Vovk 2015). ``docs/trust.md`` says how well it holds.
 
     Parameters
@@ -55,8 +56,8 @@ def trust_map(
     Returns
     -------
     (round(H * scale), round(W * scale)) float32 array
-        In grey levels of 255, whatever the dtype of `image`. Interpolated between the blocks'
-        centres for looking at; the mean over a block is what was calibrated.
+        In grey levels of 255, whatever the dtype of `image`; interpolated between the blocks'
+        centres.
 
     Raises
     ------

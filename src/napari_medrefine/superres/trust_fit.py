@@ -6,12 +6,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from napari_medrefine.superres.trust_blocks import BLOCK, Doubles, block_edges, block_means, spread
+from napari_medrefine.superres.trust_blocks import (
+    Doubles,
+    Floats,
+    block_edges,
+    block_means,
+    spread,
+)
 from napari_medrefine.superres.trust_features import FEATURES, OVERALL
 from napari_medrefine.superres.trust_model import LEVELS, TrustKnot
 
 ERROR_FLOOR = 0.1  # grey levels, so that blank blocks do not rule the logarithms
+_EXACT = 1e-3  # grey levels: what an error of 0 counts as, in a logarithm
+# Every seventh row and column: at all places in a block, and in what was one pixel of the input.
+_SOME = slice(3, None, 7)
 # Penalties, as shares of a feature's variance: whole fields are few, blocks are many.
 _RIDGE_FIELDS, _RIDGE_BLOCKS = 0.01, 0.001
 _MOST_OVERALL = 5
@@ -29,14 +39,20 @@ class TrustSample:
         Where it comes from, and how its input was made.
     features : (rows, columns, n) array
         See `trust_features`.
-    error : (rows, columns) array
-        The mean absolute error of each block, in grey levels of 255.
+    error : (H, W, C) array
+        The absolute error of every colour value, in grey levels of 255; sides that are multiples
+        of `BLOCK`.
     """
 
     slide: str
     track: str
     features: Doubles
-    error: Doubles
+    error: npt.NDArray[np.uint8]
+
+    def log_error(self) -> Doubles:
+        """Return the logarithm of each block's mean error, ``(rows, columns)``."""
+        edges = (block_edges(length) for length in self.error.shape[:2])
+        return np.asarray(np.log(block_means(self.error.mean(2), *edges) + ERROR_FLOOR))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +60,10 @@ class _Line:
     intercept: float
     weights: Doubles
 
-    def blocks(self, sample: TrustSample) -> Doubles:
-        """Return the prediction for each block as the map will show it: after interpolation."""
+    def shown(self, sample: TrustSample) -> Floats:
+        """Return the prediction as the map will show it, ``(H, W)``."""
         predicted = np.exp(sample.features @ self.weights + self.intercept)
-        shape = predicted.shape[0] * BLOCK, predicted.shape[1] * BLOCK
-        edges = block_edges(shape[0]), block_edges(shape[1])
-        return block_means(spread(predicted, shape), *edges)
+        return spread(predicted, sample.error.shape[:2])
 
 
 def fit_knot(samples: Sequence[TrustSample], scale: float, realism: float) -> TrustKnot:
@@ -73,23 +87,27 @@ def fit_knot(samples: Sequence[TrustSample], scale: float, realism: float) -> Tr
     )
 
 
-def left_out(samples: Sequence[TrustSample]) -> list[Doubles]:
-    """Return log(true / predicted error) of each sample's blocks, fitted without its slide."""
-    ratios: list[Doubles] = [np.empty(0)] * len(samples)
+def left_out(samples: Sequence[TrustSample]) -> list[Floats]:
+    """Return the error predicted for each sample, ``(H, W)``, fitted without its slide."""
+    predicted: list[Floats] = [np.empty((0, 0), np.float32)] * len(samples)
     for slide in {sample.slide for sample in samples}:
         line = _fit([s for s in samples if s.slide != slide])
         for i, sample in enumerate(samples):
             if sample.slide == slide:
-                ratios[i] = np.log(sample.error + ERROR_FLOOR) - np.log(line.blocks(sample))
-    return ratios
+                predicted[i] = line.shown(sample)
+    return predicted
 
 
-def margins_of(samples: Sequence[TrustSample], ratios: Sequence[Doubles]) -> tuple[float, ...]:
-    """Return, for each of `LEVELS`, what to add to the predicted logarithm of the error.
+def margins_of(samples: Sequence[TrustSample], predicted: Sequence[Floats]) -> tuple[float, ...]:
+    """Return, for each of `LEVELS`, what to add to the logarithm of the `predicted` error.
 
-    Every slide counts the same, however many fields it has. With n blocks, the margin is the
-    ``ceil((n + 1) * level)``-th smallest of their `ratios` (split conformal, Vovk et al. 2005).
+    Every slide counts the same, however many fields it has. With n values, the margin is the
+    ``ceil((n + 1) * level)``-th smallest log(true / predicted) of them (split conformal, Vovk et
+    al. 2005).
     """
+    ratios = [
+        _log_ratios(sample.error, told) for sample, told in zip(samples, predicted, strict=True)
+    ]
     slides = [sample.slide for sample in samples]
     shares = [
         np.full(ratio.size, 1 / ratio.size / slides.count(slide))
@@ -101,6 +119,11 @@ def margins_of(samples: Sequence[TrustSample], ratios: Sequence[Doubles]) -> tup
     wanted = np.minimum(np.array(LEVELS) * (1 + 1 / len(values)), 1.0) * below[-1]
     places = np.minimum(np.searchsorted(below, wanted - _ROUNDING), len(values) - 1)
     return tuple(float(m) for m in values[order][places])
+
+
+def _log_ratios(true: npt.NDArray[np.uint8], predicted: Floats) -> Doubles:
+    some = np.maximum(true[_SOME, _SOME], _EXACT) / predicted[_SOME, _SOME, None]
+    return np.asarray(np.log(some), np.float64)
 
 
 def _fit(samples: Sequence[TrustSample]) -> _Line:
@@ -127,10 +150,7 @@ def _by_slide(samples: Sequence[TrustSample]) -> dict[str, list[TrustSample]]:
 
 def _field_moments(samples: Sequence[TrustSample]) -> Doubles:
     """Return the mean outer product of (1, features, mean log error) of whole fields."""
-    rows = [
-        [1.0, *s.features[0, 0, : len(OVERALL)], np.log(s.error + ERROR_FLOOR).mean()]
-        for s in samples
-    ]
+    rows = [[1.0, *s.features[0, 0, : len(OVERALL)], s.log_error().mean()] for s in samples]
     return np.asarray(np.einsum("ki,kj->ij", rows, rows) / len(rows))
 
 
@@ -138,7 +158,7 @@ def _block_moments(samples: Sequence[TrustSample]) -> Doubles:
     """Return the same of the deviations, from their field, of blocks."""
     total = 0.0
     for sample in samples:
-        error = np.log(sample.error + ERROR_FLOOR).ravel()
+        error = sample.log_error().ravel()
         local = sample.features[..., len(OVERALL) :].reshape(len(error), -1)
         rows = np.column_stack([np.ones(len(error)), local, error - error.mean()])
         total = total + rows.T @ rows / len(rows)

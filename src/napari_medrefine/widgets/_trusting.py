@@ -87,8 +87,7 @@ def _about(made: Made, recipe: Recipe) -> dict[str, Any]:
         "level": LEVEL,
         "realism": recipe.realism,
         "unit": "grey levels of 255",
-        "meaning": f"with a probability of {_SURE}, the mean absolute error of the generated "
-        "picture in the 16 x 16 pixels around is at most this; for slides like those it was "
-        "calibrated on",
+        "meaning": f"with a probability of {_SURE}, a colour value of the generated picture is "
+        "off the truth by at most this; for slides like those it was calibrated on",
         "version": __version__,
     }
