@@ -147,3 +147,13 @@ def test_the_mean_colour_of_a_blurred_photo_stays(tissue: np.ndarray) -> None:
     small = reduced(blurred, "area", 4)
     large = magnify(small, 4, consistency=False)
     np.testing.assert_allclose(large.mean((0, 1)), small.mean((0, 1)), atol=0.2)
+
+
+@pytest.mark.photos
+def test_the_faithful_weights_tell_the_reduction_whatever_the_realism(fields_dir: Path) -> None:
+    """Of this field the GAN weights alone would tell averaging, and contradict the input by 1."""
+    sharp = read_photo(sorted((fields_dir / "train/giardia").glob("*.jpg"))[0]).image[:768, :768]
+    small = np.rint(reduced(sharp, "bicubic", 4)).clip(0, 255)
+    for realism in (0.0, 0.5, 1.0):
+        large = magnify(small.astype(np.float32), 4, realism=realism)
+        assert np.abs(reduced(large, "bicubic", 4) - small).mean() <= 0.05

@@ -107,7 +107,8 @@ def magnify_steps(
     heads = choose_heads(generator.scales, ratio)
     reduction = None
     if consistency is None and heads == (ratio,):
-        reduction = reduction_of(image, generator, heads[0])
+        faithful = ready_generator("magnify", 0.0, model)
+        reduction = reduction_of(image, faithful, heads[0], generator)
     elif consistency:
         reduction = Reduction("area", heads[0])
     chain = Chain(generator, heads, strength, reduction)
@@ -175,7 +176,10 @@ def sharpen_steps(
     from napari_medrefine.superres.ready import ready_generator
 
     generator = ready_generator("sharpen", realism, model)
-    enlargement = enlargement_of(image, generator) if consistency is None else None
+    enlargement = None
+    if consistency is None:
+        faithful = ready_generator("sharpen", 0.0, model)
+        enlargement = enlargement_of(image, faithful, generator)
     chain = Chain(generator, (1,), strength, enlargement=enlargement)
     shape = (image.shape[0], image.shape[1])
     return (yield from run_steps(image, shape, chain, text="sharpening"))

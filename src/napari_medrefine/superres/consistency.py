@@ -100,6 +100,11 @@ class Reduction:
         reduced: Tensor = nnf.conv2d(_padded(cells, down.shape[-1] // 2), down)
         return reduced
 
+    def bearing_out(self, image: Tensor, residual: Tensor) -> Reduction:
+        """Return this with the share of another `residual`; as for `contradiction`."""
+        share, _ = borne_out(self.lacking(image), self.reduced(residual.float()))
+        return replace(self, share=share)
+
     def consistent(self, image: Tensor, residual: Tensor, limits: tuple[float, float]) -> Tensor:
         """Return ``v`` so that `interpolate(v)` plus `residual`, clipped, reduces to `image`.
 

@@ -67,6 +67,13 @@ class Enlargement:
         undoing = ROUNDS * (taps.around.shape[-1] // 2)
         return FACTOR * (undoing + self.reduction.reach + 2 * _CUBIC_REACH)
 
+    def bearing_out(self, shades: Tensor, residual: Tensor) -> Enlargement:
+        """Return this with the share of another `residual`; as for `detect_enlargement`."""
+        small = undone(shades, self.kernel)
+        lacking = small - self.reduction.reduced(as_sub_pixels(shades, FACTOR))
+        share, _ = borne_out(lacking, self.reduction.reduced(as_sub_pixels(residual, FACTOR)))
+        return replace(self, reduction=replace(self.reduction, share=share))
+
     def corrected(self, shades: Tensor, residual: Tensor, limits: tuple[float, float]) -> Tensor:
         """Return `residual` changed so that `shades` and it together give the small image back.
 

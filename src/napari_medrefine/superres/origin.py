@@ -17,40 +17,50 @@ _LEAST = 32
 _STEP = 4  # rows and columns between those that are searched for detail
 
 
-def reduction_of(image: Image, generator: Generator, scale: int) -> Reduction | None:
+def reduction_of(
+    image: Image, faithful: Generator, scale: int, generator: Generator | None = None
+) -> Reduction | None:
     """Return how `image` was reduced, if it was; from the window with the most detail.
 
     Parameters
     ----------
     image : image
         ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``.
-    generator : Generator
-        That can enlarge by `scale`.
+    faithful : Generator
+        With the faithful weights, that can enlarge by `scale`: tells. What others make up hides it.
     scale : int
         2 or more.
+    generator : Generator, optional
+        Whose residual is to be borne out by the image, if not `faithful`.
     """
     if min(image.shape[:2]) < _LEAST:
         return None
     with torch.inference_mode():
-        shades = _window(image).to(generator.device)
-        return detect_reduction(shades, generator.sub_pixels(shades, scale), scale)
+        shades = _window(image).to(faithful.device)
+        found = detect_reduction(shades, faithful.sub_pixels(shades, scale), scale)
+        if found is None or generator is None or generator is faithful:
+            return found
+        return found.bearing_out(shades, generator.sub_pixels(shades, scale))
 
 
-def enlargement_of(image: Image, generator: Generator) -> Enlargement | None:
+def enlargement_of(
+    image: Image, faithful: Generator, generator: Generator | None = None
+) -> Enlargement | None:
     """Return how `image` was reduced to half its size and enlarged again, if it was.
 
     Parameters
     ----------
-    image : image
-        ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``.
-    generator : Generator
-        That sharpens.
+    image, faithful, generator
+        As for `reduction_of`, but generators that sharpen.
     """
     if min(image.shape[:2]) < _LEAST or image.shape[0] % FACTOR or image.shape[1] % FACTOR:
         return None
     with torch.inference_mode():
-        shades = _window(image).to(generator.device)
-        return detect_enlargement(shades, generator.residual(shades, 1).float())
+        shades = _window(image).to(faithful.device)
+        found = detect_enlargement(shades, faithful.residual(shades, 1).float())
+        if found is None or generator is None or generator is faithful:
+            return found
+        return found.bearing_out(shades, generator.residual(shades, 1).float())
 
 
 def _window(image: Image) -> Tensor:
