@@ -25,7 +25,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from napari_medrefine.superres.generator import interpolated_sub_pixels, sub_pixel_kernels
+from napari_medrefine.superres.generator import (
+    BAND,
+    CUBIC_REACH,
+    bands,
+    interpolated_sub_pixels,
+)
 from napari_medrefine.superres.resample import area_taps, cubic_taps
 
 Kind = Literal["area", "bicubic"]
@@ -70,8 +75,8 @@ class Reduction:
     def reach(self) -> int:
         """How far, in small pixels, a value reaches in `consistent`."""
         taps = _taps(self.kind, self.scale)
-        down, around = taps.down.shape[-1] // 2, taps.around.shape[-1] // 2
-        return down + ROUNDS * around + _CLIPPED_ROUNDS * (down + 2)
+        down, around = len(taps.line) // 2, taps.around.shape[-1] // 2
+        return down + ROUNDS * around + _CLIPPED_ROUNDS * (down + CUBIC_REACH)
 
     def contradiction(self, image: Tensor, residual: Tensor) -> Tensor:
         """Return what `image` has more than its interpolation plus `residual`, reduced, has.
@@ -91,14 +96,14 @@ class Reduction:
 
     def reduced(self, cells: Tensor) -> Tensor:
         """Return sub-pixels ``(N, scale * scale * 3, H, W)`` reduced to ``(N, 3, H, W)``."""
-        if self.kind == "area":
-            # One by one: a convolution of one pixel adds up in an order that depends on the size.
-            first, *others = cells.split(3, dim=1)
-            total: Tensor = sum(others, first)
-            return total / self.scale**2
-        down = _taps(self.kind, self.scale).down.to(cells)
-        reduced: Tensor = nnf.conv2d(_padded(cells, down.shape[-1] // 2), down)
-        return reduced
+        line = _taps(self.kind, self.scale).line
+        reach = len(line) // 2
+        cells, height = _padded_rows(cells, reach), cells.shape[-2]
+        result = cells.new_empty(cells.shape[0], 3, height, cells.shape[-1])
+        for top in bands(height):
+            band = cells[..., top : top + BAND + 2 * reach, :]
+            result[..., top : top + BAND, :] = _across(_downwards(band, line), line)
+        return result
 
     def bearing_out(self, image: Tensor, residual: Tensor) -> Reduction:
         """Return this with the share of another `residual`; as for `contradiction`."""
@@ -119,9 +124,24 @@ class Reduction:
         missing = self.contradiction(image, residual)
         found = image + solved(missing, taps.around.to(missing), taps.least)
         for _ in range(_CLIPPED_ROUNDS):
-            shown = interpolated_sub_pixels(found, self.scale).add_(residual).clamp_(*limits)
-            found = found + _PULL * (image - self.reduced(shown))
+            found = found + _PULL * (image - self._shown(found, residual, limits))
         return found
+
+    def _shown(self, image: Tensor, residual: Tensor, limits: tuple[float, float]) -> Tensor:
+        """Return `interpolate(image)` plus `residual`, clipped and reduced.
+
+        Band by band, so that it never leaves the processor's cache.
+        """
+        line = _taps(self.kind, self.scale).line
+        reach, height = len(line) // 2, image.shape[-2]
+        image, residual = _padded_rows(image, reach + CUBIC_REACH), _padded_rows(residual, reach)
+        result = torch.empty_like(image[..., :height, :])
+        for top in bands(height):
+            part = image[..., top : top + BAND + 2 * (reach + CUBIC_REACH), :]
+            shown = interpolated_sub_pixels(part, self.scale)[..., CUBIC_REACH:-CUBIC_REACH, :]
+            shown = shown.add_(residual[..., top : top + BAND + 2 * reach, :]).clamp_(*limits)
+            result[..., top : top + BAND, :] = _across(_downwards(shown, line), line)
+        return result
 
 
 def solved(wanted: Tensor, around: Tensor, least: float, rounds: int = ROUNDS) -> Tensor:
@@ -241,9 +261,19 @@ def _inside(image: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class _Taps:
-    """Sub-pixels to pixels; along one axis, interpolating and reducing; the latter's least gain."""
+    """What makes a pixel of a reduced image, along one axis.
 
-    down: Tensor
+    Attributes
+    ----------
+    line : (2 * reach + 1, scale) array
+        The weights of the sub-pixels of the pixels around.
+    around : Tensor
+        The weights of the pixels around, interpolated and reduced again.
+    least : float
+        See `least_gain`.
+    """
+
+    line: npt.NDArray[np.float64]
     around: Tensor
     least: float
 
@@ -258,9 +288,7 @@ def _taps(kind: Kind, scale: int) -> _Taps:
     row = (reduce @ cubic_taps(n, n * scale).dense())[middle]
     width = int(np.abs(np.flatnonzero(np.abs(row) > _NOTHING) - middle).max())
     row = row[middle - width : middle + width + 1]
-    # What a sub-pixel gives to its neighbours is what these collect from it.
-    down = sub_pixel_kernels(line.T).transpose(0, 1)
-    return _Taps(down.contiguous(), torch.from_numpy(row).float(), least_gain(row))
+    return _Taps(line, torch.from_numpy(row).float(), least_gain(row))
 
 
 def least_gain(taps: npt.NDArray[np.float64]) -> float:
@@ -279,6 +307,35 @@ def filtered(image: Tensor, taps: Tensor) -> Tensor:
 def _gaussian(sigma: float, reach: int) -> Tensor:
     taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
     return taps / taps.sum()
+
+
+def _padded_rows(image: Tensor, margin: int) -> Tensor:
+    return nnf.pad(image, (0, 0, margin, margin), mode="replicate") if margin else image
+
+
+def _downwards(cells: Tensor, line: npt.NDArray[np.float64]) -> Tensor:
+    """Return the rows of sub-pixels reduced; of the rows of pixels, the outer ones are used up."""
+    return _weighted(cells, line, axis=2)
+
+
+def _across(cells: Tensor, line: npt.NDArray[np.float64]) -> Tensor:
+    """Return the columns of sub-pixels reduced; beyond its sides the image goes on as it ends."""
+    reach = len(line) // 2
+    padded = nnf.pad(cells, (reach, reach, 0, 0), mode="replicate") if reach else cells
+    return _weighted(padded, line, axis=3)
+
+
+def _weighted(cells: Tensor, line: npt.NDArray[np.float64], axis: int) -> Tensor:
+    """Add up sub-pixels, one by one: a convolution's order depends on the size of the image."""
+    parts = cells.split(cells.shape[1] // line.shape[1], dim=1)
+    length = cells.shape[axis] - len(line) + 1
+    total: Tensor | None = None
+    for (pixel, part), weight in np.ndenumerate(line):
+        if weight:
+            term = parts[part].narrow(axis, pixel, length)
+            total = term * weight if total is None else total.add_(term, alpha=weight)
+    assert total is not None  # noqa: S101 - reducing averages something
+    return total
 
 
 def _padded(image: Tensor, margin: int) -> Tensor:

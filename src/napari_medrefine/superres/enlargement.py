@@ -28,6 +28,7 @@ from napari_medrefine.superres.consistency import (
     strength,
 )
 from napari_medrefine.superres.generator import (
+    CUBIC_REACH,
     as_sub_pixels,
     interpolate,
     interpolated_sub_pixels,
@@ -41,7 +42,6 @@ from napari_medrefine.superres.resample import area_taps, cubic_taps
 Kernel = Literal["bicubic", "softer bicubic"]
 KERNELS: tuple[Kernel, ...] = ("bicubic", "softer bicubic")
 FACTOR = 2
-_CUBIC_REACH = 2
 _ROUNDING = 0.5 / 255  # mean difference that rounding to 8 bits, twice, stays below
 
 
@@ -65,7 +65,7 @@ class Enlargement:
         """How far, in pixels, a value reaches in `corrected`."""
         taps = _kernel_taps(self.kernel)
         undoing = ROUNDS * (taps.around.shape[-1] // 2)
-        return FACTOR * (undoing + self.reduction.reach + 2 * _CUBIC_REACH)
+        return FACTOR * (undoing + self.reduction.reach + 2 * CUBIC_REACH)
 
     def bearing_out(self, shades: Tensor, residual: Tensor) -> Enlargement:
         """Return this with the share of another `residual`; as for `detect_enlargement`."""

@@ -24,7 +24,8 @@ from torch.nn import functional as nnf
 
 from napari_medrefine.superres.resample import cubic
 
-_BAND = 16  # rows
+BAND = 16  # rows that, enlarged, fit the processor's cache
+CUBIC_REACH = 2  # pixels, of bicubic interpolation
 
 
 class Generator(nn.Module, ABC):
@@ -233,13 +234,18 @@ def _enlarged(
         kernels = _cubic_kernels(scale).to(image)
         offsets = image.new_full((len(kernels),), offset)
         result = image.new_empty((count, height, scale, width, 3 * scale))
-        for top in [*range(0, height - _BAND, _BAND), max(0, height - _BAND)]:
-            part = nnf.conv2d(padded[:, :, top : top + _BAND + 4], kernels, offsets)
+        for top in bands(height):
+            part = nnf.conv2d(padded[:, :, top : top + BAND + 4], kernels, offsets)
             if residual is not None:
-                part = part.add_(residual[:, :, top : top + _BAND], alpha=strength)
+                part = part.add_(residual[:, :, top : top + BAND], alpha=strength)
             cells = part.permute(0, 2, 3, 1).unflatten(3, (scale, 3 * scale))
-            result[:, top : top + _BAND] = cells.transpose(2, 3)
+            result[:, top : top + BAND] = cells.transpose(2, 3)
     return result.view(count, height * scale, width * scale, 3).permute(0, 3, 1, 2)
+
+
+def bands(height: int) -> list[int]:
+    """Return where bands of `BAND` rows begin that cover `height` rows; the last may overlap."""
+    return [*range(0, height - BAND, BAND), max(0, height - BAND)]
 
 
 def _all_digits(image: Tensor) -> AbstractContextManager[None]:

@@ -22,7 +22,7 @@ from napari_medrefine.images import Image, colours_of, white_level
 from napari_medrefine.progress import Step
 from napari_medrefine.superres.consistency import Reduction, drift, drift_reach
 from napari_medrefine.superres.enlargement import Enlargement
-from napari_medrefine.superres.generator import Generator, compose, interpolate
+from napari_medrefine.superres.generator import CUBIC_REACH, Generator, compose, interpolate
 from napari_medrefine.superres.resample import Taps, cubic_taps
 
 Floats = npt.NDArray[np.float32]
@@ -30,7 +30,6 @@ Floats = npt.NDArray[np.float32]
 # cache; of smaller ones the surroundings, computed twice, take a larger share.
 _TILE, _TILE_OUT = 512, 1536
 _LEAST = 128  # torch sums in another order on very small images: one bit of difference
-_CUBIC_REACH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +89,16 @@ class Chain:
         reach, enlarged = 0.0, 1
         for head in self.heads:
             if self.generator.scales == (1,):  # interpolates first
-                reach += self.generator.halo / (enlarged * head) + _CUBIC_REACH / enlarged * (
+                reach += self.generator.halo / (enlarged * head) + CUBIC_REACH / enlarged * (
                     head > 1
                 )
             else:
-                reach += max(self.generator.halo, _CUBIC_REACH) / enlarged
+                reach += max(self.generator.halo, CUBIC_REACH) / enlarged
             enlarged *= head
         if self.enlargement is not None:
             reach += self.enlargement.reach
         elif self.heads:
-            reach += drift_reach(self.heads[0]) + _CUBIC_REACH
+            reach += drift_reach(self.heads[0]) + CUBIC_REACH
         if self.reduction is not None:
             reach += self.reduction.reach
         return int(np.ceil(reach / self.multiple)) * self.multiple
