@@ -89,7 +89,7 @@ def magnify_steps(
 ) -> Generator[Step, None, Image]:
     """Do as `magnify` does; yield a `Step` per tile and return the image."""
     recipe = Recipe("magnify", scale, realism, strength, model, consistency)
-    return (yield from _steps(check_image(image), recipe))
+    return (yield from generate_steps(check_image(image), recipe))
 
 
 def sharpen(
@@ -143,15 +143,16 @@ def sharpen_steps(
 ) -> Generator[Step, None, Image]:
     """Do as `sharpen` does; yield a `Step` per tile and return the image."""
     recipe = Recipe("sharpen", 1.0, realism, strength, model, consistency)
-    return (yield from _steps(check_image(image), recipe))
+    return (yield from generate_steps(check_image(image), recipe))
 
 
-def _steps(image: Image, recipe: Recipe) -> Generator[Step, None, Image]:
+def generate_steps(image: Image, recipe: Recipe) -> Generator[Step, None, Image]:
+    """Do to a checked `image` what `recipe` says; yield a `Step` per tile and return the image."""
     shape = recipe.result_shape(image.shape)
     _check_memory(image, shape, recipe.scale)
     if recipe.leaves(image.shape):
         return image.copy()
-    chain = recipe.chain(image.shape, image)
+    chain = recipe.chain(image.shape, *recipe.origin(image.shape, image))
 
     from napari_medrefine.superres.inference import run_steps
 

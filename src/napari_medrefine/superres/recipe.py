@@ -16,6 +16,8 @@ from napari_medrefine.superres.cards import Task
 
 if TYPE_CHECKING:
     from napari_medrefine.superres.chain import Chain
+    from napari_medrefine.superres.consistency import Reduction
+    from napari_medrefine.superres.enlargement import Enlargement
 
 MOST_TIMES = 64
 
@@ -37,6 +39,8 @@ class Recipe:
         A model's name or weight file; None: what ships.
     consistency : bool or None
         None: told from the image.
+    alone : bool
+        Let the weights themselves tell how the image was made, and not the faithful ones.
     """
 
     task: Task = "magnify"
@@ -45,6 +49,7 @@ class Recipe:
     strength: float = 1.0
     model: str | Path | None = None
     consistency: bool | None = None
+    alone: bool = False
 
     def result_shape(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Return rows and columns of what becomes of an image.
@@ -66,25 +71,47 @@ class Recipe:
             return self.strength == 0
         return self.result_shape(shape) == tuple(shape[:2])
 
-    def chain(self, shape: tuple[int, ...], sample: Image) -> Chain:
-        """Return what does it.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            Of the image.
-        sample : image
-            It or a piece of it with detail, that begins at an even row and column: how it was made
-            is told from it.
+    def chain(
+        self,
+        shape: tuple[int, ...],
+        reduction: Reduction | None = None,
+        enlargement: Enlargement | None = None,
+    ) -> Chain:
+        """Return what does it to an image of this shape, which was made as `origin` told.
 
         Raises
         ------
         MedRefineError
             If the model cannot be used.
         """
-        return (
-            self._sharpening(sample) if self.task == "sharpen" else self._magnifying(shape, sample)
-        )
+        from napari_medrefine.superres.chain import Chain
+        from napari_medrefine.superres.ready import ready_generator
+
+        if self._ratio(shape) <= 1 and self.task == "magnify":
+            return Chain(None, ())
+        generator = ready_generator(self.task, self.realism, self.model)
+        return Chain(generator, self._heads(shape), self.strength, reduction, enlargement)
+
+    def origin(
+        self, shape: tuple[int, ...], sample: Image
+    ) -> tuple[Reduction | None, Enlargement | None]:
+        """Return how an image was made digitally, as far as the result has to give it back.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of the image.
+        sample : image
+            It, or a piece of it with detail that begins at an even row and column.
+
+        Raises
+        ------
+        MedRefineError
+            If the model cannot be used.
+        """
+        if self.task == "sharpen":
+            return None, self._enlargement(sample)
+        return self._reduction(shape, sample), None
 
     def _check(self) -> None:
         for name, value in (("realism", self.realism), ("strength", self.strength)):
@@ -95,34 +122,42 @@ class Recipe:
                 f"The scale is {self.scale:g}; it must be above 0 and at most {MOST_TIMES}."
             )
 
-    def _magnifying(self, shape: tuple[int, ...], sample: Image) -> Chain:
-        from napari_medrefine.superres.chain import Chain, choose_heads
+    def _ratio(self, shape: tuple[int, ...]) -> float:
+        result = self.result_shape(shape)
+        return max(out / given for out, given in zip(result, shape, strict=False))
+
+    def _heads(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        from napari_medrefine.superres.chain import choose_heads
+        from napari_medrefine.superres.ready import ready_generator
+
+        if self.task == "sharpen":
+            return (1,)
+        scales = ready_generator("magnify", self.realism, self.model).scales
+        return choose_heads(scales, self._ratio(shape))
+
+    def _reduction(self, shape: tuple[int, ...], sample: Image) -> Reduction | None:
         from napari_medrefine.superres.consistency import Reduction
         from napari_medrefine.superres.origin import reduction_of
         from napari_medrefine.superres.ready import ready_generator
 
-        result = self.result_shape(shape)
-        ratio = max(out / given for out, given in zip(result, shape, strict=False))
-        if ratio <= 1:
-            return Chain(None, ())
-        generator = ready_generator("magnify", self.realism, self.model)
-        heads = choose_heads(generator.scales, ratio)
-        reduction = None
-        if self.consistency is None and heads == (ratio,):
-            faithful = ready_generator("magnify", 0.0, self.model)
-            reduction = reduction_of(sample, faithful, heads[0], generator)
-        elif self.consistency:
-            reduction = Reduction("area", heads[0])
-        return Chain(generator, heads, self.strength, reduction)
+        ratio = self._ratio(shape)
+        if ratio <= 1 or self.consistency is False:
+            return None
+        heads = self._heads(shape)
+        if self.consistency:
+            return Reduction("area", heads[0])
+        if heads != (ratio,):
+            return None
+        own = ready_generator("magnify", self.realism, self.model)
+        judge = own if self.alone else ready_generator("magnify", 0.0, self.model)
+        return reduction_of(sample, judge, heads[0], own)
 
-    def _sharpening(self, sample: Image) -> Chain:
-        from napari_medrefine.superres.chain import Chain
+    def _enlargement(self, sample: Image) -> Enlargement | None:
         from napari_medrefine.superres.origin import enlargement_of
         from napari_medrefine.superres.ready import ready_generator
 
-        generator = ready_generator("sharpen", self.realism, self.model)
-        enlargement = None
-        if self.consistency is None:
-            faithful = ready_generator("sharpen", 0.0, self.model)
-            enlargement = enlargement_of(sample, faithful, generator)
-        return Chain(generator, (1,), self.strength, enlargement=enlargement)
+        if self.consistency is False:
+            return None
+        own = ready_generator("sharpen", self.realism, self.model)
+        judge = own if self.alone else ready_generator("sharpen", 0.0, self.model)
+        return enlargement_of(sample, judge, own)
