@@ -29,7 +29,8 @@ class Held:
     """A picture in memory that counts what is asked of it."""
 
     def __init__(self, pixels):
-        self.pixels, self.shape, self.largest, self.asked = pixels, pixels.shape, 0, 0
+        self.pixels, self.largest, self.asked = pixels, 0, 0
+        self.shape, self.dtype = pixels.shape, pixels.dtype
 
     def render(self, top, left, height, width):
         self.largest = max(self.largest, height * width)
@@ -190,7 +191,7 @@ def test_a_killed_process_leaves_nothing_that_looks_whole(kind, tmp_path):
         from napari_medrefine.io.ome_{kind} import write_ome_{kind}
 
         class Source:
-            shape = (2000, 2000, 3)
+            shape, dtype = (2000, 2000, 3), np.dtype(np.uint8)
             def render(self, top, left, height, width):
                 return np.full((height, width, 3), 7, np.uint8)
 
@@ -227,8 +228,9 @@ def test_what_cannot_be_written_is_said_before_any_work(kind, picture, tmp_path)
     ):
         with pytest.raises(MedRefineError, match=words):
             next(WRITERS[kind](path, source, **facts))
+    flat = picture[..., 0] if kind == "tiff" else picture[0, :, 0]
     with pytest.raises(MedRefineError, match="must be"):
-        next(WRITERS[kind](tmp_path / "x", Held(picture[..., 0]), pixel_um=1))
+        next(WRITERS[kind](tmp_path / "x", Held(flat), pixel_um=1))
     assert source.asked == 0
 
 

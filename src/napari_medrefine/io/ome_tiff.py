@@ -21,6 +21,7 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from napari_medrefine._atomic import PART, replacing
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.pyramid_writer import (
     TILE,
     Bytes,
@@ -74,6 +75,8 @@ def write_ome_tiff(
     """
     path = Path(path)
     check_target(path, source, pixel_um, overwrite)
+    if len(source.shape) != 3 or source.shape[2] != 3:
+        raise MedRefineError(f"The picture has shape {source.shape}; it must be (H, W, 3).")
     sizes = level_sizes(*source.shape[:2])
     describe = _metadata(name or path.name, pixel_um, facts)
     with (

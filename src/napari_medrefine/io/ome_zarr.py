@@ -5,7 +5,8 @@ https://ngff.openmicroscopy.org/0.5/ and https://ngff.openmicroscopy.org/0.4/
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import json
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,25 +15,24 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.pyramid_writer import (
     TILE,
     Facts,
     PixelSource,
     check_target,
-    count_tiles,
-    doubled,
-    halved,
     level_sizes,
-    rendered,
     replacing_folder,
-    tiles_of,
 )
+from napari_medrefine.io.zarr_pyramid import ZarrPyramid
 from napari_medrefine.progress import Step
 
 Version = Literal["0.5", "0.4"]
 FACTS_KEY = "napari-medrefine"  # the attribute that holds the provenance
 AXES = ("c", "y", "x")
-CHANNELS = (("R", "FF0000"), ("G", "00FF00"), ("B", "0000FF"))
+COLOURS = (("R", "FF0000"), ("G", "00FF00"), ("B", "0000FF"), ("alpha", "FFFFFF"))
+# Of other channels: apart for the colour-blind too (Okabe & Ito 2008).
+_APART = ("56B4E9", "E69F00", "009E73", "F0E442", "0072B2", "D55E00", "CC79A7")
 
 
 def write_ome_zarr(
@@ -44,8 +44,11 @@ def write_ome_zarr(
     overwrite: bool = False,
     version: Version = "0.5",
     facts: Facts | None = None,
+    channels: Sequence[str] | None = None,
+    resume: bool = False,
+    block: int = TILE,
 ) -> Generator[Step, None, Path]:
-    """Write a picture and its pyramid as a long job: axes c, y, x; uint8; chunks of 512 x 512.
+    """Write a picture and its pyramid as a long job: axes c, y, x; chunks of 512 x 512.
 
     Each level is made from the finer one already written, so memory holds a few tiles.
 
@@ -54,7 +57,7 @@ def write_ome_zarr(
     path : str or Path
         The folder to make, ``NAME.ome.zarr`` by custom. It appears only when it is complete.
     source : PixelSource
-        What is written.
+        What is written: ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``, or with other `channels`.
     pixel_um : float or None
         Size of a pixel of `source` in micrometres; None where it is not known.
     name : str
@@ -65,6 +68,13 @@ def write_ome_zarr(
         Of OME-NGFF; 0.4 for programs that do not read Zarr 3 yet.
     facts : mapping, optional
         What JSON can hold: where the picture comes from. Kept in the attribute `FACTS_KEY`.
+    channels : sequence of str, optional
+        Names of channels that are no colours.
+    resume : bool
+        Write to ``path`` with ``.part`` at its end, kept when the job is stopped or killed; another
+        call with the same `facts` goes on with it, to the same result.
+    block : int
+        Pixels, a multiple of 512: side of the parts that `source` is asked for.
 
     Returns
     -------
@@ -74,45 +84,76 @@ def write_ome_zarr(
     Raises
     ------
     MedRefineError
-        If `path` exists and `overwrite` is false, or cannot be written.
+        If `path` exists and `overwrite` is false, or cannot be written; or if what is to be
+        resumed is another picture.
     """
     path = Path(path)
     check_target(path, source, pixel_um, overwrite)
-    sizes = level_sizes(*source.shape[:2])
-    metadata = _metadata(name or path.name, len(sizes), pixel_um)
-    with replacing_folder(path) as part:
-        group = zarr.create_group(part, zarr_format=3 if version == "0.5" else 2)
-        group.attrs.update(_attributes(metadata, version, facts))
-        levels = [_create(group, str(i), size, version) for i, size in enumerate(sizes)]
-        yield from _fill(levels, source, sizes)
+    part = part_of(path) if resume else None
+    metadata = _metadata(name or path.name, source, pixel_um, channels)
+    attributes = _attributes(metadata, version, facts)
+    with replacing_folder(path, part) as folder:
+        begin(folder, source, version, attributes)
+        yield from _fill(ZarrPyramid(folder, source.shape, block), source)
     return path
 
 
-def _fill(
-    levels: list[Any], source: PixelSource, sizes: list[tuple[int, int]]
-) -> Generator[Step, None, None]:
-    """Write the tiles of every level."""
-    done, total = 0, count_tiles(sizes)
-    for index, (level, size) in enumerate(zip(levels, sizes, strict=True)):
-        for rows, cols in tiles_of(size):
-            yield Step(done, total, f"Writing level {index + 1} of {len(sizes)}")
-            if index == 0:
-                pixels = rendered(source, (rows, cols))
-            else:
-                finer = doubled((rows, cols), sizes[index - 1])
-                pixels = halved(np.moveaxis(levels[index - 1][(slice(None), *finer)], 0, -1))
-            level[:, rows, cols] = np.moveaxis(pixels, -1, 0)
-            done += 1
-    yield Step(total, total, "Written")
+def part_of(path: Path) -> Path:
+    """Return the folder that is written to until the picture at `path` is complete."""
+    return path.with_name(f"{path.name}.part")
 
 
-def _create(group: Any, key: str, size: tuple[int, int], version: Version) -> Any:
+def begin(folder: Path, source: PixelSource, version: Version, attributes: dict[str, Any]) -> None:
+    """Create the group and its empty levels in `folder`, or check that they are there.
+
+    Raises
+    ------
+    MedRefineError
+        If there is something else.
+    """
+    if any(folder.iterdir()):
+        _check_same(folder, attributes)
+        for left in folder.rglob("*.partial"):  # by whoever was killed while writing it
+            left.unlink()
+        return
+    group = zarr.create_group(folder, zarr_format=3 if version == "0.5" else 2)
+    for level, size in enumerate(level_sizes(*source.shape[:2])):
+        _create(group, str(level), source, size, version)
+    group.attrs.update(attributes)  # last: who finds them finds all levels
+
+
+def _check_same(folder: Path, attributes: dict[str, Any]) -> None:
+    try:
+        found = dict(zarr.open_group(folder, mode="r").attrs)
+    except (OSError, ValueError, KeyError):
+        found = {}
+    if json.dumps(found, sort_keys=True) != json.dumps(attributes, sort_keys=True):
+        raise MedRefineError(
+            f"{folder} holds the unfinished result of another job; finish that one, delete the "
+            "folder, or choose another name."
+        )
+
+
+def _fill(pyramid: ZarrPyramid, source: PixelSource) -> Generator[Step, None, None]:
+    """Write the blocks that are not there yet."""
+    blocks = list(pyramid.blocks())
+    for done, block in enumerate(blocks):
+        yield Step(done, len(blocks), f"Writing level {block.level + 1} of {len(pyramid.sizes)}")
+        if not pyramid.has(block):
+            pyramid.write(block, source)
+    yield Step(len(blocks), len(blocks), "Written")
+
+
+def _create(
+    group: Any, key: str, source: PixelSource, size: tuple[int, int], version: Version
+) -> Any:
     """Create the array of a level."""
+    count = _count(source)
     shared = {
-        "shape": (3, *size),
+        "shape": (count, *size),
         # A whole chunk even in a smaller level: all levels alike, as readers expect.
-        "chunks": (3, TILE, TILE),
-        "dtype": np.uint8,
+        "chunks": (count, TILE, TILE),
+        "dtype": np.dtype(source.dtype),
         "fill_value": 0,
     }
     if version == "0.5":
@@ -136,12 +177,15 @@ def _attributes(metadata: dict[str, Any], version: Version, facts: Facts | None)
     return attributes if facts is None else {**attributes, FACTS_KEY: dict(facts)}
 
 
-def _metadata(name: str, levels: int, pixel_um: float | None) -> dict[str, Any]:
+def _metadata(
+    name: str, source: PixelSource, pixel_um: float | None, channels: Sequence[str] | None
+) -> dict[str, Any]:
     """Return the image's description: axes, the levels' scales and places, and the colours."""
     unit = {} if pixel_um is None else {"unit": "micrometer"}
     axes = [{"name": "c", "type": "channel"}]
     axes += [{"name": axis, "type": "space", **unit} for axis in AXES[1:]]
     pixel = 1.0 if pixel_um is None else float(pixel_um)
+    levels = len(level_sizes(*source.shape[:2]))
     multiscale = {
         "name": name,
         "axes": axes,
@@ -149,21 +193,39 @@ def _metadata(name: str, levels: int, pixel_um: float | None) -> dict[str, Any]:
         "type": "mean",
         "metadata": {"description": "Means of 2 x 2 pixels of the next finer level."},
     }
-    window = {"min": 0, "max": 255, "start": 0, "end": 255}
-    channels = [
+    omero = {"name": name, **_omero(source, channels)}
+    return {"multiscales": [multiscale], "omero": omero}
+
+
+def _omero(source: PixelSource, channels: Sequence[str] | None) -> dict[str, Any]:
+    """Return how viewers are to show the channels."""
+    dtype, count = np.dtype(source.dtype), _count(source)
+    most = float(np.iinfo(dtype.name).max) if dtype.kind == "u" else 1.0
+    window = {"min": 0, "max": most, "start": 0, "end": most}
+    if channels is None and count in (3, 4):
+        shown = list(COLOURS[:count])
+    elif count == 1:
+        shown = [((channels or ("grey",))[0], "FFFFFF")]
+    else:
+        names = channels or [str(number) for number in range(count)]
+        shown = [(label, _APART[i % len(_APART)]) for i, label in enumerate(names)]
+    described = [
         {
             "label": label,
             "color": color,
             "window": window,
-            "active": True,
+            "active": label != "alpha",
             "coefficient": 1,
             "family": "linear",
             "inverted": False,
         }
-        for label, color in CHANNELS
+        for label, color in shown
     ]
-    omero = {"name": name, "channels": channels, "rdefs": {"model": "color"}}
-    return {"multiscales": [multiscale], "omero": omero}
+    return {"channels": described, "rdefs": {"model": "greyscale" if count == 1 else "color"}}
+
+
+def _count(source: PixelSource) -> int:
+    return source.shape[2] if len(source.shape) == 3 else 1
 
 
 def _dataset(level: int, pixel: float) -> dict[str, Any]:

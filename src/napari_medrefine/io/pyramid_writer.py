@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from napari_medrefine._atomic import PART, cannot
 from napari_medrefine.errors import MedRefineError
 
 Bytes = npt.NDArray[np.uint8]
+T = TypeVar("T", bound=np.generic)
 Facts = Mapping[str, Any]
 TILE = 512  # also the size below which no further level is made
 
@@ -29,10 +30,14 @@ class PixelSource(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Height, width, 3."""
+        """Height, width, and channels if there are several."""
 
-    def render(self, top: int, left: int, height: int, width: int) -> Bytes:
-        """Return ``(height, width, 3)`` uint8, the part that begins at (top, left)."""
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """uint8, uint16 or float."""
+
+    def render(self, top: int, left: int, height: int, width: int) -> npt.NDArray[Any]:
+        """Return ``(height, width, ...)``, the part that begins at (top, left)."""
 
 
 def level_sizes(height: int, width: int) -> list[tuple[int, int]]:
@@ -73,24 +78,29 @@ def doubled(tile: tuple[slice, slice], finer: tuple[int, int]) -> tuple[slice, s
     return rows, cols
 
 
-def halved(pixels: Bytes) -> Bytes:
-    """Return means of 2 x 2 pixels of ``(h, w, c)``, halves rounded to even as `numpy.rint` does.
+def halved(pixels: npt.NDArray[T]) -> npt.NDArray[T]:
+    """Return means of 2 x 2 pixels of ``(h, w, c)``; of integers, halves are rounded to even.
 
-    Rounding halves up would brighten every level by another eighth of a grey value.
+    As `numpy.rint` does. Rounding halves up would brighten every level by another eighth of a grey
+    value.
     """
     height, width = pixels.shape[:2]
     if height % 2 or width % 2:
         pixels = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    columns = pixels[:, 0::2].astype(np.uint16) + pixels[:, 1::2]
+    wide = {1: np.uint16, 2: np.uint32}.get(pixels.itemsize) if pixels.dtype.kind == "u" else None
+    first: npt.NDArray[Any] = pixels if wide is None else pixels.astype(wide)
+    columns = first[:, 0::2] + first[:, 1::2]
     four = columns[0::2] + columns[1::2]
-    means: Bytes = ((four + 1 + (four >> 2 & 1)) >> 2).astype(np.uint8)
-    return means
+    means = four / 4 if wide is None else (four + 1 + (four >> 2 & 1)) >> 2
+    return np.asarray(means, pixels.dtype)
 
 
 def check_target(path: Path, source: PixelSource, pixel_um: float | None, overwrite: bool) -> None:
     """Raise a `MedRefineError` where nothing could be written to `path`, before work begins."""
-    if len(source.shape) != 3 or source.shape[2] != 3 or min(source.shape) < 1:
-        raise MedRefineError(f"The picture has shape {source.shape}; it must be (H, W, 3).")
+    if len(source.shape) not in (2, 3) or min(source.shape) < 1:
+        raise MedRefineError(
+            f"The picture has shape {source.shape}; it must be (H, W) or (H, W, channels)."
+        )
     if pixel_um is not None and not (np.isfinite(pixel_um) and pixel_um > 0):
         raise MedRefineError(f"The pixel size is {pixel_um} um; it must be more than 0.")
     if path.exists() and not overwrite:
@@ -100,25 +110,35 @@ def check_target(path: Path, source: PixelSource, pixel_um: float | None, overwr
 
 
 @contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
+def replacing_folder(path: Path, part: Path | None = None) -> Iterator[Path]:
     """Make a folder that takes the place of `path` once the block has ended well.
 
     Whatever happens before, `path` stays as it was.
+
+    Parameters
+    ----------
+    path : Path
+        What to replace.
+    part : Path, optional
+        Where to make it: kept if the block ends badly, so that it can be gone on with. Default: a
+        folder beside `path`, gone afterwards.
 
     Raises
     ------
     MedRefineError
         If it cannot be written.
     """
-    part = path.parent / f"{PART}{secrets.token_hex(8)}.part"
+    kept = part is not None
+    part = part or path.parent / f"{PART}{secrets.token_hex(8)}.part"
     try:
-        part.mkdir()
+        part.mkdir(exist_ok=kept)
         yield part
         _swap(part, path)
     except OSError as error:
         raise MedRefineError(cannot("write", path, error)) from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        if not kept:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _swap(new: Path, path: Path) -> None:

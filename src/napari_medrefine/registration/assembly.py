@@ -111,6 +111,7 @@ class Assembly:
         self._check()
         height, width = self._overview.shape[:2]
         self.shape = (round(height * self.zoom), round(width * self.zoom), 3)
+        self.dtype = np.dtype(np.uint8)
         self._photos = PhotoCache(self._fields, [self._factor(field) for field in self._fields])
         self._tones: dict[int, tuple[FloatArray, FloatArray]] = {}
 

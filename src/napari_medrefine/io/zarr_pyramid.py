@@ -1,0 +1,113 @@
+"""The levels of an OME-Zarr picture on disk, written block by block: by anyone, in any session.
+
+A block is there once all its chunks are: Zarr writes each under another name and then renames it,
+so what a killed process leaves behind is never taken for a chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from napari_medrefine.io.pyramid_writer import TILE, PixelSource, doubled, halved, level_sizes
+
+Pixels = npt.NDArray[Any]
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Block:
+    """A square of a level; smaller at the right and bottom."""
+
+    level: int
+    row: int
+    col: int
+
+    def within(self, size: Size, side: int) -> tuple[slice, slice]:
+        """Return its rows and columns in a level of this size, if blocks have this side."""
+        rows, cols = (
+            slice(n * side, min((n + 1) * side, length))
+            for n, length in zip((self.row, self.col), size, strict=True)
+        )
+        return rows, cols
+
+
+class ZarrPyramid:
+    """The arrays of a picture's levels, ``(channels, H, W)``, in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The Zarr group.
+    shape : tuple of int
+        Of the picture: ``(H, W)`` or ``(H, W, channels)``.
+    side : int
+        Pixels of a block, a multiple of a chunk's: what is made at once.
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, ...], side: int = TILE) -> None:
+        self.folder, self.side = folder, side
+        self.sizes = level_sizes(*shape[:2])
+        self.levels = [_opened(folder / str(level)) for level in range(len(self.sizes))]
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all blocks: each after the finer ones that it is made from."""
+        coarsest = len(self.sizes) - 1
+        for row, col in product(*(range(n) for n in self._counts(coarsest))):
+            yield from self._with_finer(Block(coarsest, row, col))
+
+    def finer(self, block: Block) -> list[Block]:
+        """Return the blocks of the next finer level that `block` is made from."""
+        if block.level == 0:
+            return []
+        rows, cols = self._counts(block.level - 1)
+        return [
+            Block(block.level - 1, row, col)
+            for row in range(2 * block.row, min(2 * block.row + 2, rows))
+            for col in range(2 * block.col, min(2 * block.col + 2, cols))
+        ]
+
+    def _with_finer(self, block: Block) -> Iterator[Block]:
+        for finer in self.finer(block):
+            yield from self._with_finer(finer)
+        yield block
+
+    def _counts(self, level: int) -> Size:
+        height, width = self.sizes[level]
+        return -(-height // self.side), -(-width // self.side)
+
+    def has(self, block: Block) -> bool:
+        """Return whether all chunks of a block are written."""
+        level = self.levels[block.level]
+        spans = (
+            range(part.start // TILE, -(-part.stop // TILE))
+            for part in block.within(self.sizes[block.level], self.side)
+        )
+        folder = self.folder / str(block.level)
+        keys = (level.metadata.encode_chunk_key((0, row, col)) for row, col in product(*spans))
+        return all((folder / key).is_file() for key in keys)
+
+    def write(self, block: Block, source: PixelSource) -> None:
+        """Make a block, from `source` or from the next finer level, and write it."""
+        rows, cols = block.within(self.sizes[block.level], self.side)
+        if block.level == 0:
+            pixels = source.render(
+                rows.start, cols.start, rows.stop - rows.start, cols.stop - cols.start
+            )
+        else:
+            finer = doubled((rows, cols), self.sizes[block.level - 1])
+            pixels = halved(np.moveaxis(self.levels[block.level - 1][(slice(None), *finer)], 0, -1))
+        planes = pixels.reshape(*pixels.shape[:2], -1)
+        self.levels[block.level][:, rows, cols] = np.moveaxis(planes, -1, 0)
+
+
+def _opened(folder: Path) -> Any:
+    # Chunks of nothing but 0 are written too: what is not there has still to be made.
+    return zarr.open_array(folder, mode="r+", config={"write_empty_chunks": True})
