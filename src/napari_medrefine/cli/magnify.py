@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from pathlib import Path
 
 from napari_medrefine.cli._common import (
@@ -12,11 +13,18 @@ from napari_medrefine.cli._common import (
     check_free,
     run_with_progress,
 )
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import read_photo, write_image
+from napari_medrefine.superres.recipe import Recipe
 
 MAGNIFY_EXAMPLES = """\
   medrefine magnify slide1_4x.jpg --scale 4 -o slide1_x4.png
-  medrefine magnify slide1_4x.jpg --scale 10 --realism 1 -o slide1_as_40x.tif"""
+  medrefine magnify slide1_4x.jpg --scale 10 --realism 1 -o slide1_as_40x.tif
+  medrefine magnify slide.svs --scale 4 -o slide_x4.ome.zarr
+  medrefine magnify slide.svs --scale 4 -o slide_x4.ome.zarr --scheduler tcp://10.0.0.1:8786
+
+An output named .zarr is an OME-Zarr pyramid, written block by block whatever its size. Stopped or
+killed, the same command goes on where it was."""
 
 SHARPEN_EXAMPLES = """\
   medrefine sharpen blurred.jpg -o sharp.png
@@ -44,9 +52,13 @@ def add_to(commands: Commands) -> None:
 
 
 def _add_shared(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("photo", type=Path, help="JPEG, PNG or TIFF")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, help="PNG, JPEG or TIFF to write"
+        "photo",
+        type=Path,
+        help="JPEG, PNG or TIFF; for .zarr output also OME-Zarr, SVS, pyramidal TIFF, Deep Zoom",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="PNG, JPEG, TIFF or .zarr to write"
     )
     parser.add_argument(
         "--realism",
@@ -55,38 +67,63 @@ def _add_shared(parser: argparse.ArgumentParser) -> None:
         help="0 (default): faithful, the smallest error; 1: GAN, the most natural texture",
     )
     parser.add_argument("--model", help="a model's name or weight file (default: the shipped one)")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of a Dask cluster that makes the .zarr output"
+    )
+    parser.add_argument(
+        "--ome-zarr",
+        choices=("0.5", "0.4"),
+        default="0.5",
+        help="version of .zarr output (default: 0.5; 0.4 for older programs)",
+    )
     add_overwrite(parser)
 
 
 def run_magnify(arguments: argparse.Namespace) -> int:
-    """Enlarge one photo."""
-    from napari_medrefine.superres import magnify_steps
-
-    check_free(arguments.output, overwrite=arguments.overwrite)
-    photo = read_photo(arguments.photo)
-    job = magnify_steps(
-        photo.image, arguments.scale, realism=arguments.realism, model=arguments.model
-    )
-    enlarged = run_with_progress(job, arguments.photo.name)
-    pixel_um = photo.pixel_um / arguments.scale if photo.pixel_um else None
-    write_image(arguments.output, enlarged, pixel_um=pixel_um)
-    print(f"Wrote {arguments.output} ({enlarged.shape[1]} x {enlarged.shape[0]}). {NOTE}")
-    return 0
+    """Enlarge one photo or slide."""
+    recipe = Recipe("magnify", arguments.scale, arguments.realism, 1.0, arguments.model)
+    return _run(arguments, recipe)
 
 
 def run_sharpen(arguments: argparse.Namespace) -> int:
-    """Sharpen one photo."""
-    from napari_medrefine.superres import sharpen_steps
+    """Sharpen one photo or slide."""
+    how = (arguments.realism, arguments.strength, arguments.model)
+    return _run(arguments, Recipe("sharpen", 1.0, *how))
 
+
+def _run(arguments: argparse.Namespace, recipe: Recipe) -> int:
     check_free(arguments.output, overwrite=arguments.overwrite)
+    if arguments.output.suffix.lower() == ".zarr":
+        return _run_slide(arguments, recipe)
+    if arguments.scheduler:
+        raise MedRefineError("A cluster makes OME-Zarr: let the output's name end in .zarr.")
+    return _run_photo(arguments, recipe)
+
+
+def _run_photo(arguments: argparse.Namespace, recipe: Recipe) -> int:
+    from napari_medrefine.superres.api import generate_steps
+
     photo = read_photo(arguments.photo)
-    job = sharpen_steps(
-        photo.image,
-        realism=arguments.realism,
-        strength=arguments.strength,
-        model=arguments.model,
-    )
-    sharp = run_with_progress(job, arguments.photo.name)
-    write_image(arguments.output, sharp, pixel_um=photo.pixel_um)
-    print(f"Wrote {arguments.output} ({sharp.shape[1]} x {sharp.shape[0]}). {NOTE}")
+    made = run_with_progress(generate_steps(photo.image, recipe), arguments.photo.name)
+    pixel_um = photo.pixel_um / recipe.scale if photo.pixel_um else None
+    write_image(arguments.output, made, pixel_um=pixel_um)
+    print(f"Wrote {arguments.output} ({made.shape[1]} x {made.shape[0]}). {NOTE}")
+    return 0
+
+
+def _run_slide(arguments: argparse.Namespace, recipe: Recipe) -> int:
+    from napari_medrefine.slides import magnify_slide_steps
+    from napari_medrefine.slides.cluster import connected
+
+    with connected(arguments.scheduler) if arguments.scheduler else nullcontext() as client:
+        job = magnify_slide_steps(
+            arguments.photo,
+            arguments.output,
+            recipe,
+            overwrite=arguments.overwrite,
+            version=arguments.ome_zarr,
+            client=client,
+        )
+        run_with_progress(job, arguments.photo.name)
+    print(f"Wrote {arguments.output}. {NOTE}")
     return 0

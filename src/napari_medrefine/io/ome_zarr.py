@@ -90,12 +90,23 @@ def write_ome_zarr(
     path = Path(path)
     check_target(path, source, pixel_um, overwrite)
     part = part_of(path) if resume else None
-    metadata = _metadata(name or path.name, source, pixel_um, channels)
-    attributes = _attributes(metadata, version, facts)
+    attributes = metadata_of(name or path.name, source, pixel_um, version, facts, channels)
     with replacing_folder(path, part) as folder:
         begin(folder, source, version, attributes)
         yield from _fill(ZarrPyramid(folder, source.shape, block), source)
     return path
+
+
+def metadata_of(
+    name: str,
+    source: PixelSource,
+    pixel_um: float | None,
+    version: Version,
+    facts: Facts | None = None,
+    channels: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Return the attributes of a picture's group; see `write_ome_zarr`."""
+    return _attributes(_metadata(name, source, pixel_um, channels), version, facts)
 
 
 def part_of(path: Path) -> Path:

@@ -97,6 +97,15 @@ def model_for(task: Task, realism: float = 0.0, model: str | Path | None = None)
     return Model(_mixed(faithful, gan[0], realism), gan[0].card) if gan else faithful
 
 
+def weights_of(
+    task: Task, realism: float = 0.0, model: str | Path | None = None
+) -> list[dict[str, str]]:
+    """Return name and SHA-256 of the weights that `model_for` mixes, for a result's provenance."""
+    mixed = [0.0, realism] if realism > 0 else [0.0]
+    cards = [model_for(task, one, model).card for one in mixed]
+    return [{"name": card.name, "sha256": card.sha256} for card in cards]
+
+
 def files_for(
     task: Task, realism: float = 0.0, model: str | Path | None = None
 ) -> tuple[Path, ...]:

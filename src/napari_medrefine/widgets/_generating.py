@@ -96,15 +96,6 @@ def _run(source: Image, recipe: Recipe) -> Generator[Step, None, Image]:
     return (yield from superres.sharpen_steps(source, **how))
 
 
-def _weights(recipe: Recipe) -> list[dict[str, str]]:
-    """Return name and SHA-256 of the weights that a recipe runs."""
-    from napari_medrefine.superres.models import model_for
-
-    mixed = [0.0, recipe.realism] if recipe.realism > 0 else [0.0]
-    cards = [model_for(recipe.task, realism, recipe.model).card for realism in mixed]
-    return [{"name": card.name, "sha256": card.sha256} for card in cards]
-
-
 def _options(
     layer: Layer, region: Region, recipe: Recipe, source: Image, result: Image
 ) -> dict[str, Any]:
@@ -125,6 +116,8 @@ def _options(
 def _provenance(
     layer: Layer, region: Region, recipe: Recipe, source: Image, zoom: Any
 ) -> dict[str, Any]:
+    from napari_medrefine.superres.models import weights_of
+
     size = pixel_um(layer)
     return {
         "made_from": layer.name,
@@ -138,7 +131,7 @@ def _provenance(
         },
         **asdict(recipe),
         "model": recipe.model or "shipped",
-        "weights": _weights(recipe),
+        "weights": weights_of(recipe.task, recipe.realism, recipe.model),
         "pixel_um": size / float(np.sqrt(np.prod(zoom))) if size else None,
         "slide": about(layer).get("slide"),
         "warning": NOT_FOR_DIAGNOSIS,
