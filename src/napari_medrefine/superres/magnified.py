@@ -124,7 +124,8 @@ def _planes(source: Pixels, *, rgb: bool) -> Iterator[Pixels]:
         yield source
         return
     for channel in range(source.shape[2]):
-        yield _Plane(source, channel)
+        in_memory = isinstance(source, np.ndarray)
+        yield source[..., channel] if in_memory else _Plane(source, channel)
 
 
 def _rendering(plane: Pixels, size: tuple[int, int], recipe: Recipe, told: Told) -> Rendering:
