@@ -37,6 +37,7 @@ from napari_medrefine.superres.optics import (
     random_reduction,
     restain,
 )
+from napari_medrefine.superres.trust import two_opinions_steps
 from napari_medrefine.superres.trust_blocks import block_edges, block_means
 from napari_medrefine.superres.trust_features import FEATURES, features_steps
 from napari_medrefine.superres.trust_fit import (
@@ -89,7 +90,9 @@ def samples_of(slide: Path, scale: float, each: int) -> dict[float, list[TrustSa
                 sharp = degraded(sharp, Degradation(reduced), rng)
             seen = degraded(sharp, how, rng)
             pictures = {r: generate(seen, scale, r) for r in REALISMS}
-            features = finish(features_steps(seen, pictures[0.0], pictures[1.0]))
+            features = finish(
+                features_steps(seen, *finish(two_opinions_steps(seen, scale, pictures)))
+            )
             for realism, picture in pictures.items():
                 error = errors(picture, sharp)
                 found[realism].append(TrustSample(slide.name, track, features, error))

@@ -13,9 +13,10 @@ from skimage.data import coffee
 from napari_medrefine.photos import read_photo
 from napari_medrefine.progress import finish
 from napari_medrefine.superres.api import sharpen
+from napari_medrefine.superres.chain import Chain
 from napari_medrefine.superres.consistency import Reduction
 from napari_medrefine.superres.enlargement import KERNELS, Enlargement, Kernel
-from napari_medrefine.superres.inference import Chain, run_steps
+from napari_medrefine.superres.inference import run_steps
 from napari_medrefine.superres.origin import enlargement_of
 from napari_medrefine.superres.ready import ready_generator
 from napari_medrefine.superres.resample import cubic_taps

@@ -8,9 +8,10 @@ import torch
 
 from napari_medrefine.progress import Step, finish
 from napari_medrefine.superres.cards import Task
+from napari_medrefine.superres.chain import Chain, choose_heads
 from napari_medrefine.superres.consistency import Kind, Reduction
 from napari_medrefine.superres.generator import Trunk, UNet
-from napari_medrefine.superres.inference import Chain, choose_heads, run_steps
+from napari_medrefine.superres.inference import run_steps
 from napari_medrefine.superres.models import model_for
 from napari_medrefine.superres.precision import Dtype, Precision
 from napari_medrefine.superres.ready import converted

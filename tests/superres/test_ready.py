@@ -11,8 +11,9 @@ import torch
 from napari_medrefine import MedRefineError, magnify
 from napari_medrefine.progress import finish
 from napari_medrefine.superres import ModelCard, save_model
+from napari_medrefine.superres.chain import Chain
 from napari_medrefine.superres.generator import Trunk
-from napari_medrefine.superres.inference import Chain, run_steps
+from napari_medrefine.superres.inference import run_steps
 from napari_medrefine.superres.models import describe, model_for
 from napari_medrefine.superres.precision import Dtype, Precision, inference_precision
 from napari_medrefine.superres.ready import converted, ready_generator

@@ -16,8 +16,8 @@ import numpy as np
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image
 from napari_medrefine.progress import Step, finish
+from napari_medrefine.superres.recipe import Recipe
 
-MOST_TIMES = 64
 _MOST_PIXELS = 4_000_000_000
 
 
@@ -88,31 +88,8 @@ def magnify_steps(
     model: str | Path | None = None,
 ) -> Generator[Step, None, Image]:
     """Do as `magnify` does; yield a `Step` per tile and return the image."""
-    image = check_image(image)
-    _check_share(realism, "realism")
-    _check_share(strength, "strength")
-    shape = _enlarged(image, scale)
-    if shape == image.shape[:2]:
-        return image.copy()
-    ratio = max(out / given for out, given in zip(shape, image.shape, strict=False))
-
-    from napari_medrefine.superres.consistency import Reduction
-    from napari_medrefine.superres.inference import Chain, choose_heads, run_steps
-    from napari_medrefine.superres.origin import reduction_of
-    from napari_medrefine.superres.ready import ready_generator
-
-    if ratio <= 1:
-        return (yield from run_steps(image, shape, Chain(None, ()), text="reducing"))
-    generator = ready_generator("magnify", realism, model)
-    heads = choose_heads(generator.scales, ratio)
-    reduction = None
-    if consistency is None and heads == (ratio,):
-        faithful = ready_generator("magnify", 0.0, model)
-        reduction = reduction_of(image, faithful, heads[0], generator)
-    elif consistency:
-        reduction = Reduction("area", heads[0])
-    chain = Chain(generator, heads, strength, reduction)
-    return (yield from run_steps(image, shape, chain, text="magnifying"))
+    recipe = Recipe("magnify", scale, realism, strength, model, consistency)
+    return (yield from generate_steps(check_image(image), recipe))
 
 
 def sharpen(
@@ -165,46 +142,31 @@ def sharpen_steps(
     model: str | Path | None = None,
 ) -> Generator[Step, None, Image]:
     """Do as `sharpen` does; yield a `Step` per tile and return the image."""
-    image = check_image(image)
-    _check_share(realism, "realism")
-    _check_share(strength, "strength")
-    if strength == 0:
+    recipe = Recipe("sharpen", 1.0, realism, strength, model, consistency)
+    return (yield from generate_steps(check_image(image), recipe))
+
+
+def generate_steps(image: Image, recipe: Recipe) -> Generator[Step, None, Image]:
+    """Do to a checked `image` what `recipe` says; yield a `Step` per tile and return the image."""
+    shape = recipe.result_shape(image.shape)
+    _check_memory(image, shape, recipe.scale)
+    if recipe.leaves(image.shape):
         return image.copy()
+    chain = recipe.chain(image.shape, *recipe.origin(image.shape, image))
 
-    from napari_medrefine.superres.inference import Chain, run_steps
-    from napari_medrefine.superres.origin import enlargement_of
-    from napari_medrefine.superres.ready import ready_generator
+    from napari_medrefine.superres.inference import run_steps
 
-    generator = ready_generator("sharpen", realism, model)
-    enlargement = None
-    if consistency is None:
-        faithful = ready_generator("sharpen", 0.0, model)
-        enlargement = enlargement_of(image, faithful, generator)
-    chain = Chain(generator, (1,), strength, enlargement=enlargement)
-    shape = (image.shape[0], image.shape[1])
-    return (yield from run_steps(image, shape, chain, text="sharpening"))
+    doing = f"{recipe.task}ing" if chain.generator else "reducing"
+    return (yield from run_steps(image, shape, chain, text=doing))
 
 
-def _check_share(value: float, name: str) -> None:
-    if not 0 <= value <= 1:
-        raise MedRefineError(f"The {name} is {value:g}; it must be between 0 and 1.")
-
-
-def _enlarged(image: Image, scale: float) -> tuple[int, int]:
-    if not (math.isfinite(scale) and 0 < scale <= MOST_TIMES):
-        raise MedRefineError(
-            f"The scale is {scale:g}; it must be above 0 and at most {MOST_TIMES}."
-        )
-    shape = (round(image.shape[0] * scale), round(image.shape[1] * scale))
-    if 0 in shape:
-        raise MedRefineError(f"At scale {scale:g} nothing would be left of the image.")
+def _check_memory(image: Image, shape: tuple[int, int], scale: float) -> None:
     needed = math.prod((*shape, *image.shape[2:])) * np.dtype(image.dtype).itemsize
     if math.prod(shape) > _MOST_PIXELS or needed > 0.9 * _memory():
         raise MedRefineError(
             f"At scale {scale:g} the image would have {shape[0]} x {shape[1]} pixels "
             f"({needed / 1e9:.1f} GB), too many for this computer; magnify a part of it."
         )
-    return shape
 
 
 def _memory() -> float:

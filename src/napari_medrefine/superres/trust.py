@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image
 from napari_medrefine.progress import Step, finish, retold
-from napari_medrefine.superres.api import magnify_steps, sharpen_steps
+from napari_medrefine.superres.api import generate_steps
 from napari_medrefine.superres.cards import Task
+from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.superres.trust_blocks import Floats, spread
 from napari_medrefine.superres.trust_features import features_steps
 from napari_medrefine.superres.trust_model import LEVELS, TrustModel, shipped_trust
@@ -87,22 +89,45 @@ def trust_map_steps(
     _check_model(trust, "sharpen" if scale == 1 else "magnify", model)
     shape = (round(image.shape[0] * scale), round(image.shape[1] * scale))
     known = {} if generated is None else {realism: _checked(generated, image, shape)}
-    pair = []
-    for part, weights in enumerate((0.0, 1.0)):
-        picture = known.get(weights)
-        if picture is None:
-            picture = yield from _part(_generating(image, scale, weights, model), part)
-        pair.append(picture)
-    features = yield from _part(features_steps(image, pair[0], pair[1]), 2)
+    pair = yield from two_opinions_steps(image, scale, known, model)
+    features = yield from _part(features_steps(image, *pair), 2)
     return spread(trust.half_width(features, scale, realism, level), shape)
 
 
-def _generating(
-    image: Image, scale: float, weights: float, model: str | Path | None
-) -> Generator[Step, None, Image]:
-    if scale == 1:
-        return sharpen_steps(image, realism=weights, model=model)
-    return magnify_steps(image, scale, realism=weights, model=model)
+def two_opinions_steps(
+    image: Image, scale: float, known: Mapping[float, Image], model: str | Path | None = None
+) -> Generator[Step, None, tuple[Image, Image]]:
+    """Make the faithful picture and the GAN's; a `Step` per tile, of two thirds of the whole.
+
+    The GAN weights tell for themselves how the image was made. Where they take it for something
+    else than the faithful weights do, both may be wrong: with one judge for both, the map held for
+    half as many of the soft photos.
+
+    Parameters
+    ----------
+    image : image
+        What the pictures are made from.
+    scale : float
+        See `trust_map`.
+    known : mapping
+        Realism -> a picture of it that is there already.
+    model : str, Path or None
+        See `trust_map`.
+    """
+    recipe = Recipe("sharpen" if scale == 1 else "magnify", scale, 0.0, 1.0, model)
+    faithful = known.get(0.0)
+    if faithful is None:
+        faithful = yield from _part(generate_steps(image, recipe), 0)
+    alone = replace(recipe, realism=1.0, alone=True)
+    gan = known.get(1.0)
+    if gan is None or not _judge_alike(image, alone):
+        gan = yield from _part(generate_steps(image, alone), 1)
+    return faithful, gan
+
+
+def _judge_alike(image: Image, alone: Recipe) -> bool:
+    shared = replace(alone, alone=False)
+    return alone.origin(image.shape, image) == shared.origin(image.shape, image)
 
 
 def _part(job: Generator[Step, None, T], part: int) -> Generator[Step, None, T]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import psutil
@@ -13,6 +13,7 @@ from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image, sha256_of
 from napari_medrefine.progress import Step
+from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._geometry import Layer, part_place
 from napari_medrefine.widgets._jobs import import_apart
 from napari_medrefine.widgets._layers import KEY, about, pixel_um, pixels
@@ -25,35 +26,11 @@ COPIES = 2  # of the result: itself, and its pyramid or napari's own
 LARGEST_TEXTURE = 8192  # pixels on a side that every graphics card shows in one piece
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What to do to an image.
-
-    Attributes
-    ----------
-    task : {"magnify", "sharpen"}
-    scale : float
-        Pixels of the result per pixel of the source, along a side; 1 for sharpening.
-    realism : float
-        0, faithful, to 1, the most natural texture.
-    strength : float
-        0, no network at all, to 1, all that the network adds.
-    model : str or None
-        File of the weights; None: what ships.
-    """
-
-    task: Literal["magnify", "sharpen"]
-    scale: float
-    realism: float
-    strength: float
-    model: str | None = None
-
-    @property
-    def title(self) -> str:
-        """What a layer is called that was made this way."""
-        if self.task == "sharpen":
-            return "sharpened (generated)"
-        return f"magnified x{self.scale:g} (generated)"
+def title_of(recipe: Recipe) -> str:
+    """Return what a layer is called that was made this way."""
+    if recipe.task == "sharpen":
+        return "sharpened (generated)"
+    return f"magnified x{recipe.scale:g} (generated)"
 
 
 def result_shape(region: Region, recipe: Recipe) -> tuple[int, int]:
@@ -135,7 +112,7 @@ def _options(
     zoom = np.array(result.shape[:2]) / region.shape / region.reduction
     options: dict[str, Any] = {
         **part_place(layer, region.first, (float(zoom[0]), float(zoom[1]))),
-        "name": f"{layer.name} · {recipe.title}",
+        "name": f"{layer.name} · {title_of(recipe)}",
         "rgb": result.ndim == 3,
         "metadata": {KEY: _provenance(layer, region, recipe, source, zoom)},
     }

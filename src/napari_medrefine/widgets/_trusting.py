@@ -12,7 +12,7 @@ from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, sha256_of
 from napari_medrefine.progress import Step, retold
-from napari_medrefine.widgets._generating import Recipe
+from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._layers import KEY
 from napari_medrefine.widgets._placing import Made
 

@@ -9,10 +9,10 @@ from magicgui.widgets import CheckBox, ComboBox, FloatSlider, FloatSpinBox, Push
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
+from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._choices import LayerChoice
 from napari_medrefine.widgets._generating import (
     NOT_FOR_DIAGNOSIS,
-    Recipe,
     check_memory,
     generate_steps,
     in_pieces,
