@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSlider, FloatSpinBox, PushButton
+from qtpy.QtCore import QTimer
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
@@ -28,6 +29,7 @@ from napari_medrefine.widgets._layers import (
     likely_overview,
     shapes,
 )
+from napari_medrefine.widgets._live_view import LiveView
 from napari_medrefine.widgets._model_choice import ModelChoice
 from napari_medrefine.widgets._panel import Panel, wrapped_label
 from napari_medrefine.widgets._placing import Made
@@ -36,8 +38,9 @@ from napari_medrefine.widgets._trusting import TOGETHER, Trusted, check_trust, t
 
 NOTE = f"The result is {NOT_FOR_DIAGNOSIS}."
 MAGNIFY, SHARPEN = "magnify", "sharpen"
-VIEW, WHOLE, RECTANGLE = "view", "whole", "rectangle"
+VIEW, FOLLOW, WHOLE, RECTANGLE = "view", "follow", "whole", "rectangle"
 OTHER = 0.0
+REST_MS = 60  # how long the view has to rest before it is looked at
 SCALES = [
     ("2 ×", 2.0),
     ("2.5 ×  (4x to 10x)", 2.5),
@@ -61,6 +64,7 @@ class MagnifyWidget(Panel):
         self._chosen_by_user = False
         self._generated: Layer | None = None  # by the job that runs, or ran last
         self._said = ""  # of what that job added
+        self._live: LiveView | None = None
         self._make_what()
         self._make_where()
         self.note = wrapped_label("What the result may be used for", NOTE)
@@ -83,6 +87,10 @@ class MagnifyWidget(Panel):
                 self.job.message,
             ]
         )
+        self._looking = QTimer(self.native)
+        self._looking.setSingleShot(True)
+        self._looking.setInterval(REST_MS)
+        self._looking.timeout.connect(self._look)
         self._connect()
         self.reset_choices()
 
@@ -129,10 +137,13 @@ class MagnifyWidget(Panel):
             label="Region",
             choices=[
                 ("the part in view", VIEW),
+                ("the view, wherever it goes", FOLLOW),
                 ("the whole layer", WHOLE),
                 ("inside a rectangle", RECTANGLE),
             ],
-            tooltip="Which part of the layer; zoom in to make it smaller and faster",
+            tooltip="Which part of the layer; zoom in to make it smaller and faster. 'Wherever it "
+            "goes': pan and zoom over a slide of any size, what comes into view is magnified at "
+            "once, until Cancel",
         )
         self.rectangles = LayerChoice(
             lambda: shapes(self._viewer),
@@ -170,6 +181,8 @@ class MagnifyWidget(Panel):
         """Follow the viewer's layers; choose a likely one until the user has chosen."""
         if not self._initialized or not self.job.alive:
             return
+        if self._live is not None and self._live.source not in self._viewer.layers:
+            self.job.stop()
         self.layer.reset_choices()
         self.rectangles.reset_choices()
         if not self._chosen_by_user:
@@ -193,7 +206,7 @@ class MagnifyWidget(Panel):
         """Return the part of `layer` that is chosen, or raise a sentence."""
         if self.region.value == WHOLE:
             return whole(layer)
-        if self.region.value == VIEW:
+        if self.region.value in (VIEW, FOLLOW):
             return in_view(self._viewer, layer)
         if self.rectangles.value is None:
             raise MedRefineError("Draw a rectangle first: press 'Draw a rectangle'.")
@@ -202,6 +215,9 @@ class MagnifyWidget(Panel):
     def generate(self) -> None:
         """Magnify or sharpen what is chosen, and add the result as a layer."""
         recipe, trust = self.recipe, self.trust.value
+        if self.region.value == FOLLOW:
+            self.follow()
+            return
         try:
             layer = check_photo(self.layer.value, "a photo")
             region = self.chosen_region(layer)
@@ -218,6 +234,28 @@ class MagnifyWidget(Panel):
             on_item=self._add,
             on_done=lambda _: self.job.say(self._said, problem=self._generated is None),
         )
+
+    def follow(self) -> None:
+        """Magnify what is in view, wherever it goes, until Cancel."""
+        try:
+            layer = check_photo(self.layer.value, "a photo")
+            self.model.check(self.recipe.task)
+            live = LiveView(self._viewer, layer, self.recipe)
+            live.look()
+        except MedRefineError as error:
+            self.job.say(str(error), problem=True)
+            return
+        self._live = live
+        self.job.run(
+            live.steps,
+            on_item=live.take,
+            on_done=lambda _: None,
+            on_stop=lambda: self.job.say(f"Stopped following the view; {live.made} tiles made."),
+            on_end=self._unfollow,
+        )
+
+    def _unfollow(self) -> None:
+        self._live = None
 
     def _add(self, made: Made) -> None:
         layers, below = self._viewer.layers, made.of[0]
@@ -283,12 +321,28 @@ class MagnifyWidget(Panel):
         self.other_scale.visible = magnifying and self.scale.value == OTHER
         self.job.start.text = "Magnify" if magnifying else "Sharpen"
         drawing = self.region.value == RECTANGLE
+        self.trust.enabled = self.region.value != FOLLOW
         self.rectangles.visible = self.draw.visible = drawing
         self._tell_size()
 
     def _view_moved(self) -> None:
-        if self.job.alive and self.region.value == VIEW:
+        if not self.job.alive:
+            return
+        if self._live is not None:
+            self._looking.start()
+        elif self.region.value in (VIEW, FOLLOW):
             self._tell_size()
+
+    def _look(self) -> None:
+        """Follow the view, now that it rests."""
+        if self._live is None:
+            return
+        try:
+            self._live.look()
+        except MedRefineError as error:
+            self.size.value = str(error)
+        else:
+            self.size.value = ""
 
     def _tell_size(self, *_: Any) -> None:
         """Say how large the result will be, or what is missing."""

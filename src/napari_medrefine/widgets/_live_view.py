@@ -1,0 +1,196 @@
+"""What is in view, magnified while one pans: tile by tile, nearest the middle first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Generator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_medrefine import __version__
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.photos import as_rgb
+from napari_medrefine.progress import Step
+from napari_medrefine.superres.recipe import Recipe
+from napari_medrefine.widgets._generating import NOT_FOR_DIAGNOSIS, title_of
+from napari_medrefine.widgets._geometry import Layer, part_place
+from napari_medrefine.widgets._jobs import import_apart
+from napari_medrefine.widgets._layers import KEY, pixels, shape
+from napari_medrefine.widgets._regions import in_view
+
+TILE = 512  # pixels of the result a side: half a second on two slow cores
+LARGEST = 2560  # pixels of the result a side that are shown at once: uploaded with every tile
+KEPT = 2**29  # bytes of tiles
+_PATIENCE_S = 0.1
+
+Tile = tuple[int, int]
+Colours = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class LiveTile:
+    """A tile that has been made: ``(h, w, 3)`` uint8."""
+
+    place: Tile
+    colours: Colours
+
+
+@dataclass(frozen=True)
+class _View:
+    """The tiles that are in view: first and one after the last, of rows and columns."""
+
+    rows: Tile
+    cols: Tile
+
+    @property
+    def tiles(self) -> list[Tile]:
+        """Nearest the middle first."""
+        middle = np.array([sum(self.rows) - 1, sum(self.cols) - 1]) / 2
+        every = [(row, col) for row in range(*self.rows) for col in range(*self.cols)]
+        return sorted(every, key=lambda tile: float(np.abs(np.array(tile) - middle).sum()))
+
+
+class LiveView:
+    """A layer that shows the magnified part in view, and nothing where it is not made yet.
+
+    `look` and `take` belong to the main thread, `steps` to the job's.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer or napari.components.ViewerModel
+    layer : napari.layers.Image
+        What is magnified; of a multiscale layer, its finest level.
+    recipe : Recipe
+        What to do.
+    """
+
+    def __init__(self, viewer: Any, layer: Layer, recipe: Recipe) -> None:
+        self.source = layer
+        self._viewer, self._recipe = viewer, recipe
+        self.layer: Layer | None = None
+        self.made = 0
+        self._size = recipe.result_shape(shape(layer))
+        self._view: _View | None = None
+        self._canvas: Colours = np.zeros((1, 1, 4), np.uint8)
+        self._kept: OrderedDict[Tile, Colours] = OrderedDict()
+        self._lock = threading.Lock()
+        self._moved = threading.Event()
+
+    def look(self) -> None:
+        """Show what is in view now, as far as it has been made, and ask for the rest.
+
+        Raises
+        ------
+        MedRefineError
+            If too much or nothing of the layer is in view.
+        """
+        view = self._in_view()
+        if view == self._view and self.layer in self._viewer.layers:
+            return
+        with self._lock:
+            self._view = view
+        top, left = view.rows[0] * TILE, view.cols[0] * TILE
+        height = min(view.rows[1] * TILE, self._size[0]) - top
+        width = min(view.cols[1] * TILE, self._size[1]) - left
+        self._canvas = np.zeros((height, width, 4), np.uint8)
+        for tile in view.tiles:
+            if tile in self._kept:
+                self._paste(tile)
+        self._show(top, left)
+        self._moved.set()
+
+    def take(self, made: LiveTile) -> None:
+        """Keep a tile, and show it if it is in view."""
+        self.made += 1
+        with self._lock:
+            self._kept[made.place] = made.colours
+            while sum(tile.nbytes for tile in self._kept.values()) > KEPT:
+                self._kept.popitem(last=False)
+        if self._view is None or self.layer is None or self.layer not in self._viewer.layers:
+            return
+        if made.place in self._view.tiles:
+            self._paste(made.place)
+            self.layer.refresh()
+
+    def steps(self) -> Generator[Step | LiveTile, None, None]:
+        """Make the tiles that are asked for, until closed."""
+        yield Step(0, 0, "Loading the network ...")
+        import_apart("napari_medrefine.superres.models")
+        from napari_medrefine.superres.magnified import Magnified
+
+        source = pixels(self.source)
+        picture = Magnified(source, self._recipe)
+        while True:
+            tile, done, total = self._next()
+            if tile is None:
+                yield Step(done, total, "All in view is magnified; pan or zoom for more.")
+                self._moved.wait(_PATIENCE_S)
+                self._moved.clear()
+                continue
+            yield Step(done, total, "Magnifying what is in view ...")
+            row, col = (place * TILE for place in tile)
+            part = picture[row : row + TILE, col : col + TILE]
+            yield LiveTile(tile, as_rgb(part))
+
+    def _next(self) -> tuple[Tile | None, int, int]:
+        """Return the next tile to make; how many in view are made, of how many."""
+        with self._lock:
+            tiles = self._view.tiles if self._view else []
+            missing = [tile for tile in tiles if tile not in self._kept]
+        return (missing[0] if missing else None), len(tiles) - len(missing), len(tiles)
+
+    def _in_view(self) -> _View:
+        region = in_view(self._viewer, self.source)
+        spans = []
+        for axis, (first, last) in enumerate((region.rows, region.cols)):
+            ratio = region.reduction[axis] * self._recipe.scale
+            begin, end = first * ratio, min(last * ratio, self._size[axis])
+            if end - begin > LARGEST:
+                raise MedRefineError(
+                    f"Zoom in until at most {LARGEST / self._recipe.scale:.0f} pixels of "
+                    f"'{self.source.name}' a side are in view: of more, the screen cannot show "
+                    "the detail."
+                )
+            spans.append((int(begin) // TILE, -(-int(np.ceil(end)) // TILE)))
+        return _View(*spans)
+
+    def _paste(self, tile: Tile) -> None:
+        assert self._view is not None  # noqa: S101 - for the type checker
+        colours = self._kept[tile]
+        self._kept.move_to_end(tile)
+        row = (tile[0] - self._view.rows[0]) * TILE
+        col = (tile[1] - self._view.cols[0]) * TILE
+        part = self._canvas[row : row + colours.shape[0], col : col + colours.shape[1]]
+        part[..., :3], part[..., 3] = colours, 255
+
+    def _show(self, top: int, left: int) -> None:
+        zoom = tuple(n / given for n, given in zip(self._size, shape(self.source), strict=True))
+        place = part_place(self.source, (top / zoom[0], left / zoom[1]), (zoom[0], zoom[1]))
+        if self.layer is None or self.layer not in self._viewer.layers:
+            self.layer = self._viewer.add_image(
+                self._canvas,
+                rgb=True,
+                name=f"{self.source.name} · {title_of(self._recipe)}, in view",
+                metadata={KEY: self._facts()},
+                **place,
+            )
+            layers = self._viewer.layers
+            layers.move(len(layers) - 1, layers.index(self.source) + 1)
+            return
+        self.layer.data = self._canvas
+        for name, value in place.items():
+            setattr(self.layer, name, value)
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "made_from": self.source.name,
+            **asdict(self._recipe),
+            "model": str(self._recipe.model or "shipped"),
+            "region": "what was in view",
+            "warning": NOT_FOR_DIAGNOSIS,
+            "version": __version__,
+        }

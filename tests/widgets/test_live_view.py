@@ -1,0 +1,111 @@
+"""The view, magnified wherever it goes: right pixels at the right place, and only new ones made."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage as ndi
+from skimage.data import immunohistochemistry
+
+from napari_medrefine import magnify
+from napari_medrefine.superres.magnified import Magnified
+from napari_medrefine.widgets.magnify import MagnifyWidget
+
+PHOTO = np.tile(immunohistochemistry(), (2, 2, 1))
+PLACED = {"scale": (2.0, 2.0), "translate": (100.0, -40.0), "units": ("um", "um")}
+
+
+def look_at(viewer, layer, middle, zoom=2.0):
+    viewer.canvas.size = (600, 600)
+    viewer.scene.camera.center = (0, *layer.data_to_world(middle))
+    viewer.scene.camera.zoom = zoom
+
+
+@pytest.fixture
+def following(viewer, qtbot):
+    """A widget that follows the view of a photo at x4, and a wait until all in view is made."""
+    source = viewer.add_image(PHOTO, rgb=True, name="slide 10x", **PLACED)
+    look_at(viewer, source, (500, 480))
+    widget = MagnifyWidget(viewer)
+    widget.region.value = "follow"
+    widget.job.start.native.click()
+
+    def settled():
+        qtbot.waitUntil(lambda: widget.job.message.value.startswith("All in view"), timeout=90_000)
+
+    settled()
+    yield widget, source, settled
+    widget.job.stop()
+    qtbot.waitUntil(lambda: not widget.job.running, timeout=20_000)
+
+
+def test_what_is_in_view_lies_where_it_belongs(viewer, following):
+    _, source, _ = following
+    shown = viewer.layers["slide 10x · magnified x4 (generated), in view"]
+    assert list(viewer.layers).index(shown) == 1
+    assert (shown.data[..., 3] == 255).all()
+    assert "diagnosis" in shown.metadata["medrefine"]["warning"]
+    whole = magnify(PHOTO, 4)
+    first = np.round(np.array(source.world_to_data(shown.data_to_world((0, 0)))) * 4 + 1.5)
+    top, left = first.astype(int)
+    height, width = shown.data.shape[:2]
+    np.testing.assert_array_equal(
+        shown.data[..., :3], whole[top : top + height, left : left + width]
+    )
+    # The whole view is covered: 150 um to each side of the middle.
+    for corner in ((-150, -150), (150, 150)):
+        world = np.array(source.data_to_world((500, 480))) + corner
+        row, col = shown.world_to_data(world)
+        assert -1 <= row <= height
+        assert -1 <= col <= width
+
+
+def test_panning_makes_only_what_is_new(viewer, following, monkeypatch, qtbot):
+    widget, source, settled = following
+    asked = []
+    real = Magnified.render
+    monkeypatch.setattr(Magnified, "render", lambda *how: (asked.append(how[1:3]), real(*how))[1])
+    before = widget._live.made
+    look_at(viewer, source, (500, 610))
+    qtbot.waitUntil(lambda: len(asked) > 0, timeout=60_000)
+    settled()
+    assert len(asked) == len(set(asked)) == widget._live.made - before
+    assert len(asked) < before
+    count = len(asked)
+    look_at(viewer, source, (500, 480))  # and back: all of it is kept
+    qtbot.wait(500)
+    settled()
+    assert len(asked) == count
+    assert (viewer.layers[1].data[..., 3] == 255).all()
+
+
+def test_too_much_in_view_is_told_and_cancel_ends_it(viewer, following, qtbot):
+    widget, source, _ = following
+    look_at(viewer, source, (500, 480), zoom=0.2)
+    qtbot.waitUntil(lambda: "Zoom in" in widget.size.value, timeout=5_000)
+    widget.job.cancel.native.click()
+    qtbot.waitUntil(lambda: not widget.job.running, timeout=20_000)
+    assert widget.job.message.value.startswith("Stopped following")
+    assert viewer.layers[1].name.endswith("in view")
+    look_at(viewer, source, (100, 100))  # nobody follows any more
+    qtbot.wait(300)
+    assert not widget.job.running
+
+
+def test_it_ends_when_the_layer_is_removed(viewer, following, qtbot):
+    widget, source, _ = following
+    viewer.layers.remove(source)
+    qtbot.waitUntil(lambda: not widget.job.running, timeout=20_000)
+
+
+def test_before_all_is_in_place_the_photo_shines_through(viewer, qtbot):
+    source = viewer.add_image(ndi.zoom(PHOTO, (3, 3, 1), order=0), rgb=True, name="s")
+    look_at(viewer, source, (1500, 1500))
+    widget = MagnifyWidget(viewer)
+    widget.region.value = "follow"
+    widget.job.start.native.click()
+    shown = viewer.layers[1]
+    assert not shown.data[..., 3].any()
+    qtbot.waitUntil(lambda: bool(shown.data[..., 3].any()), timeout=60_000)
+    widget.job.stop()
+    qtbot.waitUntil(lambda: not widget.job.running, timeout=20_000)
