@@ -72,7 +72,7 @@ def magnify_slide_steps(
         picture = Magnified(slide.levels[0], recipe, rgb=slide.rgb)
         pixel_um = slide.pixel_um and slide.pixel_um / recipe.scale
         check_target(output, picture, pixel_um, overwrite)
-        facts = yield from _facts(slide, recipe)
+        facts = yield from _facts(slide, recipe, picture.fingerprint())
     attributes = metadata_of(
         output.name, picture, pixel_um, version, facts, None if slide.rgb else slide.channels
     )
@@ -90,13 +90,14 @@ def magnify_slide_steps(
     return output
 
 
-def _facts(slide: Slide, recipe: Recipe) -> Generator[Step, None, dict[str, Any]]:
+def _facts(slide: Slide, recipe: Recipe, fingerprint: str) -> Generator[Step, None, dict[str, Any]]:
     """Return what the result says of itself; a file's hash takes a second per gigabyte."""
     from napari_medrefine.superres.models import weights_of
 
     return {
         "made_from": slide.path.name,
         "made_from_sha256": (yield from _hashed(slide.path)),
+        "made_from_windows_sha256": fingerprint,
         **asdict(recipe),
         "model": str(recipe.model or "shipped"),
         "weights": weights_of(recipe.task, recipe.realism, recipe.model),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -86,6 +87,13 @@ class Magnified:
     def note(self) -> str:
         """What a user should know of how it went; empty as long as all is well."""
         return next((one.note for one in self._renderings if one.note), "")
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of windows all over the source: other pictures have another."""
+        digest = hashlib.sha256(f"{tuple(self.source.shape)}{self.dtype.str}".encode())
+        for window in _windows(self.source):
+            digest.update(np.ascontiguousarray(window).data)
+        return digest.hexdigest()
 
     def render(self, top: int, left: int, height: int, width: int) -> Image:
         """Return the part that begins at (top, left), of the dtype and channels of the source."""

@@ -12,6 +12,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._choices import LayerChoice
+from napari_medrefine.widgets._dialogs import ask_save_path
 from napari_medrefine.widgets._generating import (
     NOT_FOR_DIAGNOSIS,
     check_memory,
@@ -34,11 +35,12 @@ from napari_medrefine.widgets._model_choice import ModelChoice
 from napari_medrefine.widgets._panel import Panel, wrapped_label
 from napari_medrefine.widgets._placing import Made
 from napari_medrefine.widgets._regions import Region, in_rectangle, in_view, whole
+from napari_medrefine.widgets._to_disk import SUFFIX, DiskView
 from napari_medrefine.widgets._trusting import TOGETHER, Trusted, check_trust, trust_steps
 
 NOTE = f"The result is {NOT_FOR_DIAGNOSIS}."
 MAGNIFY, SHARPEN = "magnify", "sharpen"
-VIEW, FOLLOW, WHOLE, RECTANGLE = "view", "follow", "whole", "rectangle"
+VIEW, FOLLOW, WHOLE, DISK, RECTANGLE = "view", "follow", "whole", "disk", "rectangle"
 OTHER = 0.0
 REST_MS = 60  # how long the view has to rest before it is looked at
 SCALES = [
@@ -139,11 +141,13 @@ class MagnifyWidget(Panel):
                 ("the part in view", VIEW),
                 ("the view, wherever it goes", FOLLOW),
                 ("the whole layer", WHOLE),
+                ("the whole layer, to disk", DISK),
                 ("inside a rectangle", RECTANGLE),
             ],
             tooltip="Which part of the layer; zoom in to make it smaller and faster. 'Wherever it "
             "goes': pan and zoom over a slide of any size, what comes into view is magnified at "
-            "once, until Cancel",
+            "once, until Cancel. 'To disk': an OME-Zarr pyramid of any size, which goes on after a "
+            "break when you choose the same file again",
         )
         self.rectangles = LayerChoice(
             lambda: shapes(self._viewer),
@@ -204,7 +208,7 @@ class MagnifyWidget(Panel):
 
     def chosen_region(self, layer: Layer) -> Region:
         """Return the part of `layer` that is chosen, or raise a sentence."""
-        if self.region.value == WHOLE:
+        if self.region.value in (WHOLE, DISK):
             return whole(layer)
         if self.region.value in (VIEW, FOLLOW):
             return in_view(self._viewer, layer)
@@ -217,6 +221,9 @@ class MagnifyWidget(Panel):
         recipe, trust = self.recipe, self.trust.value
         if self.region.value == FOLLOW:
             self.follow()
+            return
+        if self.region.value == DISK:
+            self.write()
             return
         try:
             layer = check_photo(self.layer.value, "a photo")
@@ -252,6 +259,26 @@ class MagnifyWidget(Panel):
             on_done=lambda _: None,
             on_stop=lambda: self.job.say(f"Stopped following the view; {live.made} tiles made."),
             on_end=self._unfollow,
+        )
+
+    def write(self) -> None:
+        """Magnify the whole layer into a file that is asked for."""
+        try:
+            layer = check_photo(self.layer.value, "a photo")
+            self.model.check(self.recipe.task)
+        except MedRefineError as error:
+            self.job.say(str(error), problem=True)
+            return
+        name = f"{layer.name} x{self.recipe.scale:g}{SUFFIX}".replace("/", "-")
+        path = ask_save_path(self.native, "Magnify to", name, f"OME-Zarr (*{SUFFIX} *.zarr)")
+        if path is None:
+            return
+        disk = DiskView(self._viewer, layer, self.recipe, path)
+        self.job.run(
+            disk.steps,
+            on_item=disk.take,
+            on_done=lambda picture: self.job.say(disk.finish(picture)),
+            on_stop=lambda: self.job.say(disk.stopped),
         )
 
     def _unfollow(self) -> None:
@@ -321,7 +348,7 @@ class MagnifyWidget(Panel):
         self.other_scale.visible = magnifying and self.scale.value == OTHER
         self.job.start.text = "Magnify" if magnifying else "Sharpen"
         drawing = self.region.value == RECTANGLE
-        self.trust.enabled = self.region.value != FOLLOW
+        self.trust.enabled = self.region.value not in (FOLLOW, DISK)
         self.rectangles.visible = self.draw.visible = drawing
         self._tell_size()
 

@@ -1,0 +1,156 @@
+"""A whole layer, magnified into an OME-Zarr pyramid on disk, and shown while that fills."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import zarr
+
+from napari_medrefine import __version__
+from napari_medrefine.io.ome_zarr import part_of, write_ome_zarr
+from napari_medrefine.progress import Step
+from napari_medrefine.superres.recipe import Recipe
+from napari_medrefine.widgets._generating import NOT_FOR_DIAGNOSIS, title_of
+from napari_medrefine.widgets._geometry import Layer, part_place
+from napari_medrefine.widgets._jobs import import_apart
+from napari_medrefine.widgets._layers import KEY, pixel_um, pixels, shape
+
+BLOCK = 2048  # pixels of the result a side
+SUFFIX = ".ome.zarr"
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """A picture on disk, complete or filling: its folder, and how napari is to show it."""
+
+    folder: Path
+    options: dict[str, Any]
+
+    def levels(self) -> list[Any]:
+        """Return its levels, ``(H, W)`` or ``(H, W, channels)``, read when they are shown.
+
+        Of colours, what is black is transparent: there the source is seen until it is made.
+        """
+        found = sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
+        arrays = [zarr.open_array(self.folder / str(level), mode="r") for level in found]
+        return [_shown(da.moveaxis(da.from_zarr(array), 0, -1)) for array in arrays]
+
+
+class DiskView:
+    """A layer that shows what has been written of a magnified one.
+
+    `take` and `finish` belong to the main thread, `steps` to the job's.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer or napari.components.ViewerModel
+    layer : napari.layers.Image
+        What is magnified; of a multiscale layer, its finest level.
+    recipe : Recipe
+        What to do.
+    path : Path
+        The OME-Zarr folder to make.
+    """
+
+    def __init__(self, viewer: Any, layer: Layer, recipe: Recipe, path: Path) -> None:
+        self._viewer, self._source, self._recipe, self._path = viewer, layer, recipe, path
+        self.layer: Layer | None = None
+
+    @property
+    def stopped(self) -> str:
+        """What to say when the job was stopped."""
+        kept = part_of(self._path).name
+        return f"Stopped. What is made is kept in {kept}: magnify to the same file to go on."
+
+    def take(self, picture: OnDisk) -> None:
+        """Show what is on disk so far."""
+        if self.layer is None:
+            self.layer = self._viewer.add_image(picture.levels(), **picture.options)
+        elif self.layer in self._viewer.layers:
+            self.layer.refresh()
+
+    def finish(self, picture: OnDisk) -> str:
+        """Show what is complete, in its final place; return what to say."""
+        if self.layer is not None and self.layer in self._viewer.layers:
+            self.layer.data = picture.levels()
+        return f"Wrote {picture.folder}."
+
+    def steps(self) -> Generator[Step | OnDisk, None, OnDisk]:
+        """Magnify all of the layer; yield a `Step`, and what is there, per block.
+
+        Stopped or killed, the same again goes on where it was.
+        """
+        yield Step(0, 0, "Loading the network ...")
+        import_apart("napari_medrefine.superres.models")
+        from napari_medrefine.superres.magnified import Magnified
+
+        picture = Magnified(pixels(self._source), self._recipe)
+        facts = _facts(self._source, self._recipe, picture.fingerprint())
+        size = pixel_um(self._source)
+        options = _options(self._source, self._recipe, picture.shape, facts)
+        filling = OnDisk(part_of(self._path), options)
+        job = write_ome_zarr(
+            self._path,
+            picture,
+            pixel_um=size / self._recipe.scale if size else None,
+            name=self._source.name,
+            facts=facts,
+            resume=True,
+            block=BLOCK,
+        )
+        try:
+            for step in job:
+                yield step
+                if filling.folder.is_dir():
+                    yield filling
+        finally:
+            job.close()
+        return OnDisk(self._path, options)
+
+
+def _facts(layer: Layer, recipe: Recipe, fingerprint: str) -> dict[str, Any]:
+    from napari_medrefine.superres.models import weights_of
+
+    return {
+        "made_from": layer.name,
+        "made_from_file": str(layer.source.path) if layer.source.path else None,
+        "made_from_windows_sha256": fingerprint,
+        **asdict(recipe),
+        "model": str(recipe.model or "shipped"),
+        "weights": weights_of(recipe.task, recipe.realism, recipe.model),
+        "warning": NOT_FOR_DIAGNOSIS,
+        "version": __version__,
+    }
+
+
+def _options(
+    layer: Layer, recipe: Recipe, size: tuple[int, ...], facts: dict[str, Any]
+) -> dict[str, Any]:
+    zoom = tuple(n / given for n, given in zip(size, shape(layer), strict=False))
+    options = {
+        **part_place(layer, (0.0, 0.0), (zoom[0], zoom[1])),
+        "name": f"{layer.name} · {title_of(recipe)}",
+        "rgb": len(size) == 3,
+        "multiscale": True,
+        "metadata": {KEY: facts},
+        "cache": False,  # what is not there yet must not be remembered as black
+    }
+    if len(size) == 2:
+        shown = ("contrast_limits", "gamma", "colormap")
+        options.update({name: getattr(layer, name) for name in shown})
+    return options
+
+
+def _shown(level: Any) -> Any:
+    if level.shape[-1] == 1:
+        return level[..., 0]
+    if level.shape[-1] != 3:
+        return level
+    most = np.iinfo(level.dtype.name).max if level.dtype.kind == "u" else 1
+    opaque = (level.max(axis=-1, keepdims=True) > 0).astype(level.dtype) * most
+    return da.concatenate([level, opaque], axis=-1)

@@ -1,0 +1,99 @@
+"""A whole layer magnified to disk: shown while it fills, gone on with, complete at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage.data import immunohistochemistry
+
+from napari_medrefine import magnify
+from napari_medrefine.widgets.magnify import MagnifyWidget
+
+PHOTO = immunohistochemistry()[:400, :470]
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_medrefine.widgets._to_disk.BLOCK", 512)
+
+
+@pytest.fixture
+def start(viewer, monkeypatch, tmp_path):
+    """Start magnifying a photo x2 to a file; return the widget and the file."""
+    source = viewer.add_image(
+        PHOTO.copy(), rgb=True, name="slide", scale=(2, 2), units=("um", "um")
+    )
+    out = tmp_path / "out.ome.zarr"
+    asked: list[Path | None] = []
+    monkeypatch.setattr(
+        "napari_medrefine.widgets.magnify.ask_save_path",
+        lambda *_: asked.pop() if asked else out,
+    )
+
+    def started(answer: Path | None = out) -> tuple[MagnifyWidget, Path]:
+        asked.append(answer)
+        widget = MagnifyWidget(viewer)
+        widget.layer.choose([source])
+        widget.region.value, widget.scale.value = "disk", 2.0
+        widget.job.start.native.click()
+        return widget, out
+
+    return started
+
+
+def test_the_layer_on_disk_is_the_magnified_layer(viewer, start, wait):
+    widget, out = start()
+    wait(widget.job)
+    assert widget.job.message.value == f"Wrote {out}."
+    made = viewer.layers["slide · magnified x2 (generated)"]
+    assert made.multiscale
+    np.testing.assert_array_equal(np.asarray(made.data[0])[..., :3], magnify(PHOTO, 2))
+    np.testing.assert_allclose(made.scale, (1, 1))
+    np.testing.assert_allclose(made.data_to_world((-0.5, -0.5)), (-1, -1))
+    assert "diagnosis" in made.metadata["medrefine"]["warning"]
+    assert out.is_dir()
+
+
+def test_stopped_it_is_kept_and_shown_and_goes_on(viewer, start, wait, qtbot):
+    widget, out = start()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=60_000)
+    widget.job.cancel.native.click()
+    wait(widget.job)
+    assert not out.exists()
+    assert "to go on" in widget.job.message.value
+    part = out.with_name("out.ome.zarr.part")
+    chunks = {f: f.stat().st_mtime_ns for f in (part / "0").rglob("*") if f.is_file()}
+    assert chunks
+    shown = np.asarray(viewer.layers[1].data[0])
+    assert shown[..., 3].any()  # what is there is seen
+    assert not shown[..., 3].all()  # and through the rest the photo
+    widget, _ = start()
+    wait(widget.job)
+    for file, written in chunks.items():
+        assert (out / file.relative_to(part)).stat().st_mtime_ns == written
+    again = np.asarray(viewer.layers[-1].data[0])
+    np.testing.assert_array_equal(again[..., :3], magnify(PHOTO, 2))
+
+
+def test_no_file_no_job_and_nothing_is_overwritten(viewer, start, wait):
+    widget, out = start(None)
+    assert not widget.job.running
+    out.mkdir()
+    widget, _ = start()
+    wait(widget.job)
+    assert "exists already" in widget.job.message.value
+    assert len(viewer.layers) == 1
+
+
+def test_another_layer_of_the_same_name_is_not_mixed_in(viewer, start, wait, qtbot):
+    widget, out = start()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=60_000)
+    widget.job.cancel.native.click()
+    wait(widget.job)
+    viewer.layers["slide"].data = PHOTO[::-1].copy()
+    widget, _ = start()
+    wait(widget.job)
+    assert "unfinished result of another job" in widget.job.message.value
+    assert not out.exists()
