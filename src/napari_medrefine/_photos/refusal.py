@@ -14,8 +14,8 @@ from napari_medrefine.errors import MedRefineError
 def one_sentence(path: Path) -> Iterator[None]:
     """Turn errors of the block into one that names `path` and the reason.
 
-    A `MedRefineError` inside may be a whole sentence, or a reason that reads on after "Cannot read
-    FILE: ".
+    A `MedRefineError` inside is a whole sentence where it ends with a full stop; else it is a
+    reason that reads on after "Cannot read FILE: ".
 
     Raises
     ------
@@ -37,8 +37,7 @@ def one_sentence(path: Path) -> Iterator[None]:
 
 
 def _sentence(path: Path, message: str) -> str:
-    whole = message.startswith("Cannot read ") or path.name in message
-    return message if whole else f"Cannot read {path}: {message}."
+    return message if message.endswith(".") else f"Cannot read {path}: {message}."
 
 
 def _damaged(path: Path, error: Exception) -> str:
