@@ -140,7 +140,7 @@ def _check_codec(page: Any) -> None:
 
 def _level(path: Path, series: Any, index: int, file: _OpenFile) -> Level:
     level = series.levels[index]
-    array = _mapped(path, level, series, index)
+    array = mapped = _mapped(path, level, series, index)
     if array is None:
         # Its store reads under the file's lock, so threads do not get in each other's way.
         array = zarr.open_array(series.aszarr(level=index), mode="r")
@@ -153,6 +153,7 @@ def _level(path: Path, series: Any, index: int, file: _OpenFile) -> Level:
     def pixels(rows: slice, columns: slice) -> Image:
         file.check()
         part = stored.pixels(rows, columns)
+        part = part if mapped is None else np.array(part)  # the map itself cannot be written to
         return np.invert(part) if inverted else part
 
     return replace(stored, pixels=pixels)
