@@ -108,6 +108,14 @@ def test_a_turned_photo_stands_upright(pixels, tmp_path):
         assert (slide.levels[0][:, :] == np.rot90(pixels, -1)).all()
 
 
+def test_a_palette_becomes_colours(random_picture, tmp_path):
+    palette = Pillow.fromarray(random_picture(80, 90) // 64 * 64).quantize(64)
+    palette.save(tmp_path / "a.tif")
+    with open_slide(tmp_path / "a.tif") as slide:
+        assert slide.rgb
+        assert (slide.levels[0][:, :] == np.asarray(palette.convert("RGB"))).all()
+
+
 def test_the_content_tells_the_format_not_the_name(pixels, tmp_path):
     Pillow.fromarray(pixels).save(tmp_path / "a.png")
     shutil.move(tmp_path / "a.png", tmp_path / "a.svs")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import zarr
-from zarr.errors import ContainsArrayError
 
 from napari_medrefine._photos.scale import objective_of
 from napari_medrefine.errors import MedRefineError
@@ -53,10 +52,10 @@ def _group(folder: Path) -> Any:
         raise MedRefineError(
             "it is a folder, but not OME-Zarr (it holds neither zarr.json nor .zgroup)"
         )
-    try:
-        return zarr.open_group(folder, mode="r", use_consolidated=False)
-    except ContainsArrayError as error:
-        raise MedRefineError("it is a single Zarr array; open the folder that holds it") from error
+    group = zarr.open(folder, mode="r")
+    if not isinstance(group, zarr.Group):
+        raise MedRefineError("it is a single Zarr array; open the folder that holds it")
+    return group
 
 
 def _picture_group(group: Any) -> Any:

@@ -13,7 +13,6 @@ import tifffile
 import zarr
 
 from napari_medrefine._photos import ome_xml
-from napari_medrefine._photos.base import check_size
 from napari_medrefine._photos.scale import objective_of
 from napari_medrefine._photos.tiff import number_tag, pixel_um_of, texts_of
 from napari_medrefine.errors import MedRefineError
@@ -23,16 +22,13 @@ from napari_medrefine.io.slides._level import Level
 from napari_medrefine.io.slides._photo import open_photo_file
 from napari_medrefine.io.slides._slide import Slide
 from napari_medrefine.io.slides._stored import stored_level
+from napari_medrefine.io.slides._tiff_layout import COLOUR, check_parts, is_photo, pixels_of
 
-PHOTO_PIXELS = 2**26  # a picture in one piece with no more pixels is read at once, as a photo
 _KINDS = {
     "ome": "OME-TIFF", "svs": "Aperio SVS", "ndpi": "Hamamatsu NDPI", "scn": "Leica SCN",
     "bif": "Ventana BIF", "philips": "Philips TIFF", "qpi": "PerkinElmer QPTIFF",
     "imagej": "ImageJ TIFF",
 }  # fmt: skip
-_P = tifffile.PHOTOMETRIC
-_GREY = {_P.MINISBLACK, _P.MINISWHITE}
-_COLOUR = {_P.RGB, _P.YCBCR}
 
 
 def open_tiff(path: Path) -> Slide:
@@ -48,12 +44,12 @@ def open_tiff(path: Path) -> Slide:
     """
     with ExitStack() as stack:
         tiff = stack.enter_context(tifffile.TiffFile(path))
-        series = max(tiff.series, key=lambda each: _pixels(each.keyframe), default=None)
+        series = max(tiff.series, key=lambda each: pixels_of(each.keyframe), default=None)
         if series is None:
             raise MedRefineError("it holds no picture")
-        if series is tiff.series[0] and _is_photo(series):
+        if series is tiff.series[0] and is_photo(series):
             return open_photo_file(path, kind=_KINDS.get(series.kind, "TIFF"))
-        _check(series)
+        check_parts(series)
         slide = _slide(path, tiff, series)
         stack.pop_all()  # from now on it is open as long as it is used
         return slide
@@ -81,7 +77,7 @@ def _slide(path: Path, tiff: tifffile.TiffFile, series: Any) -> Slide:
     described = ome_xml.channels(image)
     names, colours = [c.name for c in described], [c.colour for c in described]
     channels = levels[0].shape[2] if levels[0].ndim == 3 else 1
-    interleaved = "S" in series.axes and page.photometric in _COLOUR and channels in (3, 4)
+    interleaved = "S" in series.axes and page.photometric in COLOUR and channels in (3, 4)
     rgb = interleaved or are_rgb(names, colours, channels)
     magnification = number_tag(page, 65421) if series.kind == "ndpi" else 0.0
     if magnification > 0:
@@ -99,45 +95,6 @@ def _slide(path: Path, tiff: tifffile.TiffFile, series: Any) -> Slide:
     )
 
 
-def _is_photo(series: Any) -> bool:
-    """Return whether the way that photos are read suits it: one piece, small, grey or colour."""
-    page = series.keyframe
-    in_one = len(series.levels) == 1 and not page.is_tiled and _pixels(page) <= PHOTO_PIXELS
-    samples = series.shape[series.axes.index("S")] if "S" in series.axes else 1
-    photo = samples in (3, 4) if page.photometric not in _GREY else samples == 1
-    return in_one and photo and np.prod(series.shape) == _pixels(page) * samples
-
-
-def _check(series: Any) -> None:
-    """Raise where parts of the picture cannot be had as they are stored."""
-    page = series.keyframe
-    if page.photometric not in _GREY | _COLOUR:
-        raise MedRefineError(
-            f"its colours are stored as {_P(page.photometric).name}; grey and RGB can be read"
-        )
-    if number_tag(page, "Orientation", 1) != 1:
-        raise MedRefineError("it is stored turned or mirrored, which only small photos may be")
-    for level in series.levels:
-        if not any(level.keyframe.dataoffsets):
-            raise MedRefineError("it is incomplete: it does not say where its pixels are")
-        _check_codec(level.keyframe)
-    if page.compression != tifffile.COMPRESSION.NONE:
-        tile = min(page.chunks[0], page.imagelength), *page.chunks[1:]
-        check_size(tile, page.dtype.itemsize, page.parent.filehandle.size)
-
-
-def _check_codec(page: Any) -> None:
-    known = page.compression in tifffile.TIFF.DECOMPRESSORS
-    if not known or page.predictor not in tifffile.TIFF.UNPREDICTORS:
-        try:
-            codec = tifffile.COMPRESSION(page.compression).name
-        except ValueError:
-            raise MedRefineError(f"its compression {page.compression} is not known") from None
-        raise MedRefineError(
-            f'its {codec} compression needs another package: pip install "napari-medrefine[wsi]"'
-        )
-
-
 def _level(path: Path, series: Any, index: int, file: _OpenFile) -> Level:
     level = series.levels[index]
     array = mapped = _mapped(path, level, series, index)
@@ -146,7 +103,7 @@ def _level(path: Path, series: Any, index: int, file: _OpenFile) -> Level:
         array = zarr.open_array(series.aszarr(level=index), mode="r")
     chunks = getattr(array, "chunks", array.shape)
     stored = stored_level(array, level.axes.lower().replace("s", "c"), chunks, path)
-    inverted = level.keyframe.photometric == _P.MINISWHITE
+    inverted = level.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE
     if inverted and stored.dtype.kind != "u":
         raise MedRefineError(f"its white is 0 and its pixels are {stored.dtype}")
 
@@ -166,7 +123,3 @@ def _mapped(path: Path, level: Any, series: Any, index: int) -> Any:
         return None
     number = page.parent.series.index(series)
     return tifffile.memmap(path, series=number, level=index, mode="r")
-
-
-def _pixels(page: Any) -> int:
-    return int(page.imagelength) * int(page.imagewidth)
