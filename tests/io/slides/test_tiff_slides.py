@@ -345,14 +345,14 @@ def test_several_threads_read_the_same_pixels(random_picture, tmp_path):
         assert (lazy.compute(scheduler="threads", num_workers=8) == pixels).all()
 
 
-def test_jpeg_tiles_need_a_package_and_the_sentence_says_which(random_picture, tmp_path):
+def test_an_unknown_compression_is_told(random_picture, tmp_path):
     path = write_svs(tmp_path / "a.svs", random_picture(200, 200))
     content = bytearray(path.read_bytes())
     with tifffile.TiffFile(path) as file:
         for page in file.pages:
             if page.is_tiled:
                 tag = page.tags["Compression"]
-                content[tag.valueoffset : tag.valueoffset + 2] = b"\xc8\x80"  # 32968: no codec
+                content[tag.valueoffset : tag.valueoffset + 2] = b"\xc8\x80"  # 32968: nobody's
     path.write_bytes(content)
     with pytest.raises(MedRefineError) as refused:
         open_slide(path)
