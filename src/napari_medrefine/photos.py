@@ -16,6 +16,7 @@ from napari_medrefine._atomic import cannot, replacing
 from napari_medrefine._photos import encode, scale
 from napari_medrefine._photos.base import PhotoFile
 from napari_medrefine._photos.jpeg_png import PillowPhoto
+from napari_medrefine._photos.refusal import one_sentence
 from napari_medrefine._photos.tiff import TiffPhoto
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image
@@ -168,26 +169,12 @@ def write_image(path: str | Path, image: Image, *, pixel_um: float | None = None
 @contextmanager
 def open_photo(path: Path) -> Iterator[tuple[PhotoHeader, PhotoFile]]:
     """Open `path` for more than `read_photo` does; whatever goes wrong becomes one sentence."""
-    try:
-        with path.open("rb") as stream:
-            file = _reader(stream)(path, stream)
-            try:
-                yield _header(path, file), file
-            finally:
-                file.close()
-    except OSError as error:
-        if error.errno is not None:
-            raise MedRefineError(cannot("read", path, error)) from error
-        raise MedRefineError(_damaged(path, error)) from error
-    except MedRefineError as error:
-        message = str(error)
-        raise MedRefineError(
-            message if path.name in message else f"Cannot read {path}: {message}."
-        ) from error
-    except MemoryError as error:
-        raise MedRefineError(f"Cannot read {path}: it does not fit into memory.") from error
-    except Exception as error:  # damaged files raise anything, from IndexError to zlib.error
-        raise MedRefineError(_damaged(path, error)) from error
+    with one_sentence(path), path.open("rb") as stream:
+        file = _reader(stream)(path, stream)
+        try:
+            yield _header(path, file), file
+        finally:
+            file.close()
 
 
 def _reader(stream: BinaryIO) -> Callable[[Path, BinaryIO], PhotoFile]:
@@ -205,8 +192,3 @@ def _header(path: Path, file: PhotoFile) -> PhotoHeader:
     name = path.stem.removesuffix(".ome")
     objective = scale.objective_of(path, file.texts)
     return PhotoHeader(path, name, file.shape, file.dtype, objective, file.pixel_um)
-
-
-def _damaged(path: Path, error: Exception) -> str:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return f"Cannot read {path}: it is damaged or incomplete ({reason[:120]})."

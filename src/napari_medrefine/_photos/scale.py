@@ -13,6 +13,7 @@ OBJECTIVES = (0.5, 250.0)
 MICRONS = {
     "nm": 1e-3, "um": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0, "mm": 1e3, "cm": 1e4,
     "centimeter": 1e4, "inch": 25_400.0, "in": 25_400.0, "m": 1e6,
+    "nanometer": 1e-3, "millimeter": 1e3, "meter": 1e6,
 }  # fmt: skip
 PRINTERS = (2400.0, 4800.0)  # dots per inch that would pass for a pixel size
 

@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from napari_medrefine._photos import scale
+from napari_medrefine._photos import ome_xml, scale
 from napari_medrefine._photos.base import Box, check_size, turn, turned_shape
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
@@ -43,7 +43,7 @@ class TiffPhoto:
         self._tiff = tifffile.TiffFile(file)
         self._series = self._tiff.series[0]
         self._page = self._series.keyframe
-        self._orientation = int(self._tag("Orientation", 1))
+        self._orientation = int(number_tag(self._page, "Orientation", 1))
         self._plain = self._page.photometric in _PLAIN
         shape = _photo_shape(self._series.axes, self._series.shape)
         shape = shape if self._plain else (*shape[:2], 3)
@@ -51,10 +51,8 @@ class TiffPhoto:
         self.shape: tuple[int, ...] = turned_shape(shape, self._orientation)
         stored = self._series.dtype
         self.dtype: np.dtype[np.generic] = np.dtype(_WHOLE.get(stored.name, stored.name))
-        imagej = self._tiff.imagej_metadata or {}
-        texts = self._tiff.ome_metadata, self._page.description, imagej.get("Info")
-        self.texts: Sequence[str] = [str(text) for text in texts if text]
-        self.pixel_um = self._pixel_um(str(imagej.get("unit", "")))
+        self.texts: Sequence[str] = texts_of(self._tiff, self._page)
+        self.pixel_um = pixel_um_of(self._tiff, self._page)
 
     def pixels(self) -> Image:
         """Decode the pixels, upright and channels last."""
@@ -87,18 +85,31 @@ class TiffPhoto:
         image = TiffImageFile(self._file)
         return np.asarray(image if self._plain else image.convert("RGB"))
 
-    def _pixel_um(self, imagej_unit: str) -> float | None:
-        sizes = (scale.from_text(text) for text in self.texts)
-        if (size := next((s for s in sizes if s is not None), None)) is not None:
-            return size
-        unit = imagej_unit or _UNITS.get(int(self._tag("ResolutionUnit", 1)), "")
-        return scale.from_density(self._tag("XResolution"), self._tag("YResolution"), unit)
 
-    def _tag(self, name: str, default: float = 0.0) -> float:
-        value = self._page.tags.valueof(name, default)
-        if isinstance(value, tuple):
-            return value[0] / value[1] if len(value) == 2 and value[1] else default
-        return float(value)
+def texts_of(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> list[str]:
+    """Return what a file says in words: OME-XML, the page's description, ImageJ's notes."""
+    texts = tiff.ome_metadata, page.description, (tiff.imagej_metadata or {}).get("Info")
+    return [str(text) for text in texts if text]
+
+
+def pixel_um_of(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> float | None:
+    """Return the pixel size (um) of a page: from OME-XML, a scanner's words, or resolution tags."""
+    height, width = page.imagelength, page.imagewidth
+    texts = (ome_xml.image_part(text, height, width) or text for text in texts_of(tiff, page))
+    if (size := next(filter(None, map(scale.from_text, texts)), None)) is not None:
+        return size
+    imagej_unit = str((tiff.imagej_metadata or {}).get("unit", ""))
+    unit = imagej_unit or _UNITS.get(int(number_tag(page, "ResolutionUnit", 1)), "")
+    x, y = number_tag(page, "XResolution"), number_tag(page, "YResolution")
+    return scale.from_density(x, y, unit)
+
+
+def number_tag(page: tifffile.TiffPage, name: str | int, default: float = 0.0) -> float:
+    """Return a tag's number; of a ratio, the quotient."""
+    value = page.tags.valueof(name, default)
+    if isinstance(value, tuple):
+        return value[0] / value[1] if len(value) == 2 and value[1] else default
+    return float(value)
 
 
 def _photo_shape(axes: str, shape: tuple[int, ...]) -> tuple[int, ...]:

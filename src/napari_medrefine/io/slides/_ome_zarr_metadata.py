@@ -1,0 +1,130 @@
+"""The few lines of OME-Zarr's metadata (0.4 and 0.5) that say how a picture is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, Field, ValidationError
+
+from napari_medrefine._photos import scale
+from napari_medrefine._records import first_problem
+from napari_medrefine.errors import MedRefineError
+
+_TRANSFORMS = "coordinateTransformations"
+
+
+class _Axis(BaseModel):
+    name: str
+    type: str | None = None
+    unit: str | None = None
+
+    @property
+    def letter(self) -> str:
+        """y, x or c; any other axis by its first letter."""
+        return "c" if self.type == "channel" else self.name[:1].lower() or "?"
+
+
+class _Transform(BaseModel):
+    type: str
+    scale: list[float] | None = None
+
+
+class _Dataset(BaseModel):
+    path: str
+    transforms: list[_Transform] = Field([], alias=_TRANSFORMS)
+
+
+class _Multiscale(BaseModel):
+    axes: list[_Axis] = Field(min_length=2)
+    datasets: list[_Dataset] = Field(min_length=1)
+    transforms: list[_Transform] = Field([], alias=_TRANSFORMS)
+    version: str | None = None
+
+
+class _Channel(BaseModel):
+    label: Any = None
+    color: Any = None
+
+
+class _Omero(BaseModel):
+    channels: list[_Channel] = []
+
+
+class Metadata(BaseModel):
+    """The attributes of a picture's group, as far as they are needed."""
+
+    multiscales: list[_Multiscale] = Field(min_length=1)
+    omero: _Omero = _Omero()
+    version: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """Format and version."""
+        return f"OME-Zarr {self.version or self.multiscales[0].version or ''}".strip()
+
+    @property
+    def axes(self) -> str:
+        """A letter for each axis of the arrays."""
+        return "".join(axis.letter for axis in self.multiscales[0].axes)
+
+    @property
+    def paths(self) -> list[str]:
+        """The arrays of the levels, the finest first."""
+        return [dataset.path for dataset in self.multiscales[0].datasets]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the channels, as far as they have any."""
+        return [str(c.label) if c.label is not None else "" for c in self.omero.channels]
+
+    @property
+    def colours(self) -> list[str]:
+        """Colours of the channels as ``RRGGBB``."""
+        return [str(channel.color or "") for channel in self.omero.channels]
+
+    @property
+    def pixel_um(self) -> float | None:
+        """Side of a pixel of the finest level; None unless units are given and it is square."""
+        image = self.multiscales[0]
+        sides = _scale(image.datasets[0].transforms, len(image.axes))
+        sides = sides * _scale(image.transforms, len(image.axes))
+        y, x = self.axes.index("y"), self.axes.index("x")
+        unit = image.axes[x].unit
+        if unit is None or image.axes[y].unit != unit or not min(sides[y], sides[x]) > 0:
+            return None
+        return scale.from_density(float(1 / sides[x]), float(1 / sides[y]), unit)
+
+
+def read_metadata(attributes: Mapping[str, Any]) -> Metadata:
+    """Check a group's attributes.
+
+    Raises
+    ------
+    MedRefineError
+        If they describe no picture, or one of another version; a reason, not a sentence.
+    """
+    ome = attributes.get("ome", attributes)
+    if not isinstance(ome, Mapping) or "multiscales" not in ome:
+        if isinstance(ome, Mapping) and "plate" in ome:
+            raise MedRefineError("it is a plate of many pictures; open one of its fields")
+        raise MedRefineError("it is a Zarr group without OME metadata (no 'multiscales')")
+    try:
+        metadata = Metadata.model_validate(dict(ome))
+    except ValidationError as error:
+        raise MedRefineError(
+            f"its metadata are not those of OME-Zarr 0.4 or 0.5 ({first_problem(error)})"
+        ) from error
+    if any(metadata.axes.count(axis) != 1 for axis in "yx"):
+        raise MedRefineError(f"its axes '{metadata.axes}' are not those of a picture")
+    return metadata
+
+
+def _scale(transforms: list[_Transform], axes: int) -> npt.NDArray[np.float64]:
+    """Return the factor that `transforms` have for each axis."""
+    scales = [t.scale for t in transforms if t.type == "scale" and t.scale]
+    fitting = [np.asarray(each, np.float64) for each in scales if len(each) == axes]
+    factor: npt.NDArray[np.float64] = np.prod([np.ones(axes), *fitting], axis=0)
+    return factor

@@ -1,0 +1,67 @@
+"""Opening a slide, whatever its format: told by its first bytes, or the folder's marker file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_medrefine._photos.refusal import one_sentence
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io.slides._deep_zoom import open_deep_zoom
+from napari_medrefine.io.slides._ome_zarr import MARKERS, open_ome_zarr
+from napari_medrefine.io.slides._photo import open_photo_file
+from napari_medrefine.io.slides._slide import Slide
+from napari_medrefine.io.slides._tiff import open_tiff
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def open_slide(path: str | Path) -> Slide:
+    """Open a picture of any size for reading parts of it.
+
+    Reads OME-Zarr 0.4 and 0.5 (a folder, or its ``zarr.json`` or ``.zattrs``), TIFF (pyramids,
+    OME-TIFF, SVS, NDPI, ...), Deep Zoom (``.dzi``) and photos (JPEG, PNG, TIFF). Only metadata are
+    read now, and of a photo the pixels. JPEG and other compressions within TIFF need imagecodecs:
+    ``pip install "napari-medrefine[wsi]"``.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file or folder.
+
+    Returns
+    -------
+    Slide
+        To be closed, or used in a ``with`` block.
+
+    Raises
+    ------
+    MedRefineError
+        If it is missing, damaged, of no such format, has other pixels than uint8, uint16 or float,
+        or is a stack of pictures (several points in time, or planes in depth).
+    """
+    place = Path(path)
+    if place.name in MARKERS or not place.name:
+        place = place.absolute().parent if place.name else place.absolute()
+    with one_sentence(place):
+        if place.is_dir():
+            return open_ome_zarr(place)
+        with place.open("rb") as file:
+            start = file.read(1024)
+        return _open_file(place, start)
+
+
+def _open_file(path: Path, start: bytes) -> Slide:
+    if start.startswith(_TIFF):
+        return open_tiff(path)
+    if start.startswith(b"\xff\xd8\xff"):
+        return open_photo_file(path, kind="JPEG")
+    if start.startswith(b"\x89PNG"):
+        return open_photo_file(path, kind="PNG")
+    if path.suffix.lower() == ".dzi" or b"schemas.microsoft.com/deepzoom" in start:
+        return open_deep_zoom(path)
+    raise MedRefineError(
+        "it is none of the formats that can be read: OME-Zarr, TIFF (OME-TIFF, SVS, NDPI), Deep "
+        "Zoom, JPEG, PNG"
+        if start
+        else "the file is empty"
+    )

@@ -1,0 +1,62 @@
+"""Which TIFFs can be read part by part, and which as a photo; the others are told why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from napari_medrefine._photos.base import check_size
+from napari_medrefine._photos.tiff import number_tag
+from napari_medrefine.errors import MedRefineError
+
+PHOTO_PIXELS = 2**26  # a picture in one piece with no more pixels is read at once, as a photo
+_P = tifffile.PHOTOMETRIC
+_GREY = {_P.MINISBLACK, _P.MINISWHITE}
+COLOUR = {_P.RGB, _P.YCBCR}
+
+
+def pixels_of(page: Any) -> int:
+    """Return rows times columns of a page."""
+    return int(page.imagelength) * int(page.imagewidth)
+
+
+def is_photo(series: Any) -> bool:
+    """Return whether the way that photos are read suits it: one piece, small, grey or colour."""
+    page = series.keyframe
+    in_one = len(series.levels) == 1 and not page.is_tiled and pixels_of(page) <= PHOTO_PIXELS
+    samples = series.shape[series.axes.index("S")] if "S" in series.axes else 1
+    usual = (1,) if page.photometric in _GREY | {_P.PALETTE} else (3, 4)
+    alone = int(np.prod(series.shape, dtype=np.int64)) == pixels_of(page) * samples
+    return in_one and samples in usual and alone
+
+
+def check_parts(series: Any) -> None:
+    """Raise where parts of the picture cannot be had as they are stored."""
+    page = series.keyframe
+    if page.photometric not in _GREY | COLOUR:
+        raise MedRefineError(
+            f"its colours are stored as {_P(page.photometric).name}; grey and RGB can be read"
+        )
+    if number_tag(page, "Orientation", 1) != 1:
+        raise MedRefineError("it is stored turned or mirrored, which only small photos may be")
+    for level in series.levels:
+        if not any(level.keyframe.dataoffsets):
+            raise MedRefineError("it is incomplete: it does not say where its pixels are")
+        _check_codec(level.keyframe)
+    if page.compression != tifffile.COMPRESSION.NONE:
+        tile = min(page.chunks[0], page.imagelength), *page.chunks[1:]
+        check_size(tile, page.dtype.itemsize, page.parent.filehandle.size)
+
+
+def _check_codec(page: Any) -> None:
+    known = page.compression in tifffile.TIFF.DECOMPRESSORS
+    if not known or page.predictor not in tifffile.TIFF.UNPREDICTORS:
+        try:
+            codec = tifffile.COMPRESSION(page.compression).name
+        except ValueError:
+            raise MedRefineError(f"its compression {page.compression} is not known") from None
+        raise MedRefineError(
+            f'its {codec} compression needs another package: pip install "napari-medrefine[wsi]"'
+        )
