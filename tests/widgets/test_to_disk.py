@@ -9,6 +9,7 @@ import pytest
 from skimage.data import immunohistochemistry
 
 from napari_medrefine import magnify
+from napari_medrefine.widgets._preferences import Preferences
 from napari_medrefine.widgets.magnify import MagnifyWidget
 
 PHOTO = immunohistochemistry()[:400, :470]
@@ -16,7 +17,8 @@ PHOTO = immunohistochemistry()[:400, :470]
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_medrefine.widgets._to_disk.BLOCK", 512)
+    wanted = Preferences(tile=512)
+    monkeypatch.setattr("napari_medrefine.widgets._to_disk.preferences", lambda: wanted)
 
 
 @pytest.fixture

@@ -14,9 +14,13 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
+from napari_medrefine.errors import MedRefineError
+
 Dtype = Literal["float32", "bfloat16"]
 Wanted = Literal["auto", "float32", "bfloat16"]
+Device = Literal["automatic", "cpu", "cuda", "mps"]
 M = TypeVar("M", bound=nn.Module)
+_device: Device = "automatic"
 _AMPERE = 8  # the first GPUs with bfloat16 are of compute capability 8.0
 _CPU_TESTS = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # none of them is public
 _ROUNDS = 5
@@ -68,16 +72,45 @@ def choose_precision(wanted: Wanted = "auto") -> Precision:
     return _measured()
 
 
+def use_device(name: Device) -> None:
+    """Let trained generators run on this device from now on; "automatic": on the fastest one.
+
+    Raises
+    ------
+    MedRefineError
+        If there is none.
+    """
+    there = {
+        "automatic": True,
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(name, False):
+        raise MedRefineError(
+            f"The networks cannot run on '{name}': PyTorch finds no such device here; choose "
+            "another in napari's preferences."
+        )
+    global _device  # noqa: PLW0603 - of the process, as the devices are
+    _device = name
+
+
+def use_threads(count: int) -> None:
+    """Let networks that are run from the present thread use so many processor cores."""
+    torch.set_num_threads(count)
+
+
 def inference_precision() -> Precision:
     """Return where and in what dtype a trained generator runs here; never float16 on a CPU.
 
-    bfloat16 where the processor computes in it, as told by torch (a version that does not know
-    counts as no); float32 elsewhere, where bfloat16 would be emulated and slower.
+    On the fastest device, or the one chosen with `use_device`. bfloat16 where the processor
+    computes in it, as told by torch (a version that does not know counts as no); float32 elsewhere,
+    where bfloat16 would be emulated and slower.
     """
-    if torch.cuda.is_available():
+    if _device in ("automatic", "cuda") and torch.cuda.is_available():
         built_in = torch.cuda.get_device_capability()[0] >= _AMPERE
         return Precision("cuda", "bfloat16" if built_in else "float32", channels_last=True)
-    if torch.backends.mps.is_available():
+    if _device in ("automatic", "mps") and torch.backends.mps.is_available():
         return Precision("mps", channels_last=True)
     return Precision("cpu", "bfloat16" if _cpu_has_bfloat16() else "float32", channels_last=True)
 

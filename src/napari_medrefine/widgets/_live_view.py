@@ -18,8 +18,8 @@ from napari_medrefine.progress import Step
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._generating import NOT_FOR_DIAGNOSIS, title_of
 from napari_medrefine.widgets._geometry import Layer, part_place
-from napari_medrefine.widgets._jobs import import_apart
 from napari_medrefine.widgets._layers import KEY, pixels, shape
+from napari_medrefine.widgets._preferences import load_networks, preferences
 from napari_medrefine.widgets._regions import in_view
 
 TILE = 512  # pixels of the result a side: half a second on two slow cores
@@ -33,10 +33,9 @@ Colours = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class LiveTile:
-    """A tile that has been made: ``(h, w, 3)`` uint8."""
+    """A tile that has been made."""
 
     place: Tile
-    colours: Colours
 
 
 @dataclass(frozen=True)
@@ -97,29 +96,24 @@ class LiveView:
         height = min(view.rows[1] * TILE, self._size[0]) - top
         width = min(view.cols[1] * TILE, self._size[1]) - left
         self._canvas = np.zeros((height, width, 4), np.uint8)
-        for tile in view.tiles:
-            if tile in self._kept:
-                self._paste(tile)
+        for tile in set(view.tiles) & set(self._kept):
+            self._paste(tile)
         self._show(top, left)
         self._moved.set()
 
     def take(self, made: LiveTile) -> None:
-        """Keep a tile, and show it if it is in view."""
+        """Show a tile that has been made, if it is in view."""
         self.made += 1
-        with self._lock:
-            self._kept[made.place] = made.colours
-            while sum(tile.nbytes for tile in self._kept.values()) > KEPT:
-                self._kept.popitem(last=False)
         if self._view is None or self.layer is None or self.layer not in self._viewer.layers:
             return
-        if made.place in self._view.tiles:
+        if made.place in self._view.tiles and made.place in self._kept:
             self._paste(made.place)
             self.layer.refresh()
 
     def steps(self) -> Generator[Step | LiveTile, None, None]:
         """Make the tiles that are asked for, until closed."""
         yield Step(0, 0, "Loading the network ...")
-        import_apart("napari_medrefine.superres.models")
+        load_networks(preferences())
         from napari_medrefine.superres.magnified import Magnified
 
         source = pixels(self.source)
@@ -134,7 +128,14 @@ class LiveView:
             yield Step(done, total, "Magnifying what is in view ...")
             row, col = (place * TILE for place in tile)
             part = picture[row : row + TILE, col : col + TILE]
-            yield LiveTile(tile, as_rgb(part))
+            self._keep(tile, as_rgb(part))  # here: nobody is to ask for it again
+            yield LiveTile(tile)
+
+    def _keep(self, tile: Tile, colours: Colours) -> None:
+        with self._lock:
+            self._kept[tile] = colours
+            while sum(kept.nbytes for kept in self._kept.values()) > KEPT:
+                self._kept.popitem(last=False)
 
     def _next(self) -> tuple[Tile | None, int, int]:
         """Return the next tile to make; how many in view are made, of how many."""
@@ -160,8 +161,11 @@ class LiveView:
 
     def _paste(self, tile: Tile) -> None:
         assert self._view is not None  # noqa: S101 - for the type checker
-        colours = self._kept[tile]
-        self._kept.move_to_end(tile)
+        with self._lock:
+            colours = self._kept.get(tile)
+            if colours is None:  # dropped meanwhile, to make room
+                return
+            self._kept.move_to_end(tile)
         row = (tile[0] - self._view.rows[0]) * TILE
         col = (tile[1] - self._view.cols[0]) * TILE
         part = self._canvas[row : row + colours.shape[0], col : col + colours.shape[1]]

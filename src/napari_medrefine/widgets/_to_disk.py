@@ -17,10 +17,9 @@ from napari_medrefine.progress import Step
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._generating import NOT_FOR_DIAGNOSIS, title_of
 from napari_medrefine.widgets._geometry import Layer, part_place
-from napari_medrefine.widgets._jobs import import_apart
 from napari_medrefine.widgets._layers import KEY, pixel_um, pixels, shape
+from napari_medrefine.widgets._preferences import load_networks, preferences
 
-BLOCK = 2048  # pixels of the result a side
 SUFFIX = ".ome.zarr"
 
 
@@ -86,7 +85,8 @@ class DiskView:
         Stopped or killed, the same again goes on where it was.
         """
         yield Step(0, 0, "Loading the network ...")
-        import_apart("napari_medrefine.superres.models")
+        wanted = preferences()
+        load_networks(wanted)
         from napari_medrefine.superres.magnified import Magnified
 
         picture = Magnified(pixels(self._source), self._recipe)
@@ -101,7 +101,8 @@ class DiskView:
             name=self._source.name,
             facts=facts,
             resume=True,
-            block=BLOCK,
+            block=wanted.tile,
+            version=wanted.ome_zarr,
         )
         try:
             for step in job:

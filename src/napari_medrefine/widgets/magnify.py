@@ -34,6 +34,7 @@ from napari_medrefine.widgets._live_view import LiveView
 from napari_medrefine.widgets._model_choice import ModelChoice
 from napari_medrefine.widgets._panel import Panel, wrapped_label
 from napari_medrefine.widgets._placing import Made
+from napari_medrefine.widgets._preferences import preferences
 from napari_medrefine.widgets._regions import Region, in_rectangle, in_view, whole
 from napari_medrefine.widgets._to_disk import SUFFIX, DiskView
 from napari_medrefine.widgets._trusting import TOGETHER, Trusted, check_trust, trust_steps
@@ -123,7 +124,7 @@ class MagnifyWidget(Panel):
             tooltip="How much of what the network adds: 0 is plain interpolation, 1 is all",
         )  # fmt: skip
         self.realism = FloatSlider(
-            label="Realism", value=0, min=0, max=1, step=0.05,
+            label="Realism", value=preferences().realism, min=0, max=1, step=0.05,
             tooltip="0: faithful, the smallest error on average, a little soft. 1: GAN, natural "
             "texture, of which details are invented",
         )  # fmt: skip
