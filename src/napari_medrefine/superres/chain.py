@@ -117,10 +117,10 @@ class Chain:
                 residual = residual - drift(residual, 1)
             return compose(shades, residual, 1, self.strength)
         residual = generator.sub_pixels(shades, head).float()
-        residual = residual - drift(residual, head)
+        residual.sub_(drift(residual, head))  # in place: it is the largest thing in memory
         corrected = shades
         if self.reduction is not None:
-            residual = residual * self.reduction.share
+            residual.mul_(self.reduction.share)
             corrected = self.reduction.consistent(shades, residual, self._limits)
         # As the residual, so its correction: nothing of both at strength 0.
         return compose(torch.lerp(shades, corrected, self.strength), residual, head, self.strength)
