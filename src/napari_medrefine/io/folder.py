@@ -83,7 +83,7 @@ def lazy_photo(header: PhotoHeader) -> dask.array.Array:
     def read(block_id: tuple[int, ...]) -> Image:  # noqa: ARG001 - one block, the whole photo
         return _pixels(header)
 
-    lazy: dask.array.Array = da.map_blocks(  # type: ignore[no-untyped-call]
+    lazy: dask.array.Array = da.map_blocks(
         read,
         chunks=tuple((n,) for n in header.shape),
         dtype=header.dtype,
