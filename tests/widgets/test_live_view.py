@@ -31,7 +31,7 @@ def following(viewer, qtbot):
     widget.job.start.native.click()
 
     def settled():
-        qtbot.waitUntil(lambda: widget.job.message.value.startswith("All in view"), timeout=90_000)
+        qtbot.waitUntil(lambda: bool((viewer.layers[1].data[..., 3] == 255).all()), timeout=90_000)
 
     settled()
     yield widget, source, settled
