@@ -15,6 +15,7 @@ import numpy as np
 
 from napari_medrefine.compare import filters, metrics
 from napari_medrefine.compare.filters import Floats
+from napari_medrefine.compare.metrics import Mask
 from napari_medrefine.compare.protocols import PROTOCOLS, Protocol
 from napari_medrefine.compare.visuals import Picture, as_picture
 from napari_medrefine.errors import MedRefineError
@@ -52,12 +53,15 @@ class Sample:
     given : image, optional
         What the methods get, `sharp` then being taken as it is; made from `sharp` by the protocol
         where it is None.
+    mask : (H, W) bool array, optional
+        Which pixels of `sharp` count, as for a photo that lies askew; default all.
     """
 
     name: str
     slide: str
     sharp: Image
     given: Image | None = None
+    mask: Mask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,20 +297,21 @@ def _rounded(exact: Image, sharp: Image) -> Image:
 def _measured(
     sample: Sample, name: str, result: Image, sharp: Image, contradiction: float, seconds: float
 ) -> Row:
-    error = metrics.mse(result, sharp)
+    mask = sample.mask
+    error = metrics.mse(result, sharp, mask)
     return Row(
         image=sample.name,
         slide=sample.slide,
         method=name,
         mse=error,
         psnr=metrics.psnr_of(error),
-        ssim=metrics.ssim(result, sharp),
-        detail=metrics.high_frequency_ratio(result, sharp),
-        colour=metrics.colour_difference(result, sharp),
-        shift=metrics.mean_shift(result, sharp),
+        ssim=metrics.ssim(result, sharp, mask),
+        detail=metrics.high_frequency_ratio(result, sharp, mask),
+        colour=metrics.colour_difference(result, sharp, mask),
+        shift=metrics.mean_shift(result, sharp, mask),
         consistency=contradiction,
         seconds=seconds,
-        tiles=tuple(metrics.tile_errors(result, sharp).tolist()),
+        tiles=tuple(metrics.tile_errors(result, sharp, mask=mask).tolist()),
     )
 
 
