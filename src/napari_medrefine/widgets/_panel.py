@@ -80,3 +80,5 @@ def _let_shrink(widget: Widget) -> None:
     if isinstance(widget, Container):
         for button in widget.native.findChildren(QPushButton):
             button.setMinimumWidth(10)
+        for inner in widget:
+            _let_shrink(inner)
