@@ -8,7 +8,7 @@ sanity check: the sharp image itself, a black image, and the input as it is ("do
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sized
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,6 +36,7 @@ __all__ = [
 
 Method = Callable[[Image, float], Image]
 IDENTITY, BLACK, NOTHING = "the sharp image itself", "black", "do nothing"
+SANITY = (IDENTITY, BLACK, NOTHING)
 MEASURES = ("mse", "psnr", "ssim", "detail", "colour", "shift", "consistency")
 _CROP = 120  # sharp pixels of each slide's first image that are kept for the report
 
@@ -55,6 +56,8 @@ class Sample:
         where it is None.
     mask : (H, W) bool array, optional
         Which pixels of `sharp` count, as for a photo that lies askew; default all.
+    ready : mapping of name to float image
+        Results that are there already, white at 1; measured before the methods.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Sample:
     sharp: Image
     given: Image | None = None
     mask: Mask | None = None
+    ready: Mapping[str, Image] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,8 @@ class Row:
     `detail` is the high-frequency ratio; `shift` the largest difference of a channel's mean;
     `consistency` the mean absolute difference between the input and the result reduced in the same
     way, before the result is rounded, all in grey levels of 255; `tiles` holds the MSE of each
-    128-pixel tile.
+    128-pixel tile; `pixels` counts what was compared, `fine` is the energy of the sharp image's
+    fine detail.
     """
 
     image: str
@@ -86,6 +91,8 @@ class Row:
     consistency: float
     seconds: float
     tiles: tuple[float, ...] = field(repr=False)
+    pixels: int = 0
+    fine: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +180,7 @@ def evaluate_steps(
     methods: Mapping[str, Method],
     *,
     total: int | None = None,
+    sanity: Collection[str] = SANITY,
 ) -> Generator[Step, None, Evaluation]:
     """Measure every method on every sample; yield a `Step` per image and method.
 
@@ -188,6 +196,8 @@ def evaluate_steps(
         has the plain filters.
     total : int, optional
         How many samples there are, where `samples` has no length.
+    sanity : collection of str
+        Which rows of `SANITY` are measured too; black always is.
 
     Returns
     -------
@@ -202,13 +212,14 @@ def evaluate_steps(
         raises comes through.
     """
     total = (len(samples) if isinstance(samples, Sized) else 0) if total is None else total
-    everything = _SANITY | dict(methods)
+    checks = {name: method for name, method in _SANITY.items() if name in {BLACK, *sanity}}
     rows: list[Row] = []
     refused: dict[str, str] = {}
     crops: dict[str, tuple[tuple[str, Picture], ...]] = {}
     for n, sample in enumerate(samples):
         given, sharp = prepared(sample, protocol)
         seen = to_unit(given)
+        everything = checks | _ready(sample.ready) | dict(methods)
         shown: list[tuple[str, Picture]] = []
         for k, (name, method) in enumerate(everything.items()):
             steps = max(total, n + 1) * len(everything)
@@ -229,7 +240,7 @@ def evaluate_steps(
         crops.setdefault(sample.slide, (*shown, ("sharp", _crop(sharp))))
     if not rows:
         raise MedRefineError("There are no images to evaluate.")
-    refused |= _no_better_than_black(rows)
+    refused = _no_better_than_black(rows) | refused
     return Evaluation(protocol, tuple(rows), refused, crops)
 
 
@@ -265,6 +276,8 @@ def prepared(sample: Sample, protocol: Protocol) -> tuple[Image, Image]:
         h, w = (n // protocol.multiple * protocol.multiple for n in sharp.shape[:2])
         sharp = protocol.prepare(sharp[:h, :w])
         return protocol.degrade(sharp), sharp
+    if sample.mask is not None and sample.mask.shape != sharp.shape[:2]:
+        raise MedRefineError(f"The mask of {sample.name} has another size than its sharp image.")
     given = check_image(sample.given, f"input of {sample.name}")
     if tuple(round(n * protocol.scale) for n in given.shape[:2]) != sharp.shape[:2]:
         raise MedRefineError(
@@ -297,7 +310,7 @@ def _rounded(exact: Image, sharp: Image) -> Image:
 def _measured(
     sample: Sample, name: str, result: Image, sharp: Image, contradiction: float, seconds: float
 ) -> Row:
-    mask = sample.mask
+    result, sharp, mask = _around(result, sharp, sample.mask)
     error = metrics.mse(result, sharp, mask)
     return Row(
         image=sample.name,
@@ -312,7 +325,27 @@ def _measured(
         consistency=contradiction,
         seconds=seconds,
         tiles=tuple(metrics.tile_errors(result, sharp, mask=mask).tolist()),
+        pixels=int(sharp.shape[0] * sharp.shape[1] if mask is None else mask.sum()),
+        fine=metrics.fine_energy(sharp, mask),
     )
+
+
+def _around(result: Image, sharp: Image, mask: Mask | None) -> tuple[Image, Image, Mask | None]:
+    """Return all three cut to what counts and its surroundings: the rest need not be computed."""
+    if mask is None or mask.all():
+        return result, sharp, None
+    lines = [np.flatnonzero(mask.any(axis)) for axis in (1, 0)]
+    if not lines[0].size:
+        raise MedRefineError("No pixel of it counts.")
+    rows, cols = (slice(max(0, line[0] - 8), line[-1] + 9) for line in lines)
+    return result[rows, cols], sharp[rows, cols], mask[rows, cols]
+
+
+def _ready(results: Mapping[str, Image]) -> dict[str, Method]:
+    def given(image: Image) -> Method:
+        return lambda *_: image
+
+    return {name: given(image) for name, image in results.items()}
 
 
 def _contradiction(exact: Image, seen: Floats, protocol: Protocol) -> float:

@@ -38,6 +38,9 @@ class IntensityMatch:
     terms : (channels, 2 or 7) array
         Per channel: the offset (white at 1), the gain in the middle, and of the shading the
         coefficients of r, c, r^2, rc, c^2, where r and c run from -1 to 1 over the part.
+    first, part : (float, float)
+        The part it was fitted on: the outer edge of its first pixel, and its rows and columns, in
+        input pixels.
     before, after : float
         Root mean square difference of the low frequencies, in grey levels of 255.
     """
@@ -46,14 +49,27 @@ class IntensityMatch:
     terms: npt.NDArray[np.float64]
     before: float
     after: float
+    first: tuple[float, float] = (0.0, 0.0)
+    part: tuple[float, float] = (1.0, 1.0)
 
-    def apply(self, reference: Floats) -> Floats:
-        """Return `reference`, ``(H, W)`` or ``(H, W, C)`` over the same part, matched."""
+    def apply(self, reference: Floats, rows: Floats, cols: Floats) -> Floats:
+        """Return `reference`, matched.
+
+        Parameters
+        ----------
+        reference : ``(H, W)`` or ``(H, W, C)`` float32
+        rows, cols : ``(H,)`` and ``(W,)`` arrays
+            Where its pixels lie, in input pixels.
+        """
         if self.kind == "none":
             return reference
         stack = reference[..., None] if reference.ndim == 2 else reference
         matched = np.empty_like(stack)
-        rows, cols = _coordinates(stack.shape[:2])
+        rows, cols = (
+            ((line - first) / part * 2 - 1).astype(np.float32)
+            for line, first, part in zip((rows, cols), self.first, self.part, strict=True)
+        )
+        rows, cols = rows[:, None], cols[None, :]
         for k, terms in enumerate(self.terms):
             gain = _gain(terms, rows, cols).astype(np.float32)
             matched[..., k] = stack[..., k] * gain + np.float32(terms[0])
@@ -79,7 +95,13 @@ class IntensityMatch:
         )
 
 
-def fit_match(reference: Floats, given: Floats, mask: Mask, kind: Match) -> IntensityMatch:
+def fit_match(
+    reference: Floats,
+    given: Floats,
+    mask: Mask,
+    kind: Match,
+    first: tuple[int, int] = (0, 0),
+) -> IntensityMatch:
     """Fit how `reference` becomes `given`, both on the input's pixels, white at 1.
 
     Linear least squares with a soft L1 loss (SciPy's ``least_squares``) on both images smoothed by
@@ -92,6 +114,8 @@ def fit_match(reference: Floats, given: Floats, mask: Mask, kind: Match) -> Inte
         Where both lie.
     kind : {"none", "gain", "shading"}
         See `IntensityMatch`.
+    first : (int, int)
+        The input's row and column at which both begin.
 
     Raises
     ------
@@ -116,7 +140,9 @@ def fit_match(reference: Floats, given: Floats, mask: Mask, kind: Match) -> Inte
     terms = np.stack([_fit(x[:, k], y[:, k], rows, cols, kind) for k in range(x.shape[1])])
     _check_gain(terms[:, 1])
     fitted = np.stack([_gain(t, rows, cols) * x[:, k] + t[0] for k, t in enumerate(terms)], 1)
-    return IntensityMatch(kind, terms, before, _rms(fitted - y))
+    edge = (first[0] - 0.5, first[1] - 0.5)
+    part = (float(mask.shape[0]), float(mask.shape[1]))
+    return IntensityMatch(kind, terms, before, _rms(fitted - y), edge, part)
 
 
 def _fit(x: Floats, y: Floats, rows: Floats, cols: Floats, kind: Match) -> npt.NDArray[np.float64]:

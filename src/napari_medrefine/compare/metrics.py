@@ -110,6 +110,15 @@ def high_frequency_ratio(estimate: Image, truth: Image, mask: Mask | None = None
     return first / second if second > 0 else float("nan")
 
 
+def fine_energy(image: Image, mask: Mask | None = None) -> float:
+    """Return the energy of an image's fine detail, in grey levels squared.
+
+    See `high_frequency_ratio`.
+    """
+    inside = None if mask is None else _within(mask, 6)
+    return _fine_energy(comparable(image, image)[0], inside)
+
+
 def colour_difference(estimate: Image, truth: Image, mask: Mask | None = None) -> float:
     """Return the mean CIEDE2000 colour difference; lower is better, below 1 is invisible.
 

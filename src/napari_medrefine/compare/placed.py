@@ -95,11 +95,20 @@ class Grid:
         """How many pixels make one of the image, along rows and columns."""
         return np.array(self.shape) / self.part
 
+    def lines(self) -> tuple[Points, Points]:
+        """Return where rows and columns of the grid lie on the image."""
+        # Dividing pixels keeps their extent, so it moves their centres.
+        rows, cols = (
+            (np.arange(n) + 0.5) / zoom - 0.5 + first
+            for n, zoom, first in zip(self.shape, self.zoom, self.first, strict=True)
+        )
+        return rows, cols
+
     def points(self, rows: tuple[int, int]) -> Points:
         """Return where the pixels of these rows lie on the image, ``(N, 2)``."""
-        at = np.mgrid[rows[0] : rows[1], : self.shape[1]].reshape(2, -1).T
-        # Dividing pixels keeps their extent, so it moves their centres.
-        return (at + 0.5) / self.zoom - 0.5 + self.first
+        lines = self.lines()
+        at = np.meshgrid(lines[0][slice(*rows)], lines[1], indexing="ij")
+        return np.stack(at, -1).reshape(-1, 2)
 
 
 def sampled(placed: Placed, grid: Grid) -> tuple[Floats, Mask]:
