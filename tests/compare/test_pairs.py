@@ -12,8 +12,8 @@ from scipy import ndimage as ndi
 from skimage.data import immunohistochemistry
 
 from napari_medrefine.compare import metrics
-from napari_medrefine.compare.evaluate import NOTHING
-from napari_medrefine.compare.pairs import Measured, Pair, Score, measure_steps
+from napari_medrefine.compare.evaluate import NOTHING, Summary
+from napari_medrefine.compare.pairs import Measured, Pair, measure_steps
 from napari_medrefine.compare.placed import Grid, Placed, sampled
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import finish
@@ -44,7 +44,7 @@ def measured(pair: Pair, **methods: object) -> Measured:
     return finish(measure_steps(pair, methods))  # type: ignore[arg-type]
 
 
-def row(result: Measured, method: str) -> Score:
+def row(result: Measured, method: str) -> Summary:
     return result.score(method)
 
 
@@ -84,7 +84,9 @@ def test_vignetting_is_taken_up_and_dirt_is_not_fitted(tissue: npt.NDArray[np.ui
     matched = 255 * result.common.match.apply(unit, LINE, LINE)[clean]
     assert np.abs(matched - tissue[clean]).mean() < 1.5
     gain = measured(Pair("p", "s", tissue, Placed("the other", other, SAME), match="gain"))
-    assert np.abs(255 * gain.common.match.apply(unit, LINE, LINE)[clean] - tissue[clean]).mean() > 2.5
+    assert (
+        np.abs(255 * gain.common.match.apply(unit, LINE, LINE)[clean] - tissue[clean]).mean() > 2.5
+    )
 
 
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (1.5, -2.5), (-3.0, 0.5)])

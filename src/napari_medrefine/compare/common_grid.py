@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ from napari_medrefine.compare.protocols import Protocol
 from napari_medrefine.compare.ranges import check_range, on_one_range
 from napari_medrefine.compare.shift import Shift, measured_shift
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, check_image, from_unit, to_unit
+from napari_medrefine.images import check_image, from_unit, to_unit
 
 if TYPE_CHECKING:
     from napari_medrefine.compare.pairs import Pair
@@ -194,7 +195,7 @@ def _divided(chosen: Side, side: int) -> list[Side]:
     """Return about equal pieces of at most `side` pixels."""
     low, high = chosen
     edges = np.linspace(low, high, max(1, -(-(high - low) // side)) + 1).round().astype(int)
-    return [(int(a), int(b)) for a, b in zip(edges, edges[1:], strict=False)]
+    return [(int(a), int(b)) for a, b in pairwise(edges)]
 
 
 def _share(common: Common, part: Part) -> float:

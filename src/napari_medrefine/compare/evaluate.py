@@ -8,7 +8,7 @@ sanity check: the sharp image itself, a black image, and the input as it is ("do
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sized
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -127,12 +127,16 @@ class Evaluation:
         Method -> one sentence; such a method is in no summary.
     crops : dict
         Slide -> (label, picture) of its first image: input, each method, the sharp image.
+    pooled : bool
+        Whether the images are parts of one picture: then a `Summary` is over all their pixels, not
+        a mean of the images' own numbers.
     """
 
     protocol: Protocol
     rows: tuple[Row, ...]
     refused: dict[str, str]
     crops: dict[str, tuple[tuple[str, Picture], ...]]
+    pooled: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -149,11 +153,17 @@ class Evaluation:
         return tuple(self.summary(s, m) for s in self.slides for m in self.methods)
 
     def summary(self, slide: str, method: str) -> Summary:
-        """Return the means of `method` on `slide`."""
+        """Return the means of `method` on `slide`.
+
+        Raises
+        ------
+        MedRefineError
+            If there are none.
+        """
         rows = [r for r in self.rows if (r.slide, r.method) == (slide, method)]
         if not rows:
             raise MedRefineError(f"Nothing was measured for {method} on {slide}.")
-        means = {name: float(np.mean([getattr(r, name) for r in rows])) for name in MEASURES}
+        means = _pooled(rows) if self.pooled else _means(rows)
         tiles = np.sort(np.concatenate([r.tiles for r in rows]))[::-1]
         worst = float(tiles[: max(1, round(0.05 * len(tiles)))].mean())
         seconds = float(np.mean([r.seconds for r in rows]))
@@ -165,6 +175,24 @@ class Evaluation:
             worst_psnr=metrics.psnr_of(worst),
             seconds=seconds,
         )
+
+
+def _means(rows: Sequence[Row]) -> dict[str, float]:
+    return {name: float(np.mean([getattr(r, name) for r in rows])) for name in MEASURES}
+
+
+def _pooled(rows: Sequence[Row]) -> dict[str, float]:
+    """Return the measures over all pixels of all rows."""
+    pixels = np.array([row.pixels for row in rows], float)
+    energy = pixels * [row.fine for row in rows]
+    weights = dict.fromkeys(MEASURES, pixels) | {"detail": energy}
+    found = {
+        name: float(np.average([getattr(row, name) for row in rows], weights=weight))
+        if weight.sum() > 0
+        else float("nan")
+        for name, weight in weights.items()
+    }
+    return found | {"psnr": metrics.psnr_of(found["mse"])}
 
 
 _SANITY: dict[str, Method] = {

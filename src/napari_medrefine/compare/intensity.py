@@ -19,6 +19,7 @@ from napari_medrefine.compare.filters import Floats
 from napari_medrefine.compare.metrics import Mask
 from napari_medrefine.errors import MedRefineError
 
+Line = npt.NDArray[np.float64]
 Match = Literal["none", "gain", "shading"]
 _LOW = 4.0  # sigma in input pixels: what is coarser counts as low frequency
 _FEWEST = 30  # pieces of information, of which there is one every `_LOW` pixels
@@ -52,7 +53,7 @@ class IntensityMatch:
     first: tuple[float, float] = (0.0, 0.0)
     part: tuple[float, float] = (1.0, 1.0)
 
-    def apply(self, reference: Floats, rows: Floats, cols: Floats) -> Floats:
+    def apply(self, reference: Floats, rows: Line, cols: Line) -> Floats:
         """Return `reference`, matched.
 
         Parameters
@@ -65,13 +66,12 @@ class IntensityMatch:
             return reference
         stack = reference[..., None] if reference.ndim == 2 else reference
         matched = np.empty_like(stack)
-        rows, cols = (
+        r, c = (
             ((line - first) / part * 2 - 1).astype(np.float32)
             for line, first, part in zip((rows, cols), self.first, self.part, strict=True)
         )
-        rows, cols = rows[:, None], cols[None, :]
         for k, terms in enumerate(self.terms):
-            gain = _gain(terms, rows, cols).astype(np.float32)
+            gain = _gain(terms, r[:, None], c[None, :]).astype(np.float32)
             matched[..., k] = stack[..., k] * gain + np.float32(terms[0])
         return matched[..., 0] if reference.ndim == 2 else matched
 

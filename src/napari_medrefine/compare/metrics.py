@@ -1,10 +1,10 @@
 """How near an image comes to the truth: each number says which way is better.
 
 All take ``(estimate, truth)`` of one shape, dtype and range and answer in units of an 8-bit image:
-white is 255. An alpha channel is left out; a `mask`, ``(H, W)`` bool, says which pixels count, and
-what looks at a pixel's surroundings counts only where all of them do. Mismatched images are refused, since the numbers they
-give look like results: an image of 0..255 against a filter's output of 0..1 costs an MSE of
-20,000 to 40,000, about what a black image costs.
+white is 255. An alpha channel is left out. A `mask`, ``(H, W)`` bool, says which pixels count; what
+looks at a pixel's surroundings counts only where all of them do. Mismatched images are refused,
+since the numbers they give look like results: an image of 0..255 against a filter's output of 0..1
+costs an MSE of 20,000 to 40,000, about what a black image costs.
 """
 
 from __future__ import annotations

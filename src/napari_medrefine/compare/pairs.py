@@ -10,14 +10,20 @@ reference is brought to the input's intensities, once, so that every method meet
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from napari_medrefine.compare.common_grid import Common, common_grid, windows
-from napari_medrefine.compare.evaluate import NOTHING, Evaluation, Method, evaluate_steps
+from napari_medrefine.compare.evaluate import (
+    BLACK,
+    NOTHING,
+    Evaluation,
+    Method,
+    Summary,
+    evaluate_steps,
+)
 from napari_medrefine.compare.intensity import Match
-from napari_medrefine.compare.metrics import psnr_of
 from napari_medrefine.compare.placed import Placed
 from napari_medrefine.images import Image, white_level
 from napari_medrefine.progress import Step
@@ -69,22 +75,6 @@ class Pair:
     sample: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What a method reached over the whole part: the measures of `Row`, over all its pixels."""
-
-    method: str
-    mse: float
-    psnr: float
-    ssim: float
-    detail: float
-    colour: float
-    shift: float
-    consistency: float
-    worst_psnr: float
-    seconds: float
-
-
 @dataclass(frozen=True, eq=False)
 class Measured:
     """What came of a pair.
@@ -106,37 +96,17 @@ class Measured:
     share: float
     notes: tuple[str, ...]
 
-    def scores(self) -> tuple[Score, ...]:
-        """Return what was measured and not refused, over all pixels, in the order given."""
-        return tuple(self.score(method) for method in self.evaluation.methods if method != "black")
+    @property
+    def scores(self) -> tuple[Summary, ...]:
+        """What was measured and not refused, over all pixels, in the order given."""
+        return tuple(one for one in self.evaluation.summaries() if one.method != BLACK)
 
-    def score(self, method: str) -> Score:
-        """Return what `method` reached: errors over all pixels, not means of windows' means."""
-        rows = [row for row in self.evaluation.rows if row.method == method]
-        pixels = np.array([row.pixels for row in rows], float)
-        fine = pixels * [row.fine for row in rows]
-
-        def mean(name: str, weights: np.ndarray = pixels) -> float:
-            return float(np.average([getattr(row, name) for row in rows], weights=weights))
-
-        tiles = np.sort(np.concatenate([row.tiles for row in rows]))[::-1]
-        return Score(
-            method=method,
-            mse=mean("mse"),
-            psnr=psnr_of(mean("mse")),
-            ssim=mean("ssim"),
-            detail=mean("detail", fine) if fine.sum() > 0 else float("nan"),
-            colour=mean("colour"),
-            shift=mean("shift"),
-            consistency=mean("consistency"),
-            worst_psnr=psnr_of(float(tiles[: max(1, round(0.05 * len(tiles)))].mean())),
-            seconds=float(sum(row.seconds for row in rows)),
-        )
+    def score(self, method: str) -> Summary:
+        """Return what `method` reached over all pixels."""
+        return self.evaluation.summary(self.common.pair.slide, method)
 
 
-def measure_steps(
-    pair: Pair, methods: Mapping[str, Method]
-) -> Generator[Step, None, Measured]:
+def measure_steps(pair: Pair, methods: Mapping[str, Method]) -> Generator[Step, None, Measured]:
     """Measure the pair's layers and `methods` against its reference; yield a `Step` for each.
 
     Parameters
@@ -164,7 +134,7 @@ def measure_steps(
     )
     found = yield from job
     refused = common.refused | found.refused
-    evaluation = Evaluation(found.protocol, found.rows, refused, found.crops)
+    evaluation = replace(found, refused=refused, pooled=True)
     return Measured(evaluation, common, share, _notes(pair, common, share))
 
 

@@ -18,7 +18,7 @@ from napari_medrefine.compare.filters import Floats
 from napari_medrefine.compare.metrics import Mask
 from napari_medrefine.compare.protocols import box_mean
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import check_image, to_unit, white_level
+from napari_medrefine.images import check_image, to_unit
 
 Matrix = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
@@ -171,7 +171,7 @@ def _read(placed: Placed, grid: Grid, finer: float) -> tuple[Floats, Mask | None
     image = check_image(np.asarray(part), placed.name)
     unit, there = to_unit(image), None
     if image.ndim == 3 and image.shape[2] == 4:
-        there = np.asarray(image[..., 3] > 0.5 * white_level(image))
+        there = np.asarray(unit[..., 3] > 0.5)
         unit = np.ascontiguousarray(unit[..., :3])
     return unit, there, low.astype(np.float64)
 

@@ -120,7 +120,9 @@ def optical_protocol(scale: int = 4, *, sigma: float = 1.85, noise: float = 1.5)
 
     def reduce(unit: Floats) -> Floats:
         blur = (sigma, sigma, 0)[: unit.ndim]
-        return box_mean(np.asarray(ndi.gaussian_filter(unit, blur, mode="reflect"), np.float32), scale)
+        return box_mean(
+            np.asarray(ndi.gaussian_filter(unit, blur, mode="reflect"), np.float32), scale
+        )
 
     note = (
         f"Input: blurred by a Gaussian of {sigma:g} pixels, averaged over {scale} x {scale}, "

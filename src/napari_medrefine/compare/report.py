@@ -15,30 +15,10 @@ from textwrap import wrap
 import numpy as np
 from PIL import Image as Pillow
 
+from napari_medrefine.compare.columns import COLUMNS, Column
 from napari_medrefine.compare.evaluate import BLACK, Evaluation, Row, Summary
 from napari_medrefine.compare.visuals import Picture, side_by_side, signed_difference
 
-_COLUMNS = {
-    "method": ("method", "", ""),
-    "images": ("images", "d", "how many images the means are over"),
-    "mse": ("MSE", ".1f", "mean squared error per pixel on 0-255; lower is better"),
-    "psnr": ("PSNR dB", ".2f", "peak signal-to-noise ratio; higher is better"),
-    "worst_psnr": (
-        "worst 5 % dB",
-        ".2f",
-        "PSNR of the worst 5 % of 128-pixel tiles; higher is better",
-    ),
-    "ssim": ("SSIM", ".4f", "structural similarity, sigma 1.5; higher is better, 1 at most"),
-    "detail": ("fine detail", ".2f", "energy of fine detail against the sharp image's; 1 is best"),
-    "colour": ("colour dE", ".2f", "mean CIEDE2000 colour difference; lower is better"),
-    "shift": ("shift", ".2f", "largest difference of a mean colour, grey levels; 0 is best"),
-    "consistency": (
-        "consistency",
-        ".3f",
-        "how far the result, reduced again, contradicts its input, grey levels; lower is better",
-    ),
-    "seconds": ("s", ".2f", "mean time for one image"),
-}
 _STYLE = """body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:70em;color:#1d1d22}
 table{border-collapse:collapse;margin:.6em 0 1.4em}th,td{padding:.25em .8em;text-align:right;
 border-bottom:1px solid #d5d5de}th:first-child,td:first-child{text-align:left}
@@ -90,9 +70,9 @@ def text_table(evaluation: Evaluation) -> str:
     """Return the tables for a terminal, with what was refused and the protocol's note."""
     lines = [evaluation.protocol.name, *wrap(evaluation.protocol.note, 96)]
     for slide in evaluation.slides:
-        lines += ["", slide, "  ".join(f"{h[0]:>{_width(k)}}" for k, h in _COLUMNS.items())]
+        lines += ["", slide, "  ".join(f"{c.head:>{_width(c)}}" for c in COLUMNS)]
         for summary in (s for s in evaluation.summaries() if s.slide == slide):
-            lines.append("  ".join(f"{_cell(summary, k):>{_width(k)}}" for k in _COLUMNS))
+            lines.append("  ".join(f"{c.cell(summary):>{_width(c)}}" for c in COLUMNS))
     lines += [f"{method} refused: {reason}" for method, reason in evaluation.refused.items()]
     return "\n".join(lines)
 
@@ -121,10 +101,10 @@ def _section(evaluation: Evaluation, picture: bytes) -> str:
 
 
 def _table(evaluation: Evaluation, slide: str) -> str:
-    head = "".join(f'<th title="{escape(h[2])}">{escape(h[0])}</th>' for h in _COLUMNS.values())
+    head = "".join(f'<th title="{escape(c.meaning)}">{escape(c.head)}</th>' for c in COLUMNS)
     rows = []
     for summary in (s for s in evaluation.summaries() if s.slide == slide):
-        cells = "".join(f"<td>{escape(_cell(summary, key))}</td>" for key in _COLUMNS)
+        cells = "".join(f"<td>{escape(c.cell(summary))}</td>" for c in COLUMNS)
         rows.append(f"<tr{_dim(summary)}>{cells}</tr>")
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
 
@@ -133,12 +113,8 @@ def _dim(summary: Summary) -> str:
     return ' class="sanity"' if summary.method == BLACK or summary.mse == 0 else ""
 
 
-def _width(key: str) -> int:
-    return 40 if key == "method" else len(_COLUMNS[key][0]) + 1
-
-
-def _cell(summary: Summary, key: str) -> str:
-    return format(getattr(summary, key), _COLUMNS[key][1])
+def _width(column: Column) -> int:
+    return 40 if column.key == "method" else len(column.head) + 1
 
 
 def _write_csv(evaluations: Sequence[Evaluation], path: Path) -> None:
