@@ -6,7 +6,7 @@ from napari_medrefine.widgets._kept import Kept
 from napari_medrefine.widgets._layers import Viewer
 
 PLACE = "top_left"
-SIZE = 12.0
+SIZE = 10.0
 
 
 class Caption:

@@ -39,6 +39,8 @@ class Chapter:
     shown: bool = False
 
 
+SHORTEST = 4  # letters of a layer's name that must be seen beside 'Compared with'
+
 # From top to bottom. A new section is one more line here.
 CHAPTERS: tuple[Chapter, ...] = (
     Chapter("See", "Show or hide the ways to see both layers", SeeSection, shown=True),
@@ -61,6 +63,8 @@ class CompareWidget(Panel):
         self.job = _Jobs([section.job for section in self.sections.values()])
         folded = [widget for fold in self.folds.values() for widget in fold.widgets]
         super().__init__([_together(self.pair.widgets), *folded], body_labels=False)
+        for choice in self.pair.widgets:
+            choice.native.setMinimumContentsLength(SHORTEST)
         self.body.native.layout().addStretch()  # folded sections leave room at the end, not between
 
     def _fold(self, chapter: Chapter) -> Fold:
