@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari_medrefine.compare.blending import Seen
 from napari_medrefine.compare.seen import Matrix, View, sample
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import colours_of, white_level
+from napari_medrefine.images import Image, colours_of, white_level
 from napari_medrefine.widgets._geometry import Layer, apply, world_to_data
 from napari_medrefine.widgets._layers import Viewer, pixels, shape
 
@@ -96,18 +96,32 @@ def look(viewer: Viewer, layer: Layer, view: View) -> Looked:
     """Return the layer's pixels in view: of a multiscale layer, those of the level that fits."""
     to_full = world_to_data(layer, viewer.layers.units) @ view.to_world
     level, to_level = _level(layer, to_full)
-    data = pixels(layer, level)
-    corners = np.array([(0, 0), (0, 1), (1, 1), (1, 0)]) * (np.array(view.shape) - 1)
-    places = apply(to_level, corners)
+    smooth = str(layer.interpolation2d) != "nearest"
+    part, to_part = cut(pixels(layer, level), to_level, view.shape)
+    return Looked(*sample(part, to_part, view.shape, smooth=smooth))
+
+
+def cut(data: Any, to_data: Matrix, shape: tuple[int, int]) -> tuple[Image, Matrix]:
+    """Return the part of `data` that a grid needs, read if it is lazy, and the way from the grid.
+
+    Parameters
+    ----------
+    data : array-like
+        ``(H, W)`` or ``(H, W, C)``; NumPy, dask, Zarr, ...
+    to_data : (3, 3) array
+        From (row, col, 1) of the grid to that of the data.
+    shape : (int, int)
+        Rows and columns of the grid.
+    """
+    corners = np.array([(0, 0), (0, 1), (1, 1), (1, 0)]) * (np.array(shape) - 1)
+    places = apply(to_data, corners)
     size = np.array(data.shape[:2])
     low = np.clip(np.floor(places.min(0)) - 1, 0, size - 1).astype(int)
     high = np.clip(np.ceil(places.max(0)) + 2, low + 1, size).astype(int)
     part = np.asarray(data[low[0] : high[0], low[1] : high[1]])
     shift = np.eye(3)
     shift[:2, 2] = -low
-    smooth = str(layer.interpolation2d) != "nearest"
-    values, inside = sample(part, shift @ to_level, view.shape, smooth=smooth)
-    return Looked(values, inside)
+    return part, shift @ to_data
 
 
 def _level(layer: Layer, to_full: Matrix) -> tuple[int, Matrix]:

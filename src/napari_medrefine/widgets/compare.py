@@ -12,6 +12,7 @@ from napari_medrefine.widgets._fold import Fold
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer
 from napari_medrefine.widgets._panel import Panel
+from napari_medrefine.widgets._pixel_values import PixelSection
 from napari_medrefine.widgets._seeing import SeeSection
 
 
@@ -44,6 +45,7 @@ SHORTEST = 4  # letters of a layer's name that must be seen beside 'Compared wit
 # From top to bottom. A new section is one more line here.
 CHAPTERS: tuple[Chapter, ...] = (
     Chapter("See", "Show or hide the ways to see both layers", SeeSection, shown=True),
+    Chapter("Pixel values", "Show or hide the values under the mouse", PixelSection),
 )
 
 
