@@ -161,4 +161,4 @@ def likely_fields(overview: Layer | None, layers: Sequence[Layer]) -> list[Layer
 
 def is_derived(layer: Layer) -> bool:
     """Whether we made this layer from others."""
-    return bool({"made_from", "difference_of"} & about(layer).keys())
+    return bool({"made_from", "difference_of", HELPER} & about(layer).keys())

@@ -12,6 +12,8 @@ from napari_medrefine.widgets._fold import Fold
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer
 from napari_medrefine.widgets._panel import Panel
+from napari_medrefine.widgets._pixel_values import PixelSection
+from napari_medrefine.widgets._seeing import SeeSection
 
 
 class Stoppable(Protocol):
@@ -38,8 +40,13 @@ class Chapter:
     shown: bool = False
 
 
+SHORTEST = 4  # letters of a layer's name that must be seen beside 'Compared with'
+
 # From top to bottom. A new section is one more line here.
-CHAPTERS: tuple[Chapter, ...] = ()
+CHAPTERS: tuple[Chapter, ...] = (
+    Chapter("See", "Show or hide the ways to see both layers", SeeSection, shown=True),
+    Chapter("Pixel values", "Show or hide the values under the mouse", PixelSection),
+)
 
 
 class CompareWidget(Panel):
@@ -55,21 +62,29 @@ class CompareWidget(Panel):
         self.pair = LayerPair(napari_viewer)
         self.sections = {each.title: each.make(napari_viewer, self.pair) for each in CHAPTERS}
         self.folds = {each.title: self._fold(each) for each in CHAPTERS}
-        self.job = _Together([section.job for section in self.sections.values()])
+        self.job = _Jobs([section.job for section in self.sections.values()])
         folded = [widget for fold in self.folds.values() for widget in fold.widgets]
-        super().__init__([*self.pair.widgets, *folded])
+        super().__init__([_together(self.pair.widgets), *folded], body_labels=False)
+        for choice in self.pair.widgets:
+            choice.native.setMinimumContentsLength(SHORTEST)
+        self.body.native.layout().addStretch()  # folded sections leave room at the end, not between
 
     def _fold(self, chapter: Chapter) -> Fold:
         """Return a section under its button; in a container, so that it hides its own controls."""
-        body = Container(widgets=self.sections[chapter.title].widgets)
-        body.margins = (0, 0, 0, 0)
+        body = _together(self.sections[chapter.title].widgets)
         return Fold(chapter.title, chapter.tooltip, [body], shown=chapter.shown)
 
     def reset_choices(self, *_: Any) -> None:
         """Leave the choosers alone: they follow the layers themselves."""
 
 
-class _Together:
+def _together(widgets: Sequence[Widget]) -> Container:
+    container = Container(widgets=widgets)
+    container.margins = (0, 0, 0, 0)
+    return container
+
+
+class _Jobs:
     """Everything that runs in the sections."""
 
     def __init__(self, jobs: Sequence[Stoppable]) -> None:
