@@ -121,7 +121,7 @@ def _colour(method: str, ours: Collection[str], layers: Collection[str]) -> str:
         return LAYER
     if method in ours:
         return OURS
-    return PLAIN if method == NOTHING else FILTER
+    return PLAIN if method in (NOTHING, "untouched") else FILTER
 
 
 def _short(name: str) -> str:

@@ -25,7 +25,9 @@ def explain(measured: Measured, ours: Sequence[str], truth: str = "the real phot
         What they are measured against.
     """
     there = measured.evaluation.methods
-    plain = [s for s in measured.scores if s.method not in ours and s.method not in _layers(measured)]
+    plain = [
+        s for s in measured.scores if s.method not in ours and s.method not in _layers(measured)
+    ]
     base = "bicubic" if "bicubic" in there else NOTHING
     best = max(plain, key=lambda s: s.psnr)
     sentences = []
@@ -62,8 +64,8 @@ def _detail(score: Summary, truth: str) -> str:
     kind = "softer than it" if score.detail < 0.8 else "as rich as it"
     kind = "richer than it, which is noise or invention" if score.detail > 1.25 else kind
     return (
-        f"Their fine detail has {score.detail:.0%} of the energy of {truth}'s ({kind}); mean colour "
-        f"difference {score.colour:.1f} (CIEDE2000), SSIM {score.ssim:.3f}."
+        f"Their fine detail has {score.detail:.0%} of the energy of {truth}'s ({kind}); mean "
+        f"colour difference {score.colour:.1f} (CIEDE2000), SSIM {score.ssim:.3f}."
     )
 
 
