@@ -24,7 +24,9 @@ _TRACKS = {PHOTO: ((4, "x4-optical"), (2, "x2")), REDUCED: ((4, "x4"), (2, "x2")
 _SHARPENING = "study-tiles"
 
 
-def filters_for(scale: float, blur: str = PHOTO) -> dict[str, Method]:
+def filters_for(
+    scale: float, blur: str = PHOTO, *, tuned: Parameters | None = None
+) -> dict[str, Method]:
     """Return every plain filter that fits, by its name.
 
     Sharpening filters for an enlargement work on the bicubic one at the scale they were tuned for
@@ -37,6 +39,8 @@ def filters_for(scale: float, blur: str = PHOTO) -> dict[str, Method]:
     blur : {"photo", "reduced"}
         Whether what is enlarged is a photo or a clean digital reduction; filters are tuned for
         either.
+    tuned : parameters, optional
+        Of the tuned filters at this very scale, in place of those that ship; ``{}``: none.
 
     Raises
     ------
@@ -54,10 +58,11 @@ def filters_for(scale: float, blur: str = PHOTO) -> dict[str, Method]:
         }
     at, track = next(((s, t) for s, t in _TRACKS[blur] if scale >= s), (1, _SHARPENING))
     default = default_methods()
-    tuned = dict(zip(default, tuned_methods(tuned_parameters(track)).values(), strict=True))
+    best, at = (tuned_parameters(track), at) if tuned is None else (tuned, scale)
     for name, method in default.items():
         plain[name + DEFAULT] = _at_scale(method, at)
-        plain[name + TUNED] = _at_scale(tuned[name], at)
+        for sharpen in tuned_methods({k: v for k, v in best.items() if k == name}).values():
+            plain[name + TUNED] = _at_scale(sharpen, at)
     return plain
 
 
@@ -79,7 +84,7 @@ def tuned_on() -> str:
     return str(_shipped()["origin"])
 
 
-def _at_scale(method: Method, at: int) -> Method:
+def _at_scale(method: Method, at: float) -> Method:
     """Return `method` at the scale `at`, enlarged to what is asked for."""
 
     def there(image: Image, scale: float) -> Image:

@@ -15,7 +15,7 @@ import numpy as np
 from napari_medrefine._atomic import write_bytes
 from napari_medrefine.compare.chart import chart_png
 from napari_medrefine.compare.columns import COLUMNS, Column
-from napari_medrefine.compare.evaluate import BLACK, IDENTITY, Evaluation, Row
+from napari_medrefine.compare.evaluate import BLACK, IDENTITY, Evaluation, Row, Summary
 from napari_medrefine.compare.report_page import Facts, overall, render_page
 from napari_medrefine.compare.visuals import Picture, png_of, side_by_side, signed_difference
 
@@ -25,9 +25,10 @@ _COLUMNS_OF_PANEL = 8  # pictures side by side
 def write_report(
     evaluations: Sequence[Evaluation], folder: Path | str, facts: Facts | None = None
 ) -> list[Path]:
-    """Write ``report.csv``, ``report.html`` and PNGs of each evaluation into `folder`.
+    """Write ``report.csv``, ``summary.csv``, ``report.html`` and PNGs into `folder`.
 
-    Two for each: the chart of its PSNR, and the pictures of its first images. The folder is made;
+    The tables hold every image, and the means by slide and over all. Two PNGs for each evaluation:
+    the chart of its PSNR, and the pictures of its first images. The folder is made;
     files of these names are replaced, each whole or not at all. The page holds its pictures itself.
 
     Parameters
@@ -52,6 +53,7 @@ def write_report(
     for evaluation, picture, chart in zip(evaluations, panels, charts, strict=True):
         slug = re.sub(r"[^0-9a-z]+", "-", evaluation.protocol.name.lower()).strip("-")
         contents[f"{slug}-chart.png"], contents[f"{slug}.png"] = chart, picture
+    contents["summary.csv"] = _summary_csv(evaluations)
     for name, content in contents.items():
         write_bytes(folder / name, content)
     return [folder / name for name in contents]
@@ -110,4 +112,17 @@ def _csv(evaluations: Sequence[Evaluation]) -> bytes:
         for method in evaluation.refused.keys() - measured:
             blank = ["" if name != "method" else method for name in names]
             table.writerow([evaluation.protocol.name, *blank, evaluation.refused[method]])
+    return text.getvalue().encode()
+
+
+def _summary_csv(evaluations: Sequence[Evaluation]) -> bytes:
+    """Return the means: by slide, and over all slides where there are several."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    names = [f.name for f in fields(Summary)]
+    table.writerow(["protocol", *names])
+    for evaluation in evaluations:
+        everything = overall(evaluation) if len(evaluation.slides) > 1 else []
+        for summary in (*everything, *evaluation.summaries()):
+            table.writerow([evaluation.protocol.name, *(getattr(summary, n) for n in names)])
     return text.getvalue().encode()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_medrefine.compare.bootstrap import paired_difference
-from napari_medrefine.compare.evaluate import NOTHING, Summary
+from napari_medrefine.compare.evaluate import NOTHING, Evaluation, Summary
 from napari_medrefine.compare.pairs import Measured
+from napari_medrefine.compare.report_page import comparisons
 
 _SURE = "95 %"
 _EVEN = 0.05  # dB below which nobody is nearer
@@ -41,6 +42,23 @@ def explain(measured: Measured, ours: Sequence[str], truth: str = "the real phot
             first += f", and {_nearer(measured, method, best.method, '')}"
         sentences.append(f"{first}. {_detail(measured.score(method), truth)}")
     return " ".join(sentences)
+
+
+def headline(evaluation: Evaluation, ours: Sequence[str]) -> str:
+    """Say in a sentence how a network stands against the best plain filter, over all slides."""
+    found = comparisons(evaluation, ours)
+    sentences = []
+    for method in dict.fromkeys(c.method for c in found):
+        last = [c for c in found if c.method == method][-1]
+        gain = last.found
+        way = "nearer to the truth than" if gain.mean > 0 else "farther from the truth than"
+        sentences.append(
+            f"{method}: {abs(gain.mean):.2f} dB {way} the best plain filter ({last.other}), 95 % "
+            f"{gain.low:+.2f} to {gain.high:+.2f} dB"
+        )
+    slides = len(evaluation.slides)
+    where = f"{slides} slide{'s' if slides != 1 else ''}"
+    return f"{evaluation.protocol.name}, {where}: {'; '.join(sentences) or 'nothing to compare'}."
 
 
 def _nearer(measured: Measured, method: str, other: str, truth: str) -> str:
