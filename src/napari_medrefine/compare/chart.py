@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Okabe & Ito's colours, told apart with every common colour blindness.
 PLAIN, FILTER, OURS, LAYER = "#999999", "#56B4E9", "#E69F00", "#009E73"
 _LOG_FROM = 30.0  # times the smallest value from which bars are drawn on a log scale
+_DECIBELS = ("psnr", "worst_psnr")
 _LONGEST = 34  # letters of a method's name
 
 
@@ -43,8 +44,9 @@ def draw_bars(
 ) -> None:
     """Draw one bar for each summary, its value beside it; clears the figure first.
 
-    The scale is logarithmic where the largest value is 30 times the smallest or more. What is
-    infinite (the PSNR of the truth itself) is left out.
+    The scale is logarithmic where the largest value is 30 times the smallest or more; bars in
+    decibels, which are logarithms already, begin below the smallest. What is infinite (the PSNR of
+    the truth itself) is left out.
 
     Parameters
     ----------
@@ -101,8 +103,12 @@ def _scale(axes: Axes, values: np.ndarray, column: Column, palette: Palette) -> 
     if log:
         axes.set_xscale("log")
         axes.set_xlim(positive.min() / 2, positive.max() * 3)
+    elif column.key in _DECIBELS:
+        # Decibels are logarithms: they have no zero to begin at, and differences are what counts.
+        span = max(float(np.ptp(values)), 0.5)
+        axes.set_xlim(values.min() - span / 3, values.max() + span / 3)
     else:
-        axes.set_xlim(min(0, values.min()), max(values.max(), 1e-12) * 1.18)
+        axes.set_xlim(min(0, values.min()), max(values.max(), 1e-12) * 1.25)
     if column.better == "one":
         axes.axvline(1, color=palette.text, linewidth=0.8, linestyle="--")
 

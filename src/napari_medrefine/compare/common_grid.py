@@ -151,12 +151,18 @@ def windows(common: Common, *, sample: bool) -> tuple[list[Part], float]:
     if not there:
         raise MedRefineError("The overlap is too small to measure; choose a larger region.")
     if not sample or len(there) <= _SAMPLED:
-        return there, 1.0
+        return _middle_first(there), 1.0
     full = [part for part, share in zip(every, shares, strict=True) if share > 0.9]
     full = full if len(full) >= _SAMPLED else there
     chosen = np.unique(np.linspace(0, len(full) - 1, _SAMPLED).round().astype(int))
     share = sum(_share(common, full[k]) for k in chosen) / float(shares.sum())
-    return [full[k] for k in chosen], float(share)
+    return _middle_first([full[k] for k in chosen]), float(share)
+
+
+def _middle_first(parts: list[Part]) -> list[Part]:
+    """Return the same parts; the first one is what pictures are shown of."""
+    middle = len(parts) // 2
+    return [parts[middle], *parts[:middle], *parts[middle + 1 :]]
 
 
 def _covered(pair: Pair, within: Part) -> Part:

@@ -142,7 +142,7 @@ def _notes(pair: Pair, common: Common, share: float) -> tuple[str, ...]:
     shift = common.shift
     notes = [common.protocol.note, common.match.words(), _registration_words(pair, common)]
     if share < 1:
-        notes.append(f"Measured on windows spread evenly over {share:.0%} of the part.")
+        notes.append(f"Measured on windows spread evenly: {share:.0%} of the overlap.")
     if white_level(pair.given) != 255 or np.dtype(pair.reference.image.dtype) != pair.given.dtype:
         notes.append("Values of both were brought to one range, white at 255.")
     if shift.length > _TRUSTED:

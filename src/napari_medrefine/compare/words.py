@@ -41,7 +41,7 @@ def explain(measured: Measured, ours: Sequence[str], truth: str = "the real phot
         if best.method != base:
             first += f", and {_nearer(measured, method, best.method, '')}"
         sentences.append(f"{first}. {_detail(measured.score(method), truth)}")
-    return " ".join(sentences)
+    return "\n\n".join(sentences)
 
 
 def headline(evaluation: Evaluation, ours: Sequence[str]) -> str:

@@ -31,9 +31,9 @@ def save_report(measured: Measured, words: str, ours: Sequence[str], folder: Pat
     inputs += [Input.of("result", each.name, np.asarray(each.image)) for each in pair.layers]
     facts = Facts(
         title=f"{pair.name} against {pair.reference.name}",
-        summary=words.split("\n", 1)[0],
+        summary=words,
         ours=tuple(ours),
-        notes={evaluation.protocol.name: measured.notes},
+        notes={evaluation.protocol.name: ()},
         inputs=inputs,
         cards=_cards(evaluation.protocol.scale) if ours else (),
         tuned_on=tuned_on() if ours else "",

@@ -14,7 +14,7 @@ from napari_medrefine.compare.evaluate import NOTHING, Summary
 
 SHOWN = tuple(c for c in COLUMNS if c.key not in ("images", "shift"))
 UNTOUCHED = "untouched"
-HEIGHT = 190
+HEIGHT, ROW = 236, 20  # pixels
 
 
 class MeasureTable(Container):
@@ -32,6 +32,7 @@ class MeasureTable(Container):
         self.table.setFixedHeight(HEIGHT)
         self.table.setMinimumWidth(120)
         self.table.verticalHeader().setVisible(False)
+        self.table.verticalHeader().setDefaultSectionSize(ROW)
         for k, column in enumerate(SHOWN):
             head = QTableWidgetItem(column.head)
             head.setToolTip(f"{column.head}: {column.meaning}")

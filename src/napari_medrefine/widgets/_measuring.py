@@ -45,6 +45,7 @@ REAL, ORIGINAL = "real", "original"
 WHOLE, SAMPLE, VIEW, RECTANGLE = "whole", "sample", "view", "rectangle"
 FAITHFUL, GAN = "faithful", "GAN"
 OURS = (FAITHFUL, GAN)
+WORDS = 130  # pixels for what came out in words
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +103,8 @@ class MeasureSection:
         self.against = ComboBox(
             label="Against",
             choices=[
-                ("a real photo, intensities matched", REAL),
-                ("the sharp original, as it is", ORIGINAL),
+                ("real photo, matched", REAL),
+                ("sharp original, as is", ORIGINAL),
             ],
             tooltip="What the truth is, of the two layers. A real photo through another objective "
             "(the registered 40x): its gain, offset and shading are first fitted to those of the "
@@ -112,10 +113,10 @@ class MeasureSection:
         self.region = ComboBox(
             label="Region",
             choices=[
-                ("a sample of the overlap (quick)", SAMPLE),
-                ("the whole overlap", WHOLE),
-                ("the part in view", VIEW),
-                ("inside a rectangle", RECTANGLE),
+                ("sample (quick)", SAMPLE),
+                ("whole overlap", WHOLE),
+                ("part in view", VIEW),
+                ("rectangle", RECTANGLE),
             ],
             tooltip="Where to measure. The sample: six windows spread evenly over the overlap, "
             "where it is large",
@@ -135,6 +136,7 @@ class MeasureSection:
             "both networks against the truth",
             "Measuring",
         )
+        self.job.message.native.setMinimumHeight(WORDS)
         self.here = PushButton(
             text="How good is the magnified 4x here?",
             tooltip="With a 40x photo registered on its 4x: magnify the 4x under it, and say how "
@@ -316,4 +318,4 @@ def _words(measured: Measured, roles: Roles) -> str:
     parts += measured.notes
     if not roles.alone:
         parts.append(f"Tuned filters: {tuned_on()}.")
-    return "\n".join(parts)
+    return "\n\n".join(parts)
