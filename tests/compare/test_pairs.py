@@ -15,6 +15,7 @@ from napari_medrefine.compare import metrics
 from napari_medrefine.compare.evaluate import NOTHING, Summary
 from napari_medrefine.compare.pairs import Measured, Pair, measure_steps
 from napari_medrefine.compare.placed import Grid, Placed, sampled
+from napari_medrefine.compare.words import explain
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import finish
 
@@ -161,6 +162,46 @@ def test_a_filter_worse_than_black_is_refused(
     pair = Pair("p", "s", small, Placed("40x", tissue, divided(4)), 4.0)
     result = measured(pair, forgot=forgot)
     assert "no better than a black image" in result.evaluation.refused["forgot"]
+
+
+def test_a_black_input_gives_no_number(
+    tissue: npt.NDArray[np.uint8], small: npt.NDArray[np.uint8]
+) -> None:
+    dark = np.zeros_like(small)
+    with pytest.raises(MedRefineError, match="only 0 and 1"):
+        measured(Pair("p", "s", dark, Placed("40x", tissue, divided(4)), 4.0, match="none"))
+    dark[::2] = 3
+    result = measured(Pair("p", "s", dark, Placed("40x", tissue, divided(4)), 4.0, match="none"))
+    assert not result.scores
+    assert "no better than a black image" in explain(result, ("faithful",))
+    with pytest.raises(MedRefineError, match="different ranges"):
+        measured(Pair("p", "s", dark, Placed("40x", tissue, divided(4)), 4.0, match="gain"))
+
+
+def test_words_and_windows_agree_with_the_numbers(tissue: npt.NDArray[np.uint8]) -> None:
+    """A large pair is measured in windows; the whole is that of all pixels, the words are its."""
+    large = np.ascontiguousarray(np.tile(tissue, (4, 4, 1))[:800, :800])
+    noise = np.random.default_rng(0).normal(0, 8, large.shape)
+    noise[:400] *= 2
+    worse = np.clip(large + noise, 0, 255).round().astype(np.uint8)
+
+    def ours(image: Image, _: float) -> Image:
+        return np.asarray(ndi.gaussian_filter(image, (0.7, 0.7, 0)), np.float32)
+
+    result = measured(Pair("p", "s", worse, Placed("it", large, SAME), match="none"), ours=ours)
+    assert len({r.image for r in result.evaluation.rows}) == 4
+    score = row(result, NOTHING)
+    assert score.mse == pytest.approx(metrics.mse(worse, large), rel=1e-4)
+    assert score.psnr == pytest.approx(metrics.psnr(worse, large), abs=1e-3)
+    assert score.ssim == pytest.approx(metrics.ssim(worse, large), abs=2e-3)
+    assert score.colour == pytest.approx(metrics.colour_difference(worse, large), rel=1e-3)
+    truth = metrics.high_frequency_ratio(worse, large)
+    assert score.detail == pytest.approx(truth, rel=0.01)
+    gain = row(result, "ours").psnr - score.psnr
+    assert gain > 1
+    assert f"ours weights are {gain:.2f} dB nearer to the original than doing" in explain(
+        result, ("ours",), "the original"
+    )
 
 
 @pytest.mark.parametrize("kind", ["uint16", "float", "grey", "alpha"])

@@ -6,6 +6,8 @@ import csv
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
+from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 from skimage.data import immunohistochemistry
@@ -246,3 +248,7 @@ def test_it_lives_in_the_compare_widget_of_a_real_window(real_viewer, sharp, sma
     widths = [bar.get_width() for bar in section.chart.figure.axes[0].patches]
     assert widths == pytest.approx([s.mse for s in section.done.measured.scores])
     assert widget.native.minimumSizeHint().width() < 420
+    for theme in ("light", "dark"):
+        real_viewer.theme = theme
+        background = to_rgba(get_theme(theme).background.as_hex())
+        assert section.chart.figure.get_facecolor() == pytest.approx(background)

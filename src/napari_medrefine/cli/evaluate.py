@@ -26,7 +26,11 @@ from napari_medrefine.compare import (
     text_table,
     write_report,
 )
-from napari_medrefine.compare.contenders import TUNED, filters_for, tuned_on, tuned_parameters
+from napari_medrefine.compare.contenders import (
+    filters_for,
+    track_of,
+    tuned_words,
+)
 from napari_medrefine.compare.gallery import Strip, strip
 from napari_medrefine.compare.report_page import overall
 from napari_medrefine.compare.study import is_study, table4
@@ -126,8 +130,7 @@ def _others(source: Path | None, measured: Images) -> Images | None:
 def _filters(name: str, protocol: Protocol, others: Images | None) -> dict[str, Method]:
     """Return the plain filters: tuned on `others`, or as they ship for this protocol."""
     if others is None:
-        shipped = tuned_parameters(name) if name in PROTOCOLS else None
-        return filters_for(protocol.scale, tuned=shipped)
+        return filters_for(protocol.scale, track=name if name in PROTOCOLS else None)
     tuning = parameters_steps(list(others.samples()), protocol)
     return filters_for(protocol.scale, tuned=run_with_progress(tuning, f"{name}, filters"))
 
@@ -185,7 +188,11 @@ def _facts(
     scales = {e.protocol.scale == 1 for e in evaluations}
     cards = [c for same in sorted(scales) for c in shipped_cards("sharpen" if same else "magnify")]
     study = is_study(evaluations)
-    tuned = tuned_on() if arguments.tune_on is None else f"Tuned on {arguments.tune_on.name}."
+    tracks = [n for n, p in PROTOCOLS.items() if p in {e.protocol for e in evaluations}]
+    tracks = tracks or [track_of(evaluations[0].protocol.scale)]
+    tuned = f"Rows named 'tuned': {tuned_words(*tracks)}"
+    if arguments.tune_on is not None:
+        tuned = f"Rows with parameters in their names: tuned on {arguments.tune_on.name}."
     return Facts(
         title=f"Evaluation of {arguments.images.name}",
         summary="\n".join(headline(e, ours) for e in evaluations),
@@ -194,5 +201,5 @@ def _facts(
         cards=[*cards, *(card_of(model) for model in own)],
         strips=strips,
         study=table4(study, images.sample(images.files[0]).sharp) if study else None,
-        tuned_on=f"Rows named '{TUNED.strip(', ')}'. {tuned}",
+        tuned_on=tuned,
     )

@@ -1,6 +1,6 @@
 """The filters that stand beside a network, at their defaults and tuned on other slides.
 
-What ships as tuned comes from `benchmarks/superres.py`; `tuned_on` says on what.
+What ships as tuned comes from `benchmarks/superres.py`; `tuned_words` says on what.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ _SHARPENING = "study-tiles"
 
 
 def filters_for(
-    scale: float, blur: str = PHOTO, *, tuned: Parameters | None = None
+    scale: float,
+    blur: str = PHOTO,
+    *,
+    track: str | None = None,
+    tuned: Parameters | None = None,
 ) -> dict[str, Method]:
     """Return every plain filter that fits, by its name.
 
@@ -39,8 +43,12 @@ def filters_for(
     blur : {"photo", "reduced"}
         Whether what is enlarged is a photo or a clean digital reduction; filters are tuned for
         either.
+    track : str, optional
+        A protocol of `PROTOCOLS` of this very scale that filters were tuned for, in place of one
+        told from scale and blur.
     tuned : parameters, optional
-        Of the tuned filters at this very scale, in place of those that ship; ``{}``: none.
+        Of the tuned filters at this very scale, in place of those that ship; ``{}``: none. Such
+        filters have their parameters in their names.
 
     Raises
     ------
@@ -56,14 +64,19 @@ def filters_for(
             "Lanczos": filters.lanczos,
             "back-projection": filters.back_projection,
         }
-    at, track = next(((s, t) for s, t in _TRACKS[blur] if scale >= s), (1, _SHARPENING))
+    at, found = _track(scale, blur) if track is None else (scale, track)
     default = default_methods()
-    best, at = (tuned_parameters(track), at) if tuned is None else (tuned, scale)
+    best, at = (tuned_parameters(found), at) if tuned is None else (tuned, scale)
     for name, method in default.items():
         plain[name + DEFAULT] = _at_scale(method, at)
-        for sharpen in tuned_methods({k: v for k, v in best.items() if k == name}).values():
-            plain[name + TUNED] = _at_scale(sharpen, at)
+        for named, sharpen in tuned_methods({k: v for k, v in best.items() if k == name}).items():
+            plain[name + TUNED if tuned is None else named] = _at_scale(sharpen, at)
     return plain
+
+
+def track_of(scale: float, blur: str = PHOTO) -> str:
+    """Return the protocol whose tuned filters `filters_for` takes."""
+    return _track(scale, blur)[1]
 
 
 def tuned_parameters(track: str) -> Parameters:
@@ -79,9 +92,21 @@ def tuned_parameters(track: str) -> Parameters:
     return {name: dict(values) for name, values in _shipped()["tracks"][track].items()}
 
 
-def tuned_on() -> str:
-    """Return what the tuned filters were tuned on."""
-    return str(_shipped()["origin"])
+def tuned_words(*tracks: str) -> str:
+    """Say what the shipped tuned filters were tuned on, and the parameters of these protocols."""
+    chosen = "; ".join(
+        f"{track}: "
+        + ", ".join(
+            f"{name} ({', '.join(f'{k} {v:g}' for k, v in values.items())})"
+            for name, values in tuned_parameters(track).items()
+        )
+        for track in tracks
+    )
+    return f"{_shipped()['origin']}. {chosen}."
+
+
+def _track(scale: float, blur: str) -> tuple[int, str]:
+    return next(((s, t) for s, t in _TRACKS[blur] if scale >= s), (1, _SHARPENING))
 
 
 def _at_scale(method: Method, at: float) -> Method:

@@ -79,7 +79,7 @@ def strip(
         ),
     ]
     shown.append(_trusted(trust, given, protocol.scale, generated, cut))
-    return Strip(f"{sample.slide}: {sample.name}", tuple(shown))
+    return Strip(_title(sample), tuple(shown))
 
 
 def _trusted(
@@ -105,3 +105,8 @@ def _middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
         slice(max(0, (n - CROP) // 2), max(0, (n - CROP) // 2) + min(CROP, n)) for n in shape[:2]
     )
     return rows, cols
+
+
+def _title(sample: Sample) -> str:
+    named = sample.name.startswith(sample.slide)
+    return sample.name if named else f"{sample.slide}: {sample.name}"

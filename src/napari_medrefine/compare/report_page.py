@@ -125,7 +125,7 @@ def comparisons(evaluation: Evaluation, ours: Sequence[str]) -> list[Compared]:
         return []
     best = max(plain, key=lambda s: s.psnr).method
     rivals = list(dict.fromkeys([*(r for r in RIVALS if r in evaluation.methods), best]))
-    slides = [*evaluation.slides, *([None] if len(evaluation.slides) > 1 else [])]
+    slides = [*([None] if len(evaluation.slides) > 1 else []), *evaluation.slides]
     found = []
     for method in (m for m in ours if m in evaluation.methods):
         for other in rivals:

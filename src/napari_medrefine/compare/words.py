@@ -29,6 +29,10 @@ def explain(measured: Measured, ours: Sequence[str], truth: str = "the real phot
     plain = [
         s for s in measured.scores if s.method not in ours and s.method not in _layers(measured)
     ]
+    if not plain:
+        return "Nothing could be measured: " + "; ".join(
+            f"{method}: {why}" for method, why in measured.evaluation.refused.items()
+        )
     base = "bicubic" if "bicubic" in there else NOTHING
     best = max(plain, key=lambda s: s.psnr)
     sentences = []
@@ -49,12 +53,15 @@ def headline(evaluation: Evaluation, ours: Sequence[str]) -> str:
     found = comparisons(evaluation, ours)
     sentences = []
     for method in dict.fromkeys(c.method for c in found):
-        last = [c for c in found if c.method == method][-1]
-        gain = last.found
+        best = [c for c in found if c.method == method][-1].other
+        gain = next(c.found for c in found if (c.method, c.other) == (method, best))
         way = "nearer to the truth than" if gain.mean > 0 else "farther from the truth than"
+        how = f"{abs(gain.mean):.2f} dB {way}"
+        if gain.low < 0 < gain.high:
+            how = f"not told apart ({gain.mean:+.2f} dB) from"
         sentences.append(
-            f"{method}: {abs(gain.mean):.2f} dB {way} the best plain filter ({last.other}), 95 % "
-            f"{gain.low:+.2f} to {gain.high:+.2f} dB"
+            f"{method}: {how} the best plain filter ({best}), {_SURE} {gain.low:+.2f} to "
+            f"{gain.high:+.2f} dB"
         )
     slides = len(evaluation.slides)
     where = f"{slides} slide{'s' if slides != 1 else ''}"

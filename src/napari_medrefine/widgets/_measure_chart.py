@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from magicgui.widgets import ComboBox, Container
@@ -10,6 +10,7 @@ from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from napari.settings import get_settings
 from napari.utils.theme import get_theme
+from qtpy.QtCore import QEvent
 
 from napari_medrefine.compare.chart import Palette, draw_bars
 from napari_medrefine.compare.columns import COLUMNS
@@ -18,6 +19,20 @@ from napari_medrefine.widgets._measure_table import shown_name
 
 CHARTED = tuple(c for c in COLUMNS if c.better and c.key != "shift")
 BAR, AROUND = 17, 64  # pixels for a bar, and for what is around all of them
+
+
+class _Canvas(FigureCanvasQTAgg):
+    """Draws anew when napari's theme changes."""
+
+    def __init__(self, figure: Figure, draw: Callable[[], None]) -> None:
+        self._again = draw
+        super().__init__(figure)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
+        """Follow the window's style."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.StyleChange:
+            self._again()
 
 
 class MeasureChart(Container):
@@ -38,7 +53,7 @@ class MeasureChart(Container):
         self._ours: Collection[str] = ()
         self._layers: Collection[str] = ()
         self.figure = Figure(layout="constrained")
-        self.canvas = FigureCanvasQTAgg(self.figure)
+        self.canvas = _Canvas(self.figure, self.draw)
         self.canvas.setMinimumWidth(120)
         self.canvas.setToolTip(
             "Grey: untouched; blue: plain filters; orange: networks; green: the chosen layer"
@@ -56,6 +71,8 @@ class MeasureChart(Container):
 
     def draw(self) -> None:
         """Draw again, as after a change of the measure or the theme."""
+        if not self._summaries:
+            return
         theme = get_theme(get_settings().appearance.theme)
         palette = Palette(theme.background.as_hex(), theme.text.as_hex(), theme.highlight.as_hex())
         self.canvas.setFixedHeight(AROUND + BAR * max(1, len(self._summaries)))

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_medrefine.compare.contenders import tuned_on
 from napari_medrefine.compare.pairs import Measured
 from napari_medrefine.compare.report import write_report
 from napari_medrefine.compare.report_page import Facts, Input
 
 
-def save_report(measured: Measured, words: str, ours: Sequence[str], folder: Path) -> list[Path]:
+def save_report(
+    measured: Measured, words: str, ours: Sequence[str], tuned: str, folder: Path
+) -> list[Path]:
     """Write the report into a new sub-folder of `folder`, and return its files.
 
     Raises
@@ -36,7 +37,7 @@ def save_report(measured: Measured, words: str, ours: Sequence[str], folder: Pat
         notes={evaluation.protocol.name: ()},
         inputs=inputs,
         cards=_cards(evaluation.protocol.scale) if ours else (),
-        tuned_on=tuned_on() if ours else "",
+        tuned_on=tuned,
     )
     return write_report([evaluation], _free(folder, pair.name), facts)
 

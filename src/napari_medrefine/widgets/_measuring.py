@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from magicgui.widgets import ComboBox, PushButton, Widget
 from qtpy.QtWidgets import QApplication
 
-from napari_medrefine.compare.contenders import PHOTO, REDUCED, filters_for, tuned_on
+from napari_medrefine.compare.contenders import (
+    PHOTO,
+    REDUCED,
+    filters_for,
+    track_of,
+    tuned_words,
+)
 from napari_medrefine.compare.evaluate import Method
 from napari_medrefine.compare.intensity import Match
 from napari_medrefine.compare.pairs import Measured, Pair, measure_steps
@@ -55,7 +60,8 @@ class Done:
     measured: Measured
     roles: Roles
     words: str
-    ours: tuple[str, ...] = field(default=OURS)
+    ours: tuple[str, ...]
+    tuned: str
 
 
 class MeasureSection:
@@ -241,7 +247,8 @@ class MeasureSection:
         if folder is None:
             return
         try:
-            paths = save_report(self.done.measured, self.done.words, self.done.ours, Path(folder))
+            done = self.done
+            paths = save_report(done.measured, done.words, done.ours, done.tuned, folder)
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
             return
@@ -283,14 +290,17 @@ class MeasureSection:
 def _steps(roles: Roles, pair: Pair, blur: str) -> Generator[Step, None, Done]:
     """Measure in the job's thread."""
     methods: dict[str, Method] = {}
+    tuned = ""
     if not roles.alone:
         yield Step(0, 1, "Loading the networks ...")
         load_networks(preferences())
         has = max(1.0, reduction(roles.given, roles.reference))
         scale = has if pair.scale is None else min(pair.scale, has)
         methods = filters_for(scale, blur) | networks(sharpening=scale == 1)
+        tuned = tuned_words(track_of(scale, blur))
     measured = yield from measure_steps(pair, methods)
-    return Done(measured, roles, _words(measured, roles), OURS if methods else ())
+    words = _words(measured, roles, tuned)
+    return Done(measured, roles, words, OURS if methods else (), tuned)
 
 
 def networks(*, sharpening: bool) -> dict[str, Method]:
@@ -305,7 +315,7 @@ def networks(*, sharpening: bool) -> dict[str, Method]:
     return {FAITHFUL: method(0.0), GAN: method(1.0)}
 
 
-def _words(measured: Measured, roles: Roles) -> str:
+def _words(measured: Measured, roles: Roles, tuned: str) -> str:
     truth = "the real photo" if measured.common.match.kind != "none" else "the original"
     parts = []
     if roles.alone:
@@ -316,6 +326,6 @@ def _words(measured: Measured, roles: Roles) -> str:
     else:
         parts.append(explain(measured, OURS, truth))
     parts += measured.notes
-    if not roles.alone:
-        parts.append(f"Tuned filters: {tuned_on()}.")
+    if tuned:
+        parts.append(f"Tuned filters: {tuned}")
     return "\n\n".join(parts)
