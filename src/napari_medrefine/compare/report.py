@@ -66,11 +66,13 @@ def panel(evaluation: Evaluation) -> Picture:
         sharp = crops[-1][1]
         first = [(f"{slide}\n" + crops[0][0].replace("\n", ", "), crops[0][1]), *crops[1:]]
         differences = [("minus sharp, x4", signed_difference(c, sharp)) for _, c in crops[:-1]]
-        for start in range(0, len(first), _COLUMNS_OF_PANEL):
-            part = slice(start, start + _COLUMNS_OF_PANEL)
-            rows.append(side_by_side(first[part], columns=_COLUMNS_OF_PANEL, width=200))
+        lines = -(-len(first) // _COLUMNS_OF_PANEL)
+        columns = -(-len(first) // lines)
+        for start in range(0, len(first), columns):
+            part = slice(start, start + columns)
+            rows.append(side_by_side(first[part], columns=columns, width=200))
             if differences[part]:
-                rows.append(side_by_side(differences[part], columns=_COLUMNS_OF_PANEL, width=200))
+                rows.append(side_by_side(differences[part], columns=columns, width=200))
     width = max(row.shape[1] for row in rows)
     padded = [
         np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0)), constant_values=255) for r in rows
