@@ -8,13 +8,13 @@ from dataclasses import replace
 from magicgui.widgets import ComboBox, Container
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
-from napari.settings import get_settings
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent
 
 from napari_medrefine.compare.chart import Palette, draw_bars
 from napari_medrefine.compare.columns import COLUMNS
 from napari_medrefine.compare.evaluate import Summary
+from napari_medrefine.widgets._layers import Viewer
 from napari_medrefine.widgets._measure_table import shown_name
 
 CHARTED = tuple(c for c in COLUMNS if c.better and c.key != "shift")
@@ -36,9 +36,16 @@ class _Canvas(FigureCanvasQTAgg):
 
 
 class MeasureChart(Container):
-    """A measure to choose, and its bars."""
+    """A measure to choose, and its bars.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer or napari.components.ViewerModel
+        Whose theme it follows.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
         self.measure = ComboBox(
             label="Chart",
             choices=[(c.head, c.key) for c in CHARTED],
@@ -73,7 +80,7 @@ class MeasureChart(Container):
         """Draw again, as after a change of the measure or the theme."""
         if not self._summaries:
             return
-        theme = get_theme(get_settings().appearance.theme)
+        theme = get_theme(self._viewer.theme)
         palette = Palette(theme.background.as_hex(), theme.text.as_hex(), theme.highlight.as_hex())
         self.canvas.setFixedHeight(AROUND + BAR * max(1, len(self._summaries)))
         draw_bars(

@@ -78,7 +78,7 @@ class MeasureSection:
         self._viewer, self._pair = viewer, pair
         self.done: Done | None = None
         self._make_controls()
-        self.table, self.chart = MeasureTable(), MeasureChart()
+        self.table, self.chart = MeasureTable(), MeasureChart(viewer)
         self.copy = PushButton(
             text="Copy table", tooltip="Copy the table as tab-separated values", enabled=False
         )
