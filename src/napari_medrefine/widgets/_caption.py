@@ -25,9 +25,9 @@ class Caption:
         """Show `text`."""
         if self._viewer is not None:
             overlay = self._viewer.canvas.overlays["text"]
-            self._kept.set(
-                overlay, text=text, position=PLACE, font_size=SIZE, box=True, visible=True
-            )
+            # The text last: napari fits the box to it then, by the font that is set.
+            self._kept.set(overlay, position=PLACE, font_size=SIZE, box=True, visible=True)
+            self._kept.set(overlay, text=text)
 
     def end(self) -> None:
         """Give the overlay back as it was."""

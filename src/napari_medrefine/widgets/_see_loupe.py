@@ -65,7 +65,7 @@ class Loupe(Overlaid):
         if self.stage is None or self.scene is None or self.upper is None:
             return
         upper = self.upper.data
-        upper[self._squares(self.scene)[0], 3] = 0
+        upper[self._squares(self.scene)[0]][..., 3] = 0
         self._middle = place(event)
         self._put(upper, self.scene)
         self.stage.upper.refresh()

@@ -130,6 +130,8 @@ class Swipe(Overlaid):
             event.handled = True
             self._bring(viewer, event)
             yield
+        if self.scene is not None:
+            self._bring(viewer, event)
 
     def _bring(self, viewer: Viewer, event: Any) -> None:
         axis, canvas = self._axis, on_screen(viewer)
