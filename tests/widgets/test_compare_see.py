@@ -183,6 +183,25 @@ def test_swiping_shows_one_layer_on_each_side_of_the_line(seen, mouse, direction
     assert swipe.position.value == pytest.approx(0.7 if axis else 0.6, abs=0.002)
 
 
+def test_left_is_left_however_the_axes_are_turned(seen, mouse):
+    viewer, see, _, _ = seen
+    above = viewer.layers["s_40x"]
+    viewer.dims.transpose()
+    viewer.scene.camera.orientation2d = ("down", "left")
+    viewer.fit_to_view(layers=[above], margin=0.1)
+    above.opacity = 1
+    both = picture(viewer)
+    above.visible = False
+    under = picture(viewer)
+    above.visible = True
+    see.mode.value = "swipe"
+    width = mouse.canvas.width()
+    mouse.drag((width / 2, 100), (width / 3, 120))
+    shown, line = picture(viewer), width // 3
+    assert alike(shown[:, : line - 3], both[:, : line - 3]) > SAME
+    assert alike(shown[:, line + 3 :], under[:, line + 3 :]) > SAME
+
+
 def test_what_is_in_the_way_is_not_seen(seen):
     viewer, see, both, _ = seen
     viewer.add_image(np.full((900, 900), 255), name="cover", scale=(1, 1), units=("um", "um"))

@@ -11,7 +11,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer
-from napari_medrefine.widgets._panel import wrapped_label
+from napari_medrefine.widgets._panel import tell, wrapped_label
 from napari_medrefine.widgets._see_blink import Blink
 from napari_medrefine.widgets._see_checkerboard import Checkerboard
 from napari_medrefine.widgets._see_difference import Difference
@@ -83,7 +83,7 @@ class SeeSection:
         self._show_controls()
         mode = self.modes.get(self.mode.value)
         if mode is None:
-            self.said.value = CHOOSE
+            tell(self.said, CHOOSE)
             return
         try:
             first, second = self._pair.layers
@@ -93,7 +93,7 @@ class SeeSection:
             mode.begin(Compared(self._viewer, first, second, self._tell, self._density))
         except MedRefineError as error:
             self._running = None
-            self.said.value = str(error)
+            tell(self.said, str(error))
 
     def stop(self) -> None:
         """End the mode, without a trace."""
@@ -102,7 +102,7 @@ class SeeSection:
             with self.mode.changed.blocked():
                 self.mode.value = OFF
             self._show_controls()
-            self.said.value = CHOOSE
+            tell(self.said, CHOOSE)
 
     def _end(self, *, later: bool = False) -> None:
         mode, self._running = self._running, None
@@ -139,13 +139,13 @@ class SeeSection:
         with self.mode.changed.blocked():
             self.mode.value = OFF
         self._show_controls()
-        self.said.value = ENDED.format(name=layer.name)
+        tell(self.said, ENDED.format(name=layer.name))
 
     def _tell(self, problem: str) -> None:
         """Say what is wrong, or what is seen and what to do."""
         if self._alive and self._running is not None:
             first, second = self._seen
-            self.said.value = problem or self._running.hint(first.name, second.name)
+            tell(self.said, problem or self._running.hint(first.name, second.name))
 
     def _show_controls(self) -> None:
         for title, mode in self.modes.items():
