@@ -89,11 +89,14 @@ def sample(
     if smooth:
         return _linear(image, to_image, shape), np.broadcast_to(inside, shape)
     rows, cols = np.clip(rows, 0, height - 1), np.clip(cols, 0, width - 1)
-    if rows.shape[1] == 1 and cols.shape[0] == 1:  # upright: whole rows, then whole columns
+    if rows.shape == (shape[0], 1) and cols.shape == (
+        1,
+        shape[1],
+    ):  # upright: whole rows, then whole columns
         values = image[rows[:, 0]].take(cols[0], axis=1)
     else:
         flat = image.reshape(height * width, *image.shape[2:])
-        values = flat.take(rows * width + cols, axis=0)
+        values = flat.take(np.broadcast_to(rows * width + cols, shape), axis=0)
     return values, np.broadcast_to(inside, shape)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from magicgui.widgets import ComboBox, Container, FileEdit, Label, Widget
+from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QComboBox, QPushButton, QSizePolicy
 
 NARROW = 8  # letters that a combo box must at least show
@@ -55,7 +56,14 @@ def wrapped_label(tooltip: str, value: str = "") -> Label:
     label.native.setWordWrap(True)
     # Or a long word, set later, would make the panel wider than its dock.
     label.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    label.native.installEventFilter(_AsHighAsItsText(label.native))
     return label
+
+
+def tell(label: Label, text: str) -> None:
+    """Show `text` in a wrapped label, as high as it needs."""
+    label.value = text
+    _AsHighAsItsText.fit(label.native)
 
 
 def folder_edit(label: str, tooltip: str) -> FileEdit:
@@ -69,6 +77,26 @@ def path_in(edit: FileEdit) -> Path | None:
     """Return the path that was typed or chosen, None where the line is empty."""
     text = edit.line_edit.value.strip()
     return Path(text).expanduser() if text else None
+
+
+class _AsHighAsItsText(QObject):
+    """Keeps a wrapped label as high as its text is in its width: nested layouts do not."""
+
+    def eventFilter(self, label: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        if event.type() == QEvent.Type.Resize:
+            self.fit(label)
+        return False
+
+    @staticmethod
+    def fit(label: Any) -> None:
+        height = max(0, label.heightForWidth(label.width()))
+        if height == label.minimumHeight():
+            return
+        label.setMinimumHeight(height)
+        around = label.parentWidget()
+        while around is not None and around.layout() is not None:
+            around.layout().activate()
+            around = around.parentWidget()
 
 
 def _let_shrink(widget: Widget) -> None:

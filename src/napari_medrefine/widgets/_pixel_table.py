@@ -16,7 +16,7 @@ HEADINGS = {
     "|Δ|": "Mean absolute difference to the layer under 'Compared with' over the neighbourhood, in "
     "grey levels of 255; 0 is identical, lower is nearer. Hold the mouse on it for each colour",
 }
-HEIGHT, ROW, NUMBER = 132, 22, 38  # pixels
+HEIGHT, ROW, NUMBER = 132, 22, 34  # pixels
 
 
 class PixelTable(Container):
@@ -40,6 +40,7 @@ class PixelTable(Container):
         self.table.verticalHeader().setDefaultSectionSize(ROW)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideLeft)  # names differ at their ends
         self.table.setMinimumWidth(100)
         self.table.setFixedHeight(HEIGHT)
         self.native.layout().addWidget(self.table)

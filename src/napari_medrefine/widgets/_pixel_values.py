@@ -16,7 +16,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer
 from napari_medrefine.widgets._mouse import place
-from napari_medrefine.widgets._panel import row, wrapped_label
+from napari_medrefine.widgets._panel import row, tell, wrapped_label
 from napari_medrefine.widgets._pixel_table import PixelTable
 from napari_medrefine.widgets._reading import Reader, layers_to_read
 
@@ -98,7 +98,7 @@ class PixelSection:
             self.place = self._reader.read(layers, pair[1], self._world, self.size.value)
         except MedRefineError as error:
             self.place = None
-            self.said.value = str(error)
+            tell(self.said, str(error))
         else:
             self._tell()
         self.table.show_place(self.place)
@@ -107,11 +107,11 @@ class PixelSection:
         """Put what was kept, or else what is seen, on the clipboard."""
         places = self.kept or ([self.place] if self.place else [])
         if not places:
-            self.said.value = TICK
+            tell(self.said, TICK)
             return
         QGuiApplication.clipboard().setText(as_tsv(places))
         rows = sum(len(each.readings) for each in places)
-        self.said.value = f"Copied {rows} rows of {len(places)} place(s); paste in a spreadsheet."
+        tell(self.said, f"Copied {rows} rows of {len(places)} place(s); paste in a spreadsheet.")
 
     def forget(self) -> None:
         """Forget the places that were kept."""
@@ -133,9 +133,9 @@ class PixelSection:
         try:
             _ = self._pair.layers
         except MedRefineError as error:
-            self.said.value = str(error)
+            tell(self.said, str(error))
         else:
-            self.said.value = "Move the mouse over the canvas; a click keeps the place."
+            tell(self.said, "Move the mouse over the canvas; a click keeps the place.")
 
     def _listen(self, *, on: bool) -> None:
         moves, drags = self._viewer.mouse_move_callbacks, self._viewer.mouse_drag_callbacks
@@ -170,10 +170,10 @@ class PixelSection:
     def _tell(self) -> None:
         kept = f"{len(self.kept)} place(s) kept." if self.kept else "A click keeps the place."
         if self.place is None:
-            self.said.value = kept
+            tell(self.said, kept)
             return
         (down, across), unit = self.place.world, self.place.unit
-        self.said.value = f"At {down:.6g}, {across:.6g} {unit} (down, across). {kept}"
+        tell(self.said, f"At {down:.6g}, {across:.6g} {unit} (down, across). {kept}")
 
     def _destroyed(self) -> None:
         """Leave the mouse alone, without touching widgets that are no more."""

@@ -39,4 +39,4 @@ class Checkerboard(Overlaid):
 
     def shown(self) -> None:
         """Say what is seen."""
-        self.caption.say(f"{self.compared.first.name} / {self.compared.second.name}")
+        self.caption.say(self.compared.first.name, self.compared.second.name)

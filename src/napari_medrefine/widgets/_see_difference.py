@@ -59,6 +59,7 @@ class Difference(Overlaid):
         """Say what is seen."""
         full = 255 / self.gain.value
         self.caption.say(
-            f"{self.compared.first.name} - {self.compared.second.name}\norange: brighter, "
-            f"blue: darker, full at {full:.0f} grey levels of 255"
+            self.compared.first.name,
+            f"minus {self.compared.second.name}",
+            f"orange: brighter, blue: darker; full at {full:.0f} of 255",
         )

@@ -35,4 +35,4 @@ class Fade(Overlaid):
         if self.upper is not None:
             share = self.upper.opacity = self.share.value
             first, second = self.compared.first.name, self.compared.second.name
-            self.caption.say(f"{share:.0%} {first}, {1 - share:.0%} {second}")
+            self.caption.say(f"{share:.0%} {first}", f"{1 - share:.0%} {second}")

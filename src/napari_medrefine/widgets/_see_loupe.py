@@ -59,13 +59,13 @@ class Loupe(Overlaid):
     def shown(self) -> None:
         """Say what is seen."""
         first, second = self.compared.first.name, self.compared.second.name
-        self.caption.say(f"in the circle {first}, around it {second}")
+        self.caption.say(f"circle: {first}", f"around it: {second}")
 
     def _moved(self, _: Viewer, event: Any) -> None:
         if self.stage is None or self.scene is None or self.upper is None:
             return
         upper = self.upper.data
-        upper[self._squares(self.scene)[0], 3] = 0
+        upper[self._squares(self.scene)[0]][..., 3] = 0
         self._middle = place(event)
         self._put(upper, self.scene)
         self.stage.upper.refresh()

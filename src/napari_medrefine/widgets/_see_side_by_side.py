@@ -33,7 +33,7 @@ class SideBySide(Mode):
         for layer in pair:
             self._kept.set(layer, opacity=1.0)
             self._kept.set(
-                layer.name_overlay, visible=True, position="top_left", font_size=10.0, box=True
+                layer.name_overlay, visible=True, position="top_left", font_size=12.0, box=True
             )
         first, second = (viewer.layers.index(layer) for layer in pair)
         stride = 1 if first < second else -1

@@ -126,6 +126,7 @@ class Stage:
         self._timer.setInterval(FRAME_MS)
         self._timer.timeout.connect(self.redraw)
         self._kept.set(viewer.canvas.grid, enabled=False)
+        self._points = viewer.dims.point
         self._listen(connect=True)
 
     def redraw(self) -> None:
@@ -164,6 +165,14 @@ class Stage:
         """Remove our layers; not while layers are being removed, which napari cannot bear."""
         self.upper.remove()
         self.lower.remove()
+        self._restore_points()
+
+    def _restore_points(self) -> None:
+        """Give the displayed axes their points: napari sets them anew with every layer's extent."""
+        dims = self.viewer.dims
+        if dims.ndim == len(self._points):
+            for axis in dims.displayed:
+                dims.set_point(axis, self._points[axis])
 
     def _pictures(self) -> tuple[Seen, Seen | None, View]:
         first, second = self.layers

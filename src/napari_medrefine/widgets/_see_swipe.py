@@ -71,8 +71,9 @@ class Swipe(Overlaid):
 
     def shown(self) -> None:
         """Say which layer is where."""
-        between = "  |  " if self.direction.value == ACROSS else "\n"
-        self.caption.say(f"{self.compared.first.name}{between}{self.compared.second.name}")
+        sides = ("left", "right") if self.direction.value == ACROSS else ("above", "below")
+        layers = self.compared.first, self.compared.second
+        self.caption.say(*(f"{a}: {b.name}" for a, b in zip(sides, layers, strict=True)))
 
     @property
     def _axis(self) -> int:
@@ -130,6 +131,8 @@ class Swipe(Overlaid):
             event.handled = True
             self._bring(viewer, event)
             yield
+        if self.scene is not None:
+            self._bring(viewer, event)
 
     def _bring(self, viewer: Viewer, event: Any) -> None:
         axis, canvas = self._axis, on_screen(viewer)

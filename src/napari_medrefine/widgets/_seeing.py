@@ -8,9 +8,10 @@ from magicgui.widgets import CheckBox, ComboBox, Widget
 from qtpy.QtCore import QTimer
 
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer
-from napari_medrefine.widgets._panel import wrapped_label
+from napari_medrefine.widgets._panel import tell, wrapped_label
 from napari_medrefine.widgets._see_blink import Blink
 from napari_medrefine.widgets._see_checkerboard import Checkerboard
 from napari_medrefine.widgets._see_difference import Difference
@@ -49,6 +50,7 @@ class SeeSection:
         self._viewer, self._pair = viewer, pair
         self.modes = {kind.title: kind() for kind in MODES}
         self._running: Mode | None = None
+        self._seen: tuple[Layer, ...] = ()
         self.mode = ComboBox(
             label="Mode",
             choices=[OFF, *self.modes],
@@ -81,16 +83,17 @@ class SeeSection:
         self._show_controls()
         mode = self.modes.get(self.mode.value)
         if mode is None:
-            self.said.value = CHOOSE
+            tell(self.said, CHOOSE)
             return
         try:
             first, second = self._pair.layers
-            self._seen = (second, first) if self.swap.value else (first, second)
-            self._running = mode
-            mode.begin(Compared(self._viewer, *self._seen, self._tell, self._density))
+            if self.swap.value:
+                first, second = second, first
+            self._running, self._seen = mode, (first, second)
+            mode.begin(Compared(self._viewer, first, second, self._tell, self._density))
         except MedRefineError as error:
             self._running = None
-            self.said.value = str(error)
+            tell(self.said, str(error))
 
     def stop(self) -> None:
         """End the mode, without a trace."""
@@ -99,7 +102,7 @@ class SeeSection:
             with self.mode.changed.blocked():
                 self.mode.value = OFF
             self._show_controls()
-            self.said.value = CHOOSE
+            tell(self.said, CHOOSE)
 
     def _end(self, *, later: bool = False) -> None:
         mode, self._running = self._running, None
@@ -119,26 +122,30 @@ class SeeSection:
         self._viewer.layers.events.removed.connect(self._removed, position="last")
 
     def _pair_changed(self) -> None:
-        if self.mode.value != OFF:
+        gone = [layer for layer in self._seen if layer not in self._viewer.layers]
+        if self.running and gone:
+            self._stop_for(gone[0])
+        elif self.mode.value != OFF:
             self.start()
 
     def _removed(self, event: Any) -> None:
         """End when one of the two layers is removed, or one of our own."""
-        if self._running is None:
-            return
         layer = event.value
-        if layer in self._seen or self._running.owns(layer):
-            self._end(later=True)
-            with self.mode.changed.blocked():
-                self.mode.value = OFF
-            self._show_controls()
-            self.said.value = ENDED.format(name=layer.name)
+        if self._running is not None and (layer in self._seen or self._running.owns(layer)):
+            self._stop_for(layer)
+
+    def _stop_for(self, layer: Layer) -> None:
+        self._end(later=True)
+        with self.mode.changed.blocked():
+            self.mode.value = OFF
+        self._show_controls()
+        tell(self.said, ENDED.format(name=layer.name))
 
     def _tell(self, problem: str) -> None:
         """Say what is wrong, or what is seen and what to do."""
         if self._alive and self._running is not None:
             first, second = self._seen
-            self.said.value = problem or self._running.hint(first.name, second.name)
+            tell(self.said, problem or self._running.hint(first.name, second.name))
 
     def _show_controls(self) -> None:
         for title, mode in self.modes.items():
