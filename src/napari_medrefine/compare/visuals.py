@@ -44,9 +44,26 @@ def signed_difference(estimate: Image, truth: Image, *, gain: float = 4.0) -> Pi
         If the images differ in shape, dtype or range.
     """
     first, second = comparable(estimate, truth)
-    difference = first - second
+    return diverging(first - second, gain=gain)
+
+
+def diverging(difference: npt.NDArray[np.floating], *, gain: float) -> Picture:
+    """Return a difference in grey levels of 255 as colours: white is none, blue less, orange more.
+
+    Parameters
+    ----------
+    difference : (H, W) or (H, W, C) array
+        Of several channels, the mean is shown.
+    gain : float
+        The colour is full at ``255 / gain``.
+
+    Notes
+    -----
+    Blue and orange are told apart with every common colour blindness, as red and green are not, and
+    both grow darker with the size of the difference, so that it is seen without any colours, too.
+    """
     grey = difference.mean(-1) if difference.ndim == 3 else difference
-    share = np.clip(grey * (gain / 255), -1, 1)[..., None]
+    share = np.clip(grey * np.float32(gain / 255), -1, 1)[..., None]
     colour = np.where(share < 0, _DARKER, _BRIGHTER)
     return _picture(255 + np.abs(share) * (colour - 255))
 

@@ -15,14 +15,18 @@ class Fold:
     text, tooltip : str
         Of the button.
     controls : sequence of Widget
-        What it shows; hidden at first.
+        What it shows.
+    shown : bool
+        Whether it shows them at first.
     """
 
-    def __init__(self, text: str, tooltip: str, controls: Sequence[Widget]) -> None:
+    def __init__(
+        self, text: str, tooltip: str, controls: Sequence[Widget], *, shown: bool = False
+    ) -> None:
         self._text, self.controls = text, tuple(controls)
         self.button = PushButton(text="", tooltip=tooltip)
         self.button.changed.connect(self._toggle)
-        self._show(shown=False)
+        self._show(shown=shown)
 
     @property
     def widgets(self) -> tuple[Widget, ...]:

@@ -67,6 +67,29 @@ def to_micrometres(layer: Layer) -> Pair | None:
     return rows, cols
 
 
+def world_to_data(layer: Layer, units: Any) -> Matrix:
+    """Return the 3x3 from the canvas to the pixels of a 2-D `layer`.
+
+    Parameters
+    ----------
+    units : sequence of units or None
+        Those of the canvas, ``viewer.layers.units``: the layers' common ones; None where they have
+        none in common, and napari then shows all layers in the same numbers.
+    """
+    inverse = np.asarray(np.linalg.inv(data_to_world(layer)), np.float64)
+    if units is None:
+        return inverse
+    pairs = zip(units[-2:], layer.units[-2:], strict=True)
+    rows, cols = (float((1 * a).to(b).magnitude) for a, b in pairs)
+    return np.asarray(inverse @ np.diag([rows, cols, 1.0]), np.float64)
+
+
+def apply(matrix: npt.NDArray[np.floating], points: npt.ArrayLike) -> Matrix:
+    """Return (N, 2) `points` mapped by a 3x3."""
+    mapped: Matrix = np.asarray(points, float) @ matrix[:2, :2].T + matrix[:2, 2]
+    return mapped
+
+
 def registered_affine(overview: Layer, field: Layer, matrix: npt.ArrayLike) -> Matrix:
     """Return the ``affine`` that makes `field` lie on `overview` where `matrix` says.
 

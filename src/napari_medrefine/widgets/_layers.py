@@ -16,12 +16,18 @@ from napari_medrefine.widgets._geometry import Layer, to_micrometres
 Viewer = Any
 LARGEST_PHOTO = 100_000_000  # pixels above which a lazy image is read part by part
 KEY = "medrefine"  # our entry in layer.metadata
+HELPER = "helper_of"  # names, in our entry, what a layer is there for that is gone with it
 FINER = 1.2  # how many times finer a field must be than its overview
 
 
 def images(viewer: Viewer) -> list[Layer]:
-    """Return the viewer's image layers, the bottom one first."""
-    return [layer for layer in viewer.layers if isinstance(layer, Image)]
+    """Return the viewer's image layers, the bottom one first, without those that only help to see.
+
+    A layer that helps to see for a while (a swipe, say) has ``HELPER`` in our notes on it.
+    """
+    return [
+        layer for layer in viewer.layers if isinstance(layer, Image) and HELPER not in about(layer)
+    ]
 
 
 def shapes(viewer: Viewer) -> list[Layer]:
@@ -155,4 +161,4 @@ def likely_fields(overview: Layer | None, layers: Sequence[Layer]) -> list[Layer
 
 def is_derived(layer: Layer) -> bool:
     """Whether we made this layer from others."""
-    return bool({"made_from", "difference_of"} & about(layer).keys())
+    return bool({"made_from", "difference_of", HELPER} & about(layer).keys())

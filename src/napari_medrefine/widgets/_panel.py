@@ -21,10 +21,10 @@ class Panel(Container):
 
     job: Any  # a JobPanel
 
-    def __init__(self, widgets: Sequence[Widget]) -> None:
+    def __init__(self, widgets: Sequence[Widget], *, body_labels: bool = True) -> None:
         for widget in widgets:
             _let_shrink(widget)
-        self.body = Container(widgets=widgets, scrollable=True)
+        self.body = Container(widgets=widgets, scrollable=True, labels=body_labels)
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self.native.layout().addWidget(self.body.root_native_widget)
@@ -80,3 +80,5 @@ def _let_shrink(widget: Widget) -> None:
     if isinstance(widget, Container):
         for button in widget.native.findChildren(QPushButton):
             button.setMinimumWidth(10)
+        for inner in widget:
+            _let_shrink(inner)

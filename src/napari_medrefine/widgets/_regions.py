@@ -12,10 +12,12 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.widgets._geometry import (
     Layer,
     Pair,
+    apply,
     data_to_world,
     is_plain,
     unit_factors,
     unit_name,
+    world_to_data,
 )
 from napari_medrefine.widgets._layers import Viewer, pixels, shape
 
@@ -81,7 +83,8 @@ def in_view(viewer: Viewer, layer: Layer) -> Region:
     # The camera's axes are the displayed ones, which the user may have transposed.
     corners = shown[:, np.argsort(np.argsort(viewer.dims.displayed[-2:]))]
     level = layer.data_level if layer.multiscale else 0
-    return _around(_to_data(corners, viewer.layers.units, layer), layer, level, "in view")
+    inside = apply(world_to_data(layer, viewer.layers.units), corners)
+    return _around(inside, layer, level, "in view")
 
 
 def in_rectangle(rectangles: Layer, layer: Layer) -> Region:
@@ -106,22 +109,9 @@ def in_rectangle(rectangles: Layer, layer: Layer) -> Region:
         )
     chosen = sorted(rectangles.selected_data) or [len(rectangles.data) - 1]
     drawn = np.concatenate([np.asarray(rectangles.data[i], float)[:, -2:] for i in chosen])
-    world = _apply(data_to_world(rectangles), drawn) * factors
-    inside = _apply(np.linalg.inv(data_to_world(layer)), world)
+    world = apply(data_to_world(rectangles), drawn) * factors
+    inside = apply(np.linalg.inv(data_to_world(layer)), world)
     return _around(inside, layer, 0, "inside the rectangle")
-
-
-def _to_data(world: Corners, units: Any, layer: Layer) -> Corners:
-    """Map points of the canvas to a layer's data; the canvas is in the layers' common units."""
-    if units is not None:
-        pairs = zip(units[-2:], layer.units[-2:], strict=True)
-        world = world * [float((1 * a).to(b).magnitude) for a, b in pairs]
-    return _apply(np.linalg.inv(data_to_world(layer)), world)
-
-
-def _apply(matrix: npt.NDArray[np.floating], points: Corners) -> Corners:
-    mapped: Corners = points @ matrix[:2, :2].T + matrix[:2, 2]
-    return mapped
 
 
 def _around(corners: Corners, layer: Layer, level: int, where: str) -> Region:

@@ -1,0 +1,89 @@
+"""A picture of the visible part, laid over the layers for a while and then gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+
+from napari_medrefine.compare.blending import Seen
+from napari_medrefine.compare.seen import View
+from napari_medrefine.widgets._geometry import Layer
+from napari_medrefine.widgets._layers import HELPER, KEY, Viewer
+
+
+class HelperLayer:
+    """An RGBA image layer with a pixel for each of the screen's, above all other images.
+
+    The selection of layers stays as it is.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer or napari.components.ViewerModel
+    name : str
+        As the layer list shows it.
+    """
+
+    def __init__(self, viewer: Viewer, name: str) -> None:
+        self._viewer, self._name = viewer, name
+        self._selected: list[Layer] = []
+        self._hidden = False
+        self.layer: Any = None
+
+    def show(self, picture: Seen, view: View) -> None:
+        """Show `picture` in `view`; the array becomes the layer's own."""
+        if self.layer is None:
+            self._add(picture, view)
+            return
+        self._follow_units()
+        if self._hidden:
+            self._hidden, self.layer.visible = False, True
+        if self.layer.data.shape == picture.shape:
+            self.layer.data[...] = picture
+        else:
+            self.layer.data = picture
+        if np.array_equal(self.layer.affine.affine_matrix, view.to_world):
+            self.refresh()
+        else:
+            self.layer.affine = view.to_world
+
+    def refresh(self) -> None:
+        """Show what was changed in the layer's pixels, and nothing that takes longer."""
+        self.layer.refresh(thumbnail=False, highlight=False, extent=False)
+
+    def hide(self) -> None:
+        """Be gone from the canvas, at once; safe while the layer list is being changed."""
+        if self.layer is not None and not self._hidden:
+            self._hidden, self.layer.visible = True, False
+
+    def remove(self) -> None:
+        """Be gone from the layer list, whose selection stays."""
+        layer, self.layer = self.layer, None
+        layers = self._viewer.layers
+        if layer is None or layer not in layers:
+            return
+        selected = [each for each in layers.selection if each is not layer] or self._selected
+        layers.remove(layer)
+        layers.selection = [each for each in selected if each in layers]
+
+    def _add(self, picture: Seen, view: View) -> None:
+        layers = self._viewer.layers
+        self._selected = list(layers.selection)
+        self.layer = Image(
+            picture,
+            rgb=True,
+            affine=view.to_world,
+            units=None if layers.units is None else layers.units[-2:],
+            name=self._name,
+            metadata={KEY: {HELPER: self._name}},
+        )
+        topmost = max(k for k, layer in enumerate(layers) if isinstance(layer, Image))
+        layers.insert(topmost + 1, self.layer)
+        layers.selection = self._selected
+
+    def _follow_units(self) -> None:
+        """Be measured as the canvas is: another layer may have changed that."""
+        units = self._viewer.layers.units
+        if units is not None and tuple(units[-2:]) != tuple(self.layer.units):
+            self.layer.units = units[-2:]

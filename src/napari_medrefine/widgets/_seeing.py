@@ -1,0 +1,155 @@
+"""The section *See* of the Compare widget: ways to see two layers, one at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from magicgui.widgets import CheckBox, ComboBox, Widget
+from qtpy.QtCore import QTimer
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.widgets._layer_pair import LayerPair
+from napari_medrefine.widgets._layers import Viewer
+from napari_medrefine.widgets._panel import wrapped_label
+from napari_medrefine.widgets._see_blink import Blink
+from napari_medrefine.widgets._see_checkerboard import Checkerboard
+from napari_medrefine.widgets._see_difference import Difference
+from napari_medrefine.widgets._see_fade import Fade
+from napari_medrefine.widgets._see_loupe import Loupe
+from napari_medrefine.widgets._see_mode import Mode
+from napari_medrefine.widgets._see_side_by_side import SideBySide
+from napari_medrefine.widgets._see_stage import Compared
+from napari_medrefine.widgets._see_swipe import Swipe
+
+OFF = "off"
+MODES: tuple[type[Mode], ...] = (
+    Fade,
+    Swipe,
+    Blink,
+    Checkerboard,
+    Difference,
+    Loupe,
+    SideBySide,
+)
+CHOOSE = "Choose a mode; the layers stay as they are."
+ENDED = "'{name}' was removed, so the comparison has ended."
+
+
+class SeeSection:
+    """A chooser of modes, with the controls of the chosen one.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer or napari.components.ViewerModel
+    pair : LayerPair
+        Which layers are compared.
+    """
+
+    def __init__(self, viewer: Viewer, pair: LayerPair) -> None:
+        self._viewer, self._pair = viewer, pair
+        self.modes = {kind.title: kind() for kind in MODES}
+        self._running: Mode | None = None
+        self.mode = ComboBox(
+            label="Mode",
+            choices=[OFF, *self.modes],
+            value=OFF,
+            tooltip="How to see the two layers in one another's place; 'off' ends it",
+        )
+        self.swap = CheckBox(
+            text="Swap the two",
+            value=False,
+            tooltip="Exchange the two layers: what was left is right, what was in the circle is "
+            "around it",
+        )
+        self.said = wrapped_label("What is seen, and what to do", CHOOSE)
+        controls = [widget for mode in self.modes.values() for widget in mode.widgets]
+        self.widgets: tuple[Widget, ...] = (self.mode, *controls, self.swap, self.said)
+        self.job = self
+        self._alive = True
+        self.mode.native.destroyed.connect(self._destroyed)
+        self._connect()
+        self._show_controls()
+
+    @property
+    def running(self) -> bool:
+        """Whether a mode is on."""
+        return self._running is not None
+
+    def start(self) -> None:
+        """Begin the chosen mode with the chosen layers, or say what is missing."""
+        self._end()
+        self._show_controls()
+        mode = self.modes.get(self.mode.value)
+        if mode is None:
+            self.said.value = CHOOSE
+            return
+        try:
+            first, second = self._pair.layers
+            self._seen = (second, first) if self.swap.value else (first, second)
+            self._running = mode
+            mode.begin(Compared(self._viewer, *self._seen, self._tell, self._density))
+        except MedRefineError as error:
+            self._running = None
+            self.said.value = str(error)
+
+    def stop(self) -> None:
+        """End the mode, without a trace."""
+        self._end()
+        if self._alive:
+            with self.mode.changed.blocked():
+                self.mode.value = OFF
+            self._show_controls()
+            self.said.value = CHOOSE
+
+    def _end(self, *, later: bool = False) -> None:
+        mode, self._running = self._running, None
+        if mode is None:
+            return
+        mode.leave()
+        if later:
+            QTimer.singleShot(0, mode.clear)
+        else:
+            mode.clear()
+
+    def _connect(self) -> None:
+        self.mode.changed.connect(self.start)
+        self.swap.changed.connect(self.start)
+        self._pair.changed.connect(self._pair_changed)
+        # After napari's own, which must be done with the layer first.
+        self._viewer.layers.events.removed.connect(self._removed, position="last")
+
+    def _pair_changed(self) -> None:
+        if self.mode.value != OFF:
+            self.start()
+
+    def _removed(self, event: Any) -> None:
+        """End when one of the two layers is removed, or one of our own."""
+        if self._running is None:
+            return
+        layer = event.value
+        if layer in self._seen or self._running.owns(layer):
+            self._end(later=True)
+            with self.mode.changed.blocked():
+                self.mode.value = OFF
+            self._show_controls()
+            self.said.value = ENDED.format(name=layer.name)
+
+    def _tell(self, problem: str) -> None:
+        """Say what is wrong, or what is seen and what to do."""
+        if self._alive and self._running is not None:
+            first, second = self._seen
+            self.said.value = problem or self._running.hint(first.name, second.name)
+
+    def _show_controls(self) -> None:
+        for title, mode in self.modes.items():
+            for widget in mode.widgets:
+                widget.visible = title == self.mode.value
+        self.swap.visible = self.mode.value != OFF
+
+    def _density(self) -> float:
+        return float(self.mode.native.devicePixelRatioF())
+
+    def _destroyed(self) -> None:
+        """End without touching widgets that are no more: the dock or the window was closed."""
+        self._alive = False
+        self._end()
