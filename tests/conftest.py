@@ -44,6 +44,14 @@ if not HAS_DISPLAY:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 
+@pytest.fixture(scope="session")
+def sample_photos():
+    """The procedural slide's overview and fields: they take some seconds to draw, once."""
+    from napari_medrefine.samples import demo_photos
+
+    return demo_photos()
+
+
 @pytest.fixture
 def viewer(qapp):
     """napari's model of a viewer, without a window."""
