@@ -70,7 +70,7 @@ from an image (whether that was reduced digitally before; then it holds the resu
 
 To validate on slides of your own, reduce sharp photos {scale if scale > 1 else 2} times, run the
 model, and compare with the sharp ones (PSNR, SSIM) beside plain interpolation, as
-`medrefine evaluate` does. What came with the weights (by `benchmarks/superres.py`, or the training):
+`medrefine evaluate` does. What came with the weights:
 
 {_metrics(card)}
 

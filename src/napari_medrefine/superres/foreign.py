@@ -124,8 +124,7 @@ def load_foreign(path: Path) -> tuple[ForeignGenerator, ForeignCard]:
     _check_use(path, descriptor)
     _check_finite(path, descriptor.model)
     descriptor.model.eval().requires_grad_(requires_grad=False).float()
-    with torch.inference_mode():
-        generator = ForeignGenerator(descriptor, path.name)
+    generator = ForeignGenerator(descriptor, path.name)
     return generator, card_of(path, descriptor.scale, descriptor.architecture.name)
 
 
@@ -144,6 +143,8 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     kind = container_of(path)
     shapes_in(path)  # says what a program is, and what is cut off, better than torch
+    if kind != "safetensors":
+        _check_torch(path)
     try:
         state = load_file(path) if kind == "safetensors" else _unpickled(path)
     except OSError as error:
@@ -160,17 +161,20 @@ def read_state(path: Path) -> dict[str, Any]:
     return dict(state)
 
 
-def _unpickled(path: Path) -> Any:
+def _check_torch(path: Path) -> None:
     if tuple(int(part) for part in torch.__version__.split(".")[:2]) < _SAFE:
         raise MedRefineError(
             f"Cannot use {path}: PyTorch {torch.__version__} may run a program that is hidden in "
             "such a file; install PyTorch 2.6 or newer, or get the weights as .safetensors."
         )
+
+
+def _unpickled(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _described(path: Path, state: dict[str, Any]) -> Any:
-    library = spandrel()
+    library = spandrel(path)
     try:
         with torch.random.fork_rng(devices=[]):  # layers draw weights: the user's seed stays
             return library.ModelLoader("cpu").load_from_state_dict(state)

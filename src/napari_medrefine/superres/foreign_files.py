@@ -129,6 +129,8 @@ def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
             for _ in range(_PICKLES):
                 found |= _pickled(file)
             return found
+    except MedRefineError:  # it is a ValueError, too
+        raise
     except OSError as error:
         raise MedRefineError(cannot("read", path, error)) from error
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:

@@ -59,7 +59,9 @@ def reach_of(network: Callable[[Tensor], Tensor], scale: int, multiple: int) -> 
     rows, outside, inside = (_up(length, multiple) for length in (_ROWS, _OUTSIDE, INSIDE))
     noise = torch.rand(2, 3, rows, outside + inside, generator=torch.Generator().manual_seed(0))
     strip, other = noise[:1], torch.cat([noise[1:, ..., :outside], noise[:1, ..., outside:]], -1)
-    whole, changed, tile = (network(one.clone()) for one in (strip, other, strip[..., outside:]))
+    with torch.inference_mode():
+        seen = (strip, other, strip[..., outside:])
+        whole, changed, tile = (network(one.clone()) for one in seen)
     felt = _columns(whole - changed, scale)[outside:]
     exact, near = _last(felt > 0), _last(felt > _FELT)
     halo = _up(exact if exact <= FARTHEST else min(max(_LEAST, 2 * near), FARTHEST), multiple)

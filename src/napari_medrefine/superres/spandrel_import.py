@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -21,15 +22,20 @@ _ABSENT = {
 }
 
 
-def spandrel() -> Any:
+def spandrel(path: Path) -> Any:
     """Return the package spandrel.
+
+    Parameters
+    ----------
+    path : Path
+        The file that it is wanted for.
 
     Raises
     ------
     MedRefineError
         If it is not installed, or cannot be imported.
     """
-    if "spandrel" in sys.modules:
+    if sys.modules.get("spandrel") is not None:
         return sys.modules["spandrel"]
     try:
         return import_module("spandrel") if _has_torchvision() else _without_torchvision()
@@ -37,7 +43,8 @@ def spandrel() -> Any:
         if error.name not in ("spandrel", "einops"):
             raise
         raise MedRefineError(
-            "Weights of others need one more package: pip install 'napari-medrefine[spandrel]'."
+            f"Cannot use {path}: it has no model card of napari-medrefine, and networks of others "
+            "need one more package: pip install 'napari-medrefine[spandrel]'."
         ) from error
 
 
