@@ -73,7 +73,8 @@ def read_card(path: Path) -> ModelCard:
         return ModelCard.model_validate_json(json.loads(header)["__metadata__"]["card"])
     except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
         raise MedRefineError(
-            f"Cannot use {path}: it is no weight file of napari-medrefine."
+            f"Cannot use {path}: it is damaged, or no weight file (ours, or of others as "
+            ".safetensors, .pth, .pt or .ckpt)."
         ) from error
 
 

@@ -222,7 +222,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise MedRefineError(
-            f"Cannot read {path}: it is damaged, or no safetensors file."
+            f"Cannot read {path}: it is damaged, or no weight file (ours, or of others as "
+            ".safetensors, .pth, .pt or .ckpt)."
         ) from error
     if not all(bool(torch.isfinite(t).all()) for t in state.values() if t.is_floating_point()):
         raise MedRefineError(f"Cannot use {path}: its weights are not all finite numbers.")
