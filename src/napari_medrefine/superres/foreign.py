@@ -150,6 +150,8 @@ def read_state(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise MedRefineError(cannot("read", path, error)) from error
     except pickle.UnpicklingError as error:
+        if "nsupported" not in str(error):
+            raise MedRefineError(damaged(path)) from error
         raise MedRefineError(
             f"Cannot use {path}: it holds something else than weights, which might run a program; "
             "nothing but weights is ever loaded."
