@@ -44,7 +44,7 @@ def alone(name: str, image: np.ndarray) -> np.ndarray:
     return made[0].permute(1, 2, 0).numpy()
 
 
-KINDS = [("compact2", ".pth"), ("span4", ".safetensors"), ("esrgan4", ".pt"), ("swinir2", ".ckpt")]
+KINDS = [("compact2", ".pth"), ("span4", ".safetensors"), ("esrgan2", ".pt"), ("swinir2", ".ckpt")]
 
 
 @pytest.mark.parametrize(("name", "suffix"), KINDS)
@@ -52,7 +52,7 @@ def test_the_result_is_the_networks_own(
     tmp_path: Path, tissue: Any, name: str, suffix: str
 ) -> None:
     known()
-    image = (tissue(120, 104) / 255).astype(np.float32)
+    image = (tissue(96, 92) / 255).astype(np.float32)
     path, scale = written(tmp_path, name, suffix), int(name[-1])
     made = magnify(image, scale, model=path)
     inside = slice(40 * scale, -40 * scale)  # at the border ours goes on with the mirror image
@@ -301,6 +301,12 @@ def test_networks_for_something_else_are_refused(
 def test_a_network_that_cannot_run_says_so(pretended: Any) -> None:
     path = pretended(described(torch.nn.Linear(7, 7)))
     with pytest.raises(MedRefineError, match=r"any\.pth cannot be run"):
+        magnify(np.zeros((20, 20, 3), np.uint8), 2, model=path)
+
+
+def test_values_that_are_no_numbers_are_said(pretended: Any) -> None:
+    path = pretended(described(Doubler(share=float("inf"))))
+    with pytest.raises(MedRefineError, match=r"any\.pth"):
         magnify(np.zeros((20, 20, 3), np.uint8), 2, model=path)
 
 

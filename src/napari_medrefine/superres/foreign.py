@@ -83,8 +83,8 @@ class ForeignGenerator(Generator):
     def residual(self, shades: Tensor, scale: int) -> Tensor:
         """See `Generator.residual`."""
         image = (shades + 1).clamp_(0, 1).contiguous()
-        added = self._run(image.to(self.dtype)).to(shades.dtype)
-        return as_sub_pixels(added.sub_(interpolate(image, scale)), scale)
+        made = self._run(image.to(self.dtype)).to(shades.dtype)
+        return as_sub_pixels(made - interpolate(image, scale), scale)
 
     def _run(self, image: Tensor) -> Tensor:
         """Return what the network makes of `image`, in memory of its own."""
@@ -102,6 +102,8 @@ class ForeignGenerator(Generator):
                 f"The network in {self.name} makes {tuple(made.shape)} of {tuple(image.shape)}, "
                 f"which is not an image enlarged {scale} times."
             )
+        if not torch.isfinite(made).all():
+            raise MedRefineError(f"The network in {self.name} makes values that are no numbers.")
         return made
 
 
