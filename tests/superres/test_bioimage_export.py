@@ -91,13 +91,14 @@ def small_one(folder: Path) -> Path:
     ("name", "scale"), [("magnify-gan", 3), ("magnify-faithful", 4), ("sharpen-gan", 1)]
 )
 def test_the_recorded_network_is_ours_at_any_size(
-    tissue: Any, monkeypatch: pytest.MonkeyPatch, name: str, scale: int
+    tissue: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, scale: int
 ) -> None:
     monkeypatch.setattr(
         "napari_medrefine.superres.ready.inference_precision", lambda: Precision("cpu")
     )
     image = (tissue(72, 104) / 255).astype(np.float32)
-    program = record(load_model(name).generator, scale)
+    record(load_model(name).generator, scale, tmp_path / "program.pt")
+    program = torch.jit.load(tmp_path / "program.pt")
     with torch.inference_mode():
         made = program(torch.from_numpy(image).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
     ours = (

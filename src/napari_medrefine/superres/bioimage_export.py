@@ -101,7 +101,7 @@ def export_model_steps(
     content = _content(ours, model, scale, authors)
     with _working(output) as folder:
         yield Step(1, 3, _STAGES[1])
-        torch.jit.save(record(ours.generator, content.scale), str(folder / "weights.pt"))
+        record(ours.generator, content.scale, folder / "weights.pt")
         _write_files(folder, content)
         yield Step(2, 3, _STAGES[2])
         with _silenced():

@@ -7,6 +7,7 @@ with. Here there is no loop over the image, so that the recorded program takes a
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -47,18 +48,18 @@ class Recorded(nn.Module):
         return (made + 1)[..., cut:-cut, cut:-cut].clamp(0, 1)
 
 
-def record(generator: Generator, scale: int) -> torch.jit.ScriptModule:
-    """Return the program that runs `generator` on images of any size, as TorchScript.
+def record(generator: Generator, scale: int, path: Path) -> None:
+    """Write the program that runs `generator` on images of any size, as TorchScript.
 
     Their sides have to be multiples of 8, and 64 at the least.
     """
     network = Recorded(generator, scale).eval().requires_grad_(requires_grad=False)
     example = torch.rand(1, 3, _LEAST, _LEAST + _STEP, generator=torch.Generator().manual_seed(0))
     with warnings.catch_warnings(), torch.inference_mode(mode=False), torch.no_grad():
-        # Constants that it warns of are constants; and TorchScript is what bioimage.io runs.
+        # Constants that it warns of are constants. TorchScript is no longer developed, but the only
+        # kind of program of torch's own that bioimage.io runs.
         warnings.simplefilter("ignore")
-        program: torch.jit.ScriptModule = torch.jit.trace(network, example, check_trace=False)
-    return program
+        torch.jit.save(torch.jit.trace(network, example, check_trace=False), str(path))
 
 
 def _mirrored(image: Tensor, margin: int, axis: int) -> Tensor:
