@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from napari_medrefine import __version__
-from napari_medrefine.cli import atlas, demo, evaluate, magnify, prepare, register, train
+from napari_medrefine.cli import atlas, demo, evaluate, export, magnify, prepare, register, train
 from napari_medrefine.errors import MedRefineError
 
 DESCRIPTION = """\
@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medrefine {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, register, atlas, magnify, prepare, train, evaluate):
+    for command in (demo, register, atlas, magnify, prepare, train, evaluate, export):
         command.add_to(commands)
     return parser
 

@@ -66,7 +66,10 @@ def _add_shared(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         help="0 (default): faithful, the smallest error; 1: GAN, the most natural texture",
     )
-    parser.add_argument("--model", help="a model's name or weight file (default: the shipped one)")
+    parser.add_argument(
+        "--model",
+        help="a model's name or weight file, also of others (default: the shipped one)",
+    )
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="of a Dask cluster that makes the .zarr output"
     )

@@ -49,7 +49,7 @@ def run_steps(
         If there is not enough memory.
     """
     job = Rendering(image, shape, chain, Levels.of(image))
-    side = tile or min(_TILE, max(1, _TILE_OUT // chain.factor))
+    side = tile or min(_TILE, max(1, min(_TILE_OUT, chain.largest or _TILE_OUT) // chain.factor))
     cuts = [_cuts(*lengths, side) for lengths in zip(image.shape, shape, strict=False)]
     tiles = list(product(pairwise(cuts[0]), pairwise(cuts[1])))
     try:

@@ -21,6 +21,7 @@ from torch import Tensor
 from napari_medrefine._atomic import cannot, write_bytes
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.cards import ModelCard, Task
+from napari_medrefine.superres.foreign_files import ForeignCard, container_of, sha256_of_file
 from napari_medrefine.superres.generator import Generator, Trunk, UNet
 from napari_medrefine.superres.run_folder import FAITHFUL, GAN
 
@@ -35,7 +36,7 @@ class Model:
     """A generator with its weights, ready to run, and what is known about it."""
 
     generator: Generator
-    card: ModelCard
+    card: ModelCard | ForeignCard
 
 
 def list_models() -> tuple[str, ...]:
@@ -49,15 +50,20 @@ def load_model(name_or_path: str | Path) -> Model:
     Parameters
     ----------
     name_or_path : str or Path
-        One of `list_models`, or the path of a ``.safetensors`` file.
+        One of `list_models`, or the path of a ``.safetensors`` file, or of one of others
+        (``.pth``, ``.pt``, ``.ckpt`` too), which takes the package spandrel.
 
     Raises
     ------
     MedRefineError
-        If there is no such file, or it is damaged, holds no model of ours, or its tensors do not
-        fit the architecture its card names.
+        If there is no such file, or it is damaged, holds no model of ours nor one that spandrel
+        knows, or its tensors do not fit the architecture its card names.
     """
     path = _find(name_or_path)
+    if container_of(path) is not None:
+        from napari_medrefine.superres.foreign import load_foreign
+
+        return Model(*load_foreign(path))
     state, metadata = _read(path)
     card = _card(path, metadata)
     if card.sha256 != fingerprint(state):
@@ -84,7 +90,8 @@ def model_for(task: Task, realism: float = 0.0, model: str | Path | None = None)
         0 (faithful) to 1 (GAN): the weights between are interpolated linearly.
     model : str, Path or None
         Weights to use instead. With `realism` above 0, the GAN weights must lie beside them:
-        ``gan.safetensors`` beside ``best.safetensors``, ``X-gan`` beside ``X-faithful``.
+        ``gan.safetensors`` beside ``best.safetensors``, ``X-gan`` beside ``X-faithful``; networks
+        of others have none.
 
     Raises
     ------
@@ -93,6 +100,11 @@ def model_for(task: Task, realism: float = 0.0, model: str | Path | None = None)
     """
     faithful, *gan = (load_model(path) for path in files_for(task, realism, model))
     if faithful.card.task != task and task == "sharpen":
+        if isinstance(faithful.card, ForeignCard):
+            raise MedRefineError(
+                f"The network in {model} enlarges {faithful.card.scale} times; it cannot sharpen "
+                "at the same size."
+            )
         raise MedRefineError(f"The model {model} is for magnifying; it cannot sharpen.")
     return Model(_mixed(faithful, gan[0], realism), gan[0].card) if gan else faithful
 
@@ -100,7 +112,13 @@ def model_for(task: Task, realism: float = 0.0, model: str | Path | None = None)
 def weights_of(
     task: Task, realism: float = 0.0, model: str | Path | None = None
 ) -> list[dict[str, str]]:
-    """Return name and SHA-256 of the weights that `model_for` mixes, for a result's provenance."""
+    """Return name and SHA-256 of the weights that `model_for` mixes, for a result's provenance.
+
+    Of ours the SHA-256 is that of the tensors, as their card has it; of others' that of the file.
+    """
+    (path, *_) = files_for(task, realism, model)
+    if container_of(path) is not None:
+        return [{"name": path.name, "sha256": sha256_of_file(path)}]
     mixed = [0.0, realism] if realism > 0 else [0.0]
     cards = [model_for(task, one, model).card for one in mixed]
     return [{"name": card.name, "sha256": card.sha256} for card in cards]
@@ -117,6 +135,11 @@ def files_for(
         If one of them is missing.
     """
     faithful = _find(f"{task}-faithful" if model is None else model)
+    if realism and container_of(faithful) is not None:
+        raise MedRefineError(
+            f"{faithful} is a network of others, of which there are no faithful and GAN weights to "
+            "mix: realism must be 0."
+        )
     return (faithful,) if realism == 0 else (faithful, _partner(faithful))
 
 
@@ -176,7 +199,7 @@ def _find(name_or_path: str | Path) -> Path:
     if path.is_file():
         return path
     raise MedRefineError(
-        f"There is no weight file {path}; give the path of a {SUFFIX} file or one of "
+        f"There is no weight file {path}; give the path of one (such as {SUFFIX}) or one of "
         f"{', '.join(list_models())}."
     )
 
@@ -199,7 +222,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise MedRefineError(
-            f"Cannot read {path}: it is damaged, or no safetensors file."
+            f"Cannot read {path}: it is damaged, or no weight file (ours, or of others as "
+            ".safetensors, .pth, .pt or .ckpt)."
         ) from error
     if not all(bool(torch.isfinite(t).all()) for t in state.values() if t.is_floating_point()):
         raise MedRefineError(f"Cannot use {path}: its weights are not all finite numbers.")

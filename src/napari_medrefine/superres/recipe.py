@@ -146,9 +146,9 @@ class Recipe:
         heads = self._heads(shape)
         if self.consistency:
             return Reduction("area", heads[0])
-        if heads != (ratio,):
-            return None
         own = ready_generator("magnify", self.realism, self.model)
+        if heads != (ratio,) or not own.settled:
+            return None
         judge = own if self.alone else ready_generator("magnify", 0.0, self.model)
         return reduction_of(sample, judge, heads[0], own)
 
@@ -159,5 +159,7 @@ class Recipe:
         if self.consistency is False:
             return None
         own = ready_generator("sharpen", self.realism, self.model)
+        if not own.settled:
+            return None
         judge = own if self.alone else ready_generator("sharpen", 0.0, self.model)
         return enlargement_of(sample, judge, own)

@@ -31,7 +31,7 @@ from napari_medrefine.widgets._layers import (
     shapes,
 )
 from napari_medrefine.widgets._live_view import LiveView
-from napari_medrefine.widgets._model_choice import ModelChoice
+from napari_medrefine.widgets._model_choice import OTHER, ModelChoice
 from napari_medrefine.widgets._panel import Panel, wrapped_label
 from napari_medrefine.widgets._placing import Made
 from napari_medrefine.widgets._preferences import preferences
@@ -42,7 +42,6 @@ from napari_medrefine.widgets._trusting import TOGETHER, Trusted, check_trust, t
 NOTE = f"The result is {NOT_FOR_DIAGNOSIS}."
 MAGNIFY, SHARPEN = "magnify", "sharpen"
 VIEW, FOLLOW, WHOLE, DISK, RECTANGLE = "view", "follow", "whole", "disk", "rectangle"
-OTHER = 0.0
 REST_MS = 60  # how long the view has to rest before it is looked at
 SCALES = [
     ("2 ×", 2.0),
@@ -339,8 +338,8 @@ class MagnifyWidget(Panel):
         self._tell_size()
 
     def _model_chosen(self) -> None:
-        """Do what the model was trained for."""
-        self.task.value = self.model.task or self.task.value
+        """Do what the model is for."""
+        self.model.suit(self.task, self.scale, self.other_scale, self.realism)
         self._tell_size()
 
     def _show_controls(self) -> None:
