@@ -70,9 +70,9 @@ def register(viewer) -> None:
     viewer.window.remove_dock_widget(dock)
 
 
-def magnify(viewer) -> None:
+def magnify(viewer):
     """Magnify a part of the 4x in a rectangle that is half on the 40x photo, half beside it."""
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Magnify & sharpen")
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Magnify & sharpen")
     field, overview = viewer.layers["slide 40x 1"], viewer.layers["slide 4x"]
     height, width = field.data.shape[:2]
     corner = overview.world_to_data(field.data_to_world((0, width)))
@@ -89,6 +89,22 @@ def magnify(viewer) -> None:
     viewer.scene.camera.center = (0, *overview.data_to_world((low + high) / 2 - (0, 20)))
     viewer.scene.camera.zoom = 4.2
     shoot(viewer, "magnify.png")
+    return dock
+
+
+def measure(viewer) -> None:
+    """Say how good the magnified 4x is under the registered 40x."""
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Compare")
+    for title in ("See", "Measure"):
+        widget.folds[title].button.native.click()
+    section = widget.sections["Measure"]
+    section.here.native.click()
+    finish(section)
+    viewer.fit_to_view(layers=[viewer.layers["slide 40x 1"]], margin=0.2)
+    settle()
+    bar = widget.body.native.parent().parent().verticalScrollBar()
+    bar.setValue(bar.maximum())
+    shoot(viewer, "measure.png")
 
 
 def atlas(viewer, folder: Path) -> None:
@@ -125,7 +141,9 @@ def main() -> None:
     for name in ("slide 10x 2", "slide 40x 2"):
         viewer.layers.remove(name)
     register(viewer)
-    magnify(viewer)
+    dock = magnify(viewer)
+    viewer.window.remove_dock_widget(dock)
+    measure(viewer)
     viewer.close()
 
 

@@ -170,16 +170,19 @@ def test_the_report_stands_alone(
     assert [p.name for p in paths] == [
         "report.csv",
         "report.html",
+        "magnify-x4-chart.png",
         "magnify-x4.png",
+        "study-sharpen-chart.png",
         "study-sharpen.png",
     ]
     with paths[0].open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == len(magnified.rows) + len(study.rows)
+    unmeasured = {"wrong size", "wrong range"}  # refused before there were numbers
+    assert len(rows) == len(magnified.rows) + len(study.rows) + len(unmeasured)
     (row,) = [r for r in rows if (r["image"], r["method"]) == ("ours", "bicubic")]
     (measured,) = [r for r in magnified.rows if (r.image, r.method) == ("ours", "bicubic")]
     assert float(row["psnr"]) == measured.psnr
-    assert {r["method"] for r in rows if r["refused"]} == {"forgot the range"}
+    assert {r["method"] for r in rows if r["refused"]} == {"forgot the range", *unmeasured}
     page = paths[1].read_text(encoding="utf-8")
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     for picture, path in zip(pictures, paths[2:], strict=True):

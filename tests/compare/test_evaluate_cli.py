@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from skimage.data import immunohistochemistry
 
 from napari_medrefine.cli import main
-from napari_medrefine.photos import write_image
+from napari_medrefine.compare import filters, metrics
+from napari_medrefine.images import sha256_of
+from napari_medrefine.photos import read_photo, write_image
 
 
 @pytest.fixture
@@ -41,3 +46,87 @@ def test_nothing_is_tuned_on_what_it_is_measured_on(
     assert main(words) == 1
     assert "Slide ash would be tuned on and measured on" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """Two slides with a pair each: the input is the sharp image, four times smaller."""
+    photo = immunohistochemistry()
+    for k, slide in enumerate(("ash", "beech")):
+        sharp = np.ascontiguousarray(photo[200 * k : 200 * k + 128, 128:256])
+        small = np.rint(sharp.reshape(32, 4, 32, 4, 3).mean((1, 3))).astype(np.uint8)
+        for side, image, suffix in (("input", small, "png"), ("sharp", sharp, "tif")):
+            folder = tmp_path / "pairs" / side / slide
+            folder.mkdir(parents=True)
+            write_image(folder / f"a.{suffix}", image)
+    return tmp_path / "pairs"
+
+
+def test_a_folder_of_pairs_is_evaluated_with_its_provenance(pairs: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    assert main(["evaluate", str(pairs), "-o", str(report)]) == 0
+    with (report / "report.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["slide"] for row in rows} == {"ash", "beech"}
+    assert {row["protocol"] for row in rows} == {"pairs x4"}
+    small = read_photo(pairs / "input" / "ash" / "a.png").image
+    sharp = read_photo(pairs / "sharp" / "ash" / "a.tif").image
+    (row,) = [r for r in rows if (r["slide"], r["method"]) == ("ash", "bicubic")]
+    assert float(row["mse"]) == pytest.approx(metrics.mse(filters.bicubic(small, 4), sharp), 0.01)
+    methods = {row["method"] for row in rows}
+    assert {"Wiener, default", "Wiener, tuned", "back-projection", "faithful", "GAN"} <= methods
+    page = (report / "report.html").read_text(encoding="utf-8")
+    for image in (small, sharp):
+        assert sha256_of(image) in page
+    assert "32 x 32 x 3 uint8" in page
+    assert "magnify-faithful" in page
+    assert "magnify-gan" in page
+    assert "training slides" in page
+    for label in (
+        "blur",
+        "filter: ",
+        "generated: faithful",
+        "sharp",
+        "minus sharp",
+        "trust: error",
+    ):
+        assert label in page
+    assert page.count('class="strip"') == 2
+    assert "All 2 slides" in page
+    assert "Paired differences" in page
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    with (report / "summary.csv").open(newline="", encoding="utf-8") as file:
+        assert {row["slide"] for row in csv.DictReader(file)} == {"ash", "beech", "all slides"}
+
+
+def test_pairs_that_do_not_belong_together_are_refused(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", str(pairs), "-o", str(tmp_path / "report")]
+    assert main([*words, "--protocol", "x4"]) == 1
+    assert "leave --protocol out" in capsys.readouterr().err
+    write_image(pairs / "input" / "ash" / "a.png", np.zeros((32, 40, 3), np.uint8))
+    assert main(words) == 1
+    assert "rows and columns must have one ratio" in capsys.readouterr().err
+    (pairs / "input" / "ash" / "a.png").unlink()
+    assert main(words) == 1
+    assert "ash/a" in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()
+
+
+def test_the_study_s_table_is_told_under_its_own_protocol(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    measured, _ = folders
+    report = tmp_path / "report"
+    words = ["evaluate", str(measured), "-o", str(report), "--protocol", "study-tiles"]
+    assert main(words) == 0
+    page = (report / "report.html").read_text(encoding="utf-8")
+    _, _, table = page.partition("Table 4, under its own protocol")
+    sharp = read_photo(measured / "ash" / "a.png").image
+    mixed = np.mean((sharp.astype(float) - filters.unsharp_mask(sharp) / 255) ** 2)
+    assert f"{mixed:,.1f}" in table
+    assert mixed > 10_000
+    assert "40463.4 cannot be an error per pixel" in table
+    for method in ("do nothing", "unsharp mask, tuned", "faithful", "GAN"):
+        assert f"<td>{method}</td>" in table

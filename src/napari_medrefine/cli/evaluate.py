@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from napari_medrefine.cli._common import (
     Commands,
@@ -15,28 +15,38 @@ from napari_medrefine.cli._common import (
     check_free,
     run_with_progress,
 )
+from napari_medrefine.cli._images_to_measure import Images
 from napari_medrefine.compare import (
     PROTOCOLS,
+    Evaluation,
+    Facts,
     Method,
     Protocol,
-    Sample,
-    baselines,
     evaluate_steps,
     text_table,
-    tune_steps,
     write_report,
 )
-from napari_medrefine.compare.visuals import as_picture
-from napari_medrefine.dataset.recipe import Split
+from napari_medrefine.compare.contenders import (
+    filters_for,
+    track_of,
+    tuned_words,
+)
+from napari_medrefine.compare.gallery import Strip, strip
+from napari_medrefine.compare.report_page import overall
+from napari_medrefine.compare.study import is_study, table4
+from napari_medrefine.compare.tune import parameters_steps
+from napari_medrefine.compare.words import headline
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.photos import find_photos, read_photo
 
 EXAMPLES = """\
   medrefine evaluate dataset -o report
   medrefine evaluate photos -o report --protocol x4
+  medrefine evaluate pairs -o report             (pairs/input/a.png, pairs/sharp/a.png)
   medrefine evaluate dataset -o report --model run/best.safetensors --limit 20
   medrefine evaluate dataset -o report --tune-on dataset"""
 _TUNED_ON = 13  # images; more change the parameters little
+_STRIPS = 4  # slides of which pictures are shown
+FAITHFUL, GAN = "faithful", "GAN"
 
 
 def add_to(commands: Commands) -> None:
@@ -47,8 +57,9 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "images",
         type=Path,
-        help="a prepared dataset (its test tiles are used), or a folder of sharp photos; "
-        "sub-folders are slides",
+        help="a prepared dataset (its test tiles are used); a folder of sharp photos; or a folder "
+        "of pairs, with sub-folders input/ and sharp/ that hold the same names. Sub-folders (of "
+        "these) are slides",
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="folder for CSV, pictures and HTML"
@@ -57,13 +68,14 @@ def add_to(commands: Commands) -> None:
         "--protocol",
         choices=sorted(PROTOCOLS),
         action="append",
-        help="how the sharp images are degraded; may be repeated (default: all)",
+        help="how the sharp images are degraded; may be repeated (default: all); not for pairs",
     )
     parser.add_argument(
         "--tune-on",
         type=Path,
-        help="tune the sharpening filters on these images and measure them too: a prepared dataset "
-        "(its training tiles are used), or a folder of photos of other slides",
+        help="tune the sharpening filters on these images instead of taking what was tuned on our "
+        "training slides: a prepared dataset (its training tiles are used), or a folder of photos "
+        "of other slides",
     )
     parser.add_argument("--model", help="a weight file to measure too")
     parser.add_argument("--limit", type=int, help="at most this many images")
@@ -74,67 +86,53 @@ def add_to(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the tables and write the report."""
     check_free(arguments.output / "report.html", overwrite=arguments.overwrite)
-    paths = _images(arguments.images, "test")
-    others = _others(arguments.tune_on, paths)
+    images = Images.of(arguments.images, "test")
+    others = _others(arguments.tune_on, images)
     if arguments.limit is not None:
-        paths = _spread(paths, arguments.limit)
-    evaluations = []
-    for name in arguments.protocol or sorted(PROTOCOLS):
-        protocol = PROTOCOLS[name]
-        methods = baselines(protocol)
-        if others:
-            tuning = tune_steps(list(_samples(others)), protocol)
-            methods |= run_with_progress(tuning, f"{name}, filters")
-        methods |= _networks(protocol, arguments.model)
-        job = evaluate_steps(_samples(paths), protocol, methods, total=len(paths))
+        images = images.spread(arguments.limit)
+    evaluations, strips = [], {}
+    for name, protocol in _protocols(images, arguments.protocol).items():
+        ours = _networks(protocol, arguments.model)
+        methods = _filters(name, protocol, others) | ours
+        job = evaluate_steps(images.samples(), protocol, methods, total=len(images.files))
         evaluations.append(run_with_progress(job, name))
+        strips[protocol.name] = _strips(images, evaluations[-1], methods)
         print(text_table(evaluations[-1]), end="\n\n")
-    write_report(evaluations, arguments.output)
+    facts = _facts(arguments, images, evaluations, strips)
+    print(facts.summary)
+    write_report(evaluations, arguments.output, facts)
     print(f"The report is in {arguments.output.resolve()}")
     return 0
 
 
-def _others(source: Path | None, measured: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
+def _protocols(images: Images, chosen: list[str] | None) -> Mapping[str, Protocol]:
+    if not images.paired:
+        return {name: PROTOCOLS[name] for name in chosen or sorted(PROTOCOLS)}
+    if chosen:
+        raise MedRefineError("Pairs bring their own inputs; leave --protocol out.")
+    protocol = images.protocol()
+    return {protocol.name: protocol}
+
+
+def _others(source: Path | None, measured: Images) -> Images | None:
     """Return the images to tune on, none of a slide that is measured on."""
     if source is None:
-        return []
-    others = _images(source, "train")
-    shared = {slide for _, slide in others} & {slide for _, slide in measured}
+        return None
+    others = Images.of(source, "train")
+    shared = others.slides & measured.slides
     if shared:
         raise MedRefineError(
             f"Slide {min(shared)} would be tuned on and measured on; choose other photos."
         )
-    return _spread(others, _TUNED_ON)
+    return others.spread(_TUNED_ON)
 
 
-def _images(source: Path, split: Split) -> list[tuple[Path, str]]:
-    """Return the path and the slide of every image, or of the tiles of a dataset's `split`."""
-    from napari_medrefine.dataset import MANIFEST, load_manifest
-
-    if (source / MANIFEST).exists():
-        manifest = load_manifest(source / MANIFEST)
-        slides = {photo.name: photo.slide for photo in manifest.photos}
-        tiles = [tile for tile in manifest.tiles if tile.split == split]
-        if not tiles:
-            raise MedRefineError(f"{source} holds no {split} tiles.")
-        return [(source / tile.file, slides[tile.photo]) for tile in tiles]
-    paths = find_photos(source, recursive=True)
-    if not paths:
-        raise MedRefineError(f"There are no photos in {source}.")
-    return [(path, path.parent.name if path.parent != source else path.stem) for path in paths]
-
-
-def _spread(paths: list[tuple[Path, str]], limit: int) -> list[tuple[Path, str]]:
-    """Return `limit` of `paths`, evenly over them, so that no slide is left out needlessly."""
-    if limit < 1:
-        raise MedRefineError(f"The limit must be at least 1, not {limit}.")
-    chosen = np.unique(np.linspace(0, len(paths) - 1, min(limit, len(paths))).round().astype(int))
-    return [paths[i] for i in chosen]
-
-
-def _samples(paths: list[tuple[Path, str]]) -> Iterator[Sample]:
-    for path, slide in paths:
-        yield Sample(path.name, slide, as_picture(read_photo(path).image))
+def _filters(name: str, protocol: Protocol, others: Images | None) -> dict[str, Method]:
+    """Return the plain filters: tuned on `others`, or as they ship for this protocol."""
+    if others is None:
+        return filters_for(protocol.scale, track=name if name in PROTOCOLS else None)
+    tuning = parameters_steps(list(others.samples()), protocol)
+    return filters_for(protocol.scale, tuned=run_with_progress(tuning, f"{name}, filters"))
 
 
 def _networks(protocol: Protocol, model: str | None) -> dict[str, Method]:
@@ -145,7 +143,63 @@ def _networks(protocol: Protocol, model: str | None) -> dict[str, Method]:
             return lambda image, _: sharpen(image, realism=realism, model=weights)
         return lambda image, scale: magnify(image, scale, realism=realism, model=weights)
 
-    networks = {"faithful": method(0.0, None), "GAN": method(1.0, None)}
+    networks = {FAITHFUL: method(0.0, None), GAN: method(1.0, None)}
     if model is not None:
         networks[Path(model).stem] = method(0.0, model)
     return networks
+
+
+def _strips(images: Images, evaluation: Evaluation, methods: Mapping[str, Method]) -> list[Strip]:
+    """Return pictures of the first image of a few slides: the best plain filter, our network."""
+    from napari_medrefine.superres import trust_map
+
+    def trust(given: Any, scale: float, generated: Any) -> Any:
+        return trust_map(given, scale, generated=generated)
+
+    plain = [
+        s for s in overall(evaluation) if s.method in methods and s.method not in _ours(methods)
+    ]
+    if not plain or FAITHFUL in evaluation.refused:
+        return []
+    best = max(plain, key=lambda s: s.psnr).method
+    show = partial(strip, protocol=evaluation.protocol, trust=trust)
+    return [
+        show(images.sample(one), plain=(best, methods[best]), ours=(FAITHFUL, methods[FAITHFUL]))
+        for one in images.first_of_slides(_STRIPS)
+    ]
+
+
+def _ours(methods: Mapping[str, Method]) -> tuple[str, ...]:
+    """Return which methods are networks: they come last, from the faithful weights on."""
+    names = list(methods)
+    return tuple(names[names.index(FAITHFUL) :])
+
+
+def _facts(
+    arguments: argparse.Namespace,
+    images: Images,
+    evaluations: list[Evaluation],
+    strips: Mapping[str, list[Strip]],
+) -> Facts:
+    from napari_medrefine.superres.card_facts import card_of, shipped_cards
+
+    own = [] if arguments.model is None else [arguments.model]
+    ours = (FAITHFUL, GAN, *(Path(model).stem for model in own))
+    scales = {e.protocol.scale == 1 for e in evaluations}
+    cards = [c for same in sorted(scales) for c in shipped_cards("sharpen" if same else "magnify")]
+    study = is_study(evaluations)
+    tracks = [n for n, p in PROTOCOLS.items() if p in {e.protocol for e in evaluations}]
+    tracks = tracks or [track_of(evaluations[0].protocol.scale)]
+    tuned = f"Rows named 'tuned': {tuned_words(*tracks)}"
+    if arguments.tune_on is not None:
+        tuned = f"Rows with parameters in their names: tuned on {arguments.tune_on.name}."
+    return Facts(
+        title=f"Evaluation of {arguments.images.name}",
+        summary="\n".join(headline(e, ours) for e in evaluations),
+        ours=ours,
+        inputs=tuple(images.inputs.values()),
+        cards=[*cards, *(card_of(model) for model in own)],
+        strips=strips,
+        study=table4(study, images.sample(images.files[0]).sharp) if study else None,
+        tuned_on=tuned,
+    )

@@ -8,13 +8,14 @@ sanity check: the sharp image itself, a black image, and the input as it is ("do
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sized
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from napari_medrefine.compare import filters, metrics
 from napari_medrefine.compare.filters import Floats
+from napari_medrefine.compare.metrics import Mask
 from napari_medrefine.compare.protocols import PROTOCOLS, Protocol
 from napari_medrefine.compare.visuals import Picture, as_picture
 from napari_medrefine.errors import MedRefineError
@@ -35,6 +36,7 @@ __all__ = [
 
 Method = Callable[[Image, float], Image]
 IDENTITY, BLACK, NOTHING = "the sharp image itself", "black", "do nothing"
+SANITY = (IDENTITY, BLACK, NOTHING)
 MEASURES = ("mse", "psnr", "ssim", "detail", "colour", "shift", "consistency")
 _CROP = 120  # sharp pixels of each slide's first image that are kept for the report
 
@@ -52,12 +54,18 @@ class Sample:
     given : image, optional
         What the methods get, `sharp` then being taken as it is; made from `sharp` by the protocol
         where it is None.
+    mask : (H, W) bool array, optional
+        Which pixels of `sharp` count, as for a photo that lies askew; default all.
+    ready : mapping of name to float image
+        Results that are there already, white at 1; measured before the methods.
     """
 
     name: str
     slide: str
     sharp: Image
     given: Image | None = None
+    mask: Mask | None = None
+    ready: Mapping[str, Image] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,8 @@ class Row:
     `detail` is the high-frequency ratio; `shift` the largest difference of a channel's mean;
     `consistency` the mean absolute difference between the input and the result reduced in the same
     way, before the result is rounded, all in grey levels of 255; `tiles` holds the MSE of each
-    128-pixel tile.
+    128-pixel tile; `pixels` counts what was compared, `fine` is the energy of the sharp image's
+    fine detail.
     """
 
     image: str
@@ -82,6 +91,8 @@ class Row:
     consistency: float
     seconds: float
     tiles: tuple[float, ...] = field(repr=False)
+    pixels: int = 0
+    fine: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +127,16 @@ class Evaluation:
         Method -> one sentence; such a method is in no summary.
     crops : dict
         Slide -> (label, picture) of its first image: input, each method, the sharp image.
+    pooled : bool
+        Whether the images are parts of one picture: then a `Summary` is over all their pixels, not
+        a mean of the images' own numbers.
     """
 
     protocol: Protocol
     rows: tuple[Row, ...]
     refused: dict[str, str]
     crops: dict[str, tuple[tuple[str, Picture], ...]]
+    pooled: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -138,11 +153,17 @@ class Evaluation:
         return tuple(self.summary(s, m) for s in self.slides for m in self.methods)
 
     def summary(self, slide: str, method: str) -> Summary:
-        """Return the means of `method` on `slide`."""
+        """Return the means of `method` on `slide`.
+
+        Raises
+        ------
+        MedRefineError
+            If there are none.
+        """
         rows = [r for r in self.rows if (r.slide, r.method) == (slide, method)]
         if not rows:
             raise MedRefineError(f"Nothing was measured for {method} on {slide}.")
-        means = {name: float(np.mean([getattr(r, name) for r in rows])) for name in MEASURES}
+        means = _pooled(rows) if self.pooled else _means(rows)
         tiles = np.sort(np.concatenate([r.tiles for r in rows]))[::-1]
         worst = float(tiles[: max(1, round(0.05 * len(tiles)))].mean())
         seconds = float(np.mean([r.seconds for r in rows]))
@@ -154,6 +175,24 @@ class Evaluation:
             worst_psnr=metrics.psnr_of(worst),
             seconds=seconds,
         )
+
+
+def _means(rows: Sequence[Row]) -> dict[str, float]:
+    return {name: float(np.mean([getattr(r, name) for r in rows])) for name in MEASURES}
+
+
+def _pooled(rows: Sequence[Row]) -> dict[str, float]:
+    """Return the measures over all pixels of all rows."""
+    pixels = np.array([row.pixels for row in rows], float)
+    energy = pixels * [row.fine for row in rows]
+    weights = dict.fromkeys(MEASURES, pixels) | {"detail": energy}
+    found = {
+        name: float(np.average([getattr(row, name) for row in rows], weights=weight))
+        if weight.sum() > 0
+        else float("nan")
+        for name, weight in weights.items()
+    }
+    return found | {"psnr": metrics.psnr_of(found["mse"])}
 
 
 _SANITY: dict[str, Method] = {
@@ -169,6 +208,7 @@ def evaluate_steps(
     methods: Mapping[str, Method],
     *,
     total: int | None = None,
+    sanity: Collection[str] = SANITY,
 ) -> Generator[Step, None, Evaluation]:
     """Measure every method on every sample; yield a `Step` per image and method.
 
@@ -184,6 +224,8 @@ def evaluate_steps(
         has the plain filters.
     total : int, optional
         How many samples there are, where `samples` has no length.
+    sanity : collection of str
+        Which rows of `SANITY` are measured too; black always is.
 
     Returns
     -------
@@ -198,13 +240,14 @@ def evaluate_steps(
         raises comes through.
     """
     total = (len(samples) if isinstance(samples, Sized) else 0) if total is None else total
-    everything = _SANITY | dict(methods)
+    checks = {name: method for name, method in _SANITY.items() if name in {BLACK, *sanity}}
     rows: list[Row] = []
     refused: dict[str, str] = {}
     crops: dict[str, tuple[tuple[str, Picture], ...]] = {}
     for n, sample in enumerate(samples):
         given, sharp = prepared(sample, protocol)
         seen = to_unit(given)
+        everything = checks | _ready(sample.ready) | dict(methods)
         shown: list[tuple[str, Picture]] = []
         for k, (name, method) in enumerate(everything.items()):
             steps = max(total, n + 1) * len(everything)
@@ -225,7 +268,7 @@ def evaluate_steps(
         crops.setdefault(sample.slide, (*shown, ("sharp", _crop(sharp))))
     if not rows:
         raise MedRefineError("There are no images to evaluate.")
-    refused |= _no_better_than_black(rows)
+    refused = _no_better_than_black(rows) | refused
     return Evaluation(protocol, tuple(rows), refused, crops)
 
 
@@ -261,6 +304,8 @@ def prepared(sample: Sample, protocol: Protocol) -> tuple[Image, Image]:
         h, w = (n // protocol.multiple * protocol.multiple for n in sharp.shape[:2])
         sharp = protocol.prepare(sharp[:h, :w])
         return protocol.degrade(sharp), sharp
+    if sample.mask is not None and sample.mask.shape != sharp.shape[:2]:
+        raise MedRefineError(f"The mask of {sample.name} has another size than its sharp image.")
     given = check_image(sample.given, f"input of {sample.name}")
     if tuple(round(n * protocol.scale) for n in given.shape[:2]) != sharp.shape[:2]:
         raise MedRefineError(
@@ -293,21 +338,42 @@ def _rounded(exact: Image, sharp: Image) -> Image:
 def _measured(
     sample: Sample, name: str, result: Image, sharp: Image, contradiction: float, seconds: float
 ) -> Row:
-    error = metrics.mse(result, sharp)
+    result, sharp, mask = _around(result, sharp, sample.mask)
+    error = metrics.mse(result, sharp, mask)
     return Row(
         image=sample.name,
         slide=sample.slide,
         method=name,
         mse=error,
         psnr=metrics.psnr_of(error),
-        ssim=metrics.ssim(result, sharp),
-        detail=metrics.high_frequency_ratio(result, sharp),
-        colour=metrics.colour_difference(result, sharp),
-        shift=metrics.mean_shift(result, sharp),
+        ssim=metrics.ssim(result, sharp, mask),
+        detail=metrics.high_frequency_ratio(result, sharp, mask),
+        colour=metrics.colour_difference(result, sharp, mask),
+        shift=metrics.mean_shift(result, sharp, mask),
         consistency=contradiction,
         seconds=seconds,
-        tiles=tuple(metrics.tile_errors(result, sharp).tolist()),
+        tiles=tuple(metrics.tile_errors(result, sharp, mask=mask).tolist()),
+        pixels=int(sharp.shape[0] * sharp.shape[1] if mask is None else mask.sum()),
+        fine=metrics.fine_energy(sharp, mask),
     )
+
+
+def _around(result: Image, sharp: Image, mask: Mask | None) -> tuple[Image, Image, Mask | None]:
+    """Return all three cut to what counts and its surroundings: the rest need not be computed."""
+    if mask is None or mask.all():
+        return result, sharp, None
+    lines = [np.flatnonzero(mask.any(axis)) for axis in (1, 0)]
+    if not lines[0].size:
+        raise MedRefineError("No pixel of it counts.")
+    rows, cols = (slice(max(0, line[0] - 8), line[-1] + 9) for line in lines)
+    return result[rows, cols], sharp[rows, cols], mask[rows, cols]
+
+
+def _ready(results: Mapping[str, Image]) -> dict[str, Method]:
+    def given(image: Image) -> Method:
+        return lambda *_: image
+
+    return {name: given(image) for name, image in results.items()}
 
 
 def _contradiction(exact: Image, seen: Floats, protocol: Protocol) -> float:

@@ -81,7 +81,7 @@ def area_protocol(scale: int = 4) -> Protocol:
     """
     _check_whole(scale)
     note = f"Input: the sharp image averaged over {scale} x {scale} pixels, rounded to its dtype."
-    return Protocol(f"magnify x{scale}", scale, lambda unit: _box(unit, scale), scale, note)
+    return Protocol(f"magnify x{scale}", scale, lambda unit: box_mean(unit, scale), scale, note)
 
 
 def bicubic_protocol(scale: int = 4) -> Protocol:
@@ -120,7 +120,9 @@ def optical_protocol(scale: int = 4, *, sigma: float = 1.85, noise: float = 1.5)
 
     def reduce(unit: Floats) -> Floats:
         blur = (sigma, sigma, 0)[: unit.ndim]
-        return _box(np.asarray(ndi.gaussian_filter(unit, blur, mode="reflect"), np.float32), scale)
+        return box_mean(
+            np.asarray(ndi.gaussian_filter(unit, blur, mode="reflect"), np.float32), scale
+        )
 
     note = (
         f"Input: blurred by a Gaussian of {sigma:g} pixels, averaged over {scale} x {scale}, "
@@ -141,7 +143,7 @@ def study_protocol(*, halved: bool = True) -> Protocol:
     """
 
     def reduce(unit: Floats) -> Floats:
-        return resized(_box(unit, 2), unit.shape[:2], Pillow.Resampling.BICUBIC)
+        return resized(box_mean(unit, 2), unit.shape[:2], Pillow.Resampling.BICUBIC)
 
     if halved:
         what = "Sharp: the image halved, as the study's photos were. "
@@ -163,10 +165,11 @@ def _as_it_is(image: Image) -> Image:
 
 
 def _halved(image: Image) -> Image:
-    return from_unit(_box(to_unit(image), 2), image)
+    return from_unit(box_mean(to_unit(image), 2), image)
 
 
-def _box(unit: Floats, factor: int) -> Floats:
+def box_mean(unit: Floats, factor: int) -> Floats:
+    """Return means of `factor` x `factor` pixels; what does not fill a block is left out."""
     h, w = unit.shape[0] // factor, unit.shape[1] // factor
     blocks = unit[: h * factor, : w * factor].reshape(h, factor, w, factor, *unit.shape[2:])
     return np.asarray(blocks.mean((1, 3)), np.float32)

@@ -1,55 +1,42 @@
-"""An evaluation on disk: a table of all rows, a picture, and one page that needs no other file."""
+"""An evaluation on disk: a table of all rows, pictures, and one page that needs no other file."""
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import re
 from collections.abc import Sequence
 from dataclasses import fields
-from html import escape
 from pathlib import Path
 from textwrap import wrap
 
 import numpy as np
-from PIL import Image as Pillow
 
-from napari_medrefine.compare.evaluate import BLACK, Evaluation, Row, Summary
-from napari_medrefine.compare.visuals import Picture, side_by_side, signed_difference
+from napari_medrefine._atomic import write_bytes
+from napari_medrefine.compare.chart import chart_png
+from napari_medrefine.compare.columns import COLUMNS, Column
+from napari_medrefine.compare.evaluate import BLACK, IDENTITY, Evaluation, Row, Summary
+from napari_medrefine.compare.report_page import Facts, overall, render_page
+from napari_medrefine.compare.visuals import Picture, png_of, side_by_side, signed_difference
 
-_COLUMNS = {
-    "method": ("method", "", ""),
-    "images": ("images", "d", "how many images the means are over"),
-    "mse": ("MSE", ".1f", "mean squared error per pixel on 0-255; lower is better"),
-    "psnr": ("PSNR dB", ".2f", "peak signal-to-noise ratio; higher is better"),
-    "worst_psnr": (
-        "worst 5 % dB",
-        ".2f",
-        "PSNR of the worst 5 % of 128-pixel tiles; higher is better",
-    ),
-    "ssim": ("SSIM", ".4f", "structural similarity, sigma 1.5; higher is better, 1 at most"),
-    "detail": ("fine detail", ".2f", "energy of fine detail against the sharp image's; 1 is best"),
-    "colour": ("colour dE", ".2f", "mean CIEDE2000 colour difference; lower is better"),
-    "shift": ("shift", ".2f", "largest difference of a mean colour, grey levels; 0 is best"),
-    "consistency": (
-        "consistency",
-        ".3f",
-        "how far the result, reduced again, contradicts its input, grey levels; lower is better",
-    ),
-    "seconds": ("s", ".2f", "mean time for one image"),
-}
-_STYLE = """body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:70em;color:#1d1d22}
-table{border-collapse:collapse;margin:.6em 0 1.4em}th,td{padding:.25em .8em;text-align:right;
-border-bottom:1px solid #d5d5de}th:first-child,td:first-child{text-align:left}
-th{border-bottom:2px solid #8a8a99}.sanity{color:#777}
-img{max-width:100%;image-rendering:pixelated}"""
+_COLUMNS_OF_PANEL = 8  # pictures side by side
 
 
-def write_report(evaluations: Sequence[Evaluation], folder: Path | str) -> list[Path]:
-    """Write ``report.csv``, ``report.html`` and one PNG per evaluation into `folder`.
+def write_report(
+    evaluations: Sequence[Evaluation], folder: Path | str, facts: Facts | None = None
+) -> list[Path]:
+    """Write ``report.csv``, ``summary.csv``, ``report.html`` and PNGs into `folder`.
 
-    The folder is made; files of these names are replaced. The page holds its pictures itself.
+    The tables hold every image, and the means by slide and over all. Two PNGs for each evaluation:
+    the chart of its PSNR, and the pictures of its first images. The folder is made;
+    files of these names are replaced, each whole or not at all. The page holds its pictures itself.
+
+    Parameters
+    ----------
+    evaluations : sequence of Evaluation
+    folder : path
+    facts : Facts, optional
+        What the page says beside the numbers.
 
     Returns
     -------
@@ -58,16 +45,18 @@ def write_report(evaluations: Sequence[Evaluation], folder: Path | str) -> list[
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = [_png(panel(evaluation)) for evaluation in evaluations]
-    table, page = folder / "report.csv", folder / "report.html"
-    _write_csv(evaluations, table)
-    page.write_text(_page(evaluations, pictures), encoding="utf-8")
-    paths = [table, page]
-    for evaluation, picture in zip(evaluations, pictures, strict=True):
+    facts = facts or Facts()
+    panels = [png_of(panel(evaluation)) for evaluation in evaluations]
+    charts = [_chart(evaluation, facts) for evaluation in evaluations]
+    page = render_page(evaluations, facts, panels, charts)
+    contents = {"report.csv": _csv(evaluations), "report.html": page.encode()}
+    for evaluation, picture, chart in zip(evaluations, panels, charts, strict=True):
         slug = re.sub(r"[^0-9a-z]+", "-", evaluation.protocol.name.lower()).strip("-")
-        paths.append(folder / f"{slug}.png")
-        paths[-1].write_bytes(picture)
-    return paths
+        contents[f"{slug}-chart.png"], contents[f"{slug}.png"] = chart, picture
+    contents["summary.csv"] = _summary_csv(evaluations)
+    for name, content in contents.items():
+        write_bytes(folder / name, content)
+    return [folder / name for name in contents]
 
 
 def panel(evaluation: Evaluation) -> Picture:
@@ -77,8 +66,13 @@ def panel(evaluation: Evaluation) -> Picture:
         sharp = crops[-1][1]
         first = [(f"{slide}\n" + crops[0][0].replace("\n", ", "), crops[0][1]), *crops[1:]]
         differences = [("minus sharp, x4", signed_difference(c, sharp)) for _, c in crops[:-1]]
-        rows.append(side_by_side(first, width=240))
-        rows.append(side_by_side(differences, columns=len(crops), width=240))
+        lines = -(-len(first) // _COLUMNS_OF_PANEL)
+        columns = -(-len(first) // lines)
+        for start in range(0, len(first), columns):
+            part = slice(start, start + columns)
+            rows.append(side_by_side(first[part], columns=columns, width=200))
+            if differences[part]:
+                rows.append(side_by_side(differences[part], columns=columns, width=200))
     width = max(row.shape[1] for row in rows)
     padded = [
         np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0)), constant_values=255) for r in rows
@@ -90,70 +84,47 @@ def text_table(evaluation: Evaluation) -> str:
     """Return the tables for a terminal, with what was refused and the protocol's note."""
     lines = [evaluation.protocol.name, *wrap(evaluation.protocol.note, 96)]
     for slide in evaluation.slides:
-        lines += ["", slide, "  ".join(f"{h[0]:>{_width(k)}}" for k, h in _COLUMNS.items())]
+        lines += ["", slide, "  ".join(f"{c.head:>{_width(c)}}" for c in COLUMNS)]
         for summary in (s for s in evaluation.summaries() if s.slide == slide):
-            lines.append("  ".join(f"{_cell(summary, k):>{_width(k)}}" for k in _COLUMNS))
+            lines.append("  ".join(f"{c.cell(summary):>{_width(c)}}" for c in COLUMNS))
     lines += [f"{method} refused: {reason}" for method, reason in evaluation.refused.items()]
     return "\n".join(lines)
 
 
-def _page(evaluations: Sequence[Evaluation], pictures: Sequence[bytes]) -> str:
-    """Return one page that needs no other file: tables, notes, pictures."""
-    parts = [_section(e, p) for e, p in zip(evaluations, pictures, strict=True)]
-    warning = "Magnified and sharpened images are generated: for research, not for diagnosis."
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Evaluation</title>'
-        f"<style>{_STYLE}</style>{''.join(parts)}<p>{warning}</p></html>\n"
-    )
+def _chart(evaluation: Evaluation, facts: Facts) -> bytes:
+    shown = [s for s in overall(evaluation) if s.method not in (IDENTITY, BLACK)]
+    return chart_png(shown, "psnr", ours=facts.ours)
 
 
-def _section(evaluation: Evaluation, picture: bytes) -> str:
-    protocol = evaluation.protocol
-    body = [f"<h1>{escape(protocol.name)}</h1><p>{escape(protocol.note)}</p>"]
-    body += [f"<h2>{escape(s)}</h2>{_table(evaluation, s)}" for s in evaluation.slides]
-    refusals = [f"<li>{escape(m)}: {escape(why)}</li>" for m, why in evaluation.refused.items()]
-    if refusals:
-        body.append(f"<h2>Refused</h2><ul>{''.join(refusals)}</ul>")
-    image = base64.b64encode(picture).decode()
-    alt = "input, results, sharp image and differences"
-    body.append(f'<img alt="{alt}" src="data:image/png;base64,{image}">')
-    return "".join(body)
+def _width(column: Column) -> int:
+    return 40 if column.key == "method" else len(column.head) + 1
 
 
-def _table(evaluation: Evaluation, slide: str) -> str:
-    head = "".join(f'<th title="{escape(h[2])}">{escape(h[0])}</th>' for h in _COLUMNS.values())
-    rows = []
-    for summary in (s for s in evaluation.summaries() if s.slide == slide):
-        cells = "".join(f"<td>{escape(_cell(summary, key))}</td>" for key in _COLUMNS)
-        rows.append(f"<tr{_dim(summary)}>{cells}</tr>")
-    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
-
-
-def _dim(summary: Summary) -> str:
-    return ' class="sanity"' if summary.method == BLACK or summary.mse == 0 else ""
-
-
-def _width(key: str) -> int:
-    return 40 if key == "method" else len(_COLUMNS[key][0]) + 1
-
-
-def _cell(summary: Summary, key: str) -> str:
-    return format(getattr(summary, key), _COLUMNS[key][1])
-
-
-def _write_csv(evaluations: Sequence[Evaluation], path: Path) -> None:
+def _csv(evaluations: Sequence[Evaluation]) -> bytes:
     names = [f.name for f in fields(Row) if f.name != "tiles"]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["protocol", *names, "refused"])
-        for evaluation in evaluations:
-            for row in evaluation.rows:
-                values = [getattr(row, name) for name in names]
-                why = evaluation.refused.get(row.method, "")
-                table.writerow([evaluation.protocol.name, *values, why])
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(["protocol", *names, "refused"])
+    for evaluation in evaluations:
+        for row in evaluation.rows:
+            values = [getattr(row, name) for name in names]
+            why = evaluation.refused.get(row.method, "")
+            table.writerow([evaluation.protocol.name, *values, why])
+        measured = {row.method for row in evaluation.rows}
+        for method in evaluation.refused.keys() - measured:
+            blank = ["" if name != "method" else method for name in names]
+            table.writerow([evaluation.protocol.name, *blank, evaluation.refused[method]])
+    return text.getvalue().encode()
 
 
-def _png(picture: Picture) -> bytes:
-    buffer = io.BytesIO()
-    Pillow.fromarray(picture).save(buffer, "PNG")
-    return buffer.getvalue()
+def _summary_csv(evaluations: Sequence[Evaluation]) -> bytes:
+    """Return the means: by slide, and over all slides where there are several."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    names = [f.name for f in fields(Summary)]
+    table.writerow(["protocol", *names])
+    for evaluation in evaluations:
+        everything = overall(evaluation) if len(evaluation.slides) > 1 else []
+        for summary in (*everything, *evaluation.summaries()):
+            table.writerow([evaluation.protocol.name, *(getattr(summary, n) for n in names)])
+    return text.getvalue().encode()

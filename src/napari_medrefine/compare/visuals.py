@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -143,6 +144,13 @@ def as_picture(image: Image) -> Picture:
     """Return any image as ``(H, W, 3)`` uint8, to be looked at."""
     unit = to_unit(check_image(image))
     return from_unit(colours_of(unit), np.zeros(1, np.uint8)).astype(np.uint8)
+
+
+def png_of(picture: Picture) -> bytes:
+    """Return a picture as a PNG file's bytes."""
+    buffer = io.BytesIO()
+    Pillow.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _picture(levels: npt.NDArray[np.floating]) -> Picture:

@@ -15,6 +15,7 @@ from napari_medrefine.widgets._geometry import (
     apply,
     data_to_world,
     is_plain,
+    same_place,
     unit_factors,
     unit_name,
     world_to_data,
@@ -112,6 +113,24 @@ def in_rectangle(rectangles: Layer, layer: Layer) -> Region:
     world = apply(data_to_world(rectangles), drawn) * factors
     inside = apply(np.linalg.inv(data_to_world(layer)), world)
     return _around(inside, layer, 0, "inside the rectangle")
+
+
+def rectangle_layer(viewer: Viewer, layer: Layer) -> Layer:
+    """Add a shapes layer on `layer` in which one can draw a rectangle at once, and return it."""
+    try:
+        seen = in_view(viewer, layer)
+    except MedRefineError:
+        seen = whole(layer)
+    drawn = viewer.add_shapes(
+        None,
+        **same_place(layer),
+        name=f"{layer.name} · region",
+        edge_color="yellow",
+        face_color="transparent",
+        edge_width=max(seen.shape) / 250,  # in the layer's pixels: fine in the present view
+    )
+    drawn.mode = "add_rectangle"
+    return drawn
 
 
 def _around(corners: Corners, layer: Layer, level: int, where: str) -> Region:

@@ -21,7 +21,7 @@ from napari_medrefine.widgets._generating import (
     read_steps,
     result_shape,
 )
-from napari_medrefine.widgets._geometry import Layer, same_place
+from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layers import (
     check_photo,
@@ -35,7 +35,7 @@ from napari_medrefine.widgets._model_choice import OTHER, ModelChoice
 from napari_medrefine.widgets._panel import Panel, wrapped_label
 from napari_medrefine.widgets._placing import Made
 from napari_medrefine.widgets._preferences import preferences
-from napari_medrefine.widgets._regions import Region, in_rectangle, in_view, whole
+from napari_medrefine.widgets._regions import Region, in_rectangle, in_view, rectangle_layer, whole
 from napari_medrefine.widgets._to_disk import SUFFIX, DiskView
 from napari_medrefine.widgets._trusting import TOGETHER, Trusted, check_trust, trust_steps
 
@@ -313,25 +313,10 @@ class MagnifyWidget(Panel):
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
             return
-        drawn = self._viewer.add_shapes(
-            None,
-            **same_place(layer),
-            name=f"{layer.name} · region",
-            edge_color="yellow",
-            face_color="transparent",
-            edge_width=self._line_width(layer),
-        )
-        drawn.mode = "add_rectangle"
+        drawn = rectangle_layer(self._viewer, layer)
         self.rectangles.choose([drawn])
         drawn.events.set_data.connect(self._tell_size)
         self.job.say(f"Draw a rectangle on the canvas, then press '{self.job.start.text}'.")
-
-    def _line_width(self, layer: Layer) -> float:
-        """Return a line width, in the layer's pixels, that is fine in the present view."""
-        try:
-            return max(in_view(self._viewer, layer).shape) / 250
-        except MedRefineError:
-            return max(whole(layer).shape) / 250
 
     def _layer_chosen(self) -> None:
         self._chosen_by_user = True

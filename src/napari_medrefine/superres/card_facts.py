@@ -1,0 +1,46 @@
+"""A model card as a reader of a report needs it: names and values, no more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_medrefine.superres.cards import ModelCard, Task
+from napari_medrefine.superres.models import list_models, load_model
+
+
+def shipped_cards(task: Task) -> list[dict[str, str]]:
+    """Return the shipped cards of a task, faithful weights first, as names and values."""
+    return [card_of(name) for name in list_models() if name.startswith(task)]
+
+
+def card_of(path: str | Path) -> dict[str, str]:
+    """Return the card of a weight file or of a model of `list_models`.
+
+    Raises
+    ------
+    MedRefineError
+        If it cannot be read.
+    """
+    return facts_of(load_model(path).card)
+
+
+def facts_of(card: ModelCard) -> dict[str, str]:
+    """Return what a card says, as text."""
+    scales = ", ".join(f"x{scale}" for scale in card.scales)
+    return {
+        "name": card.name,
+        "task": f"{card.task} ({scales})",
+        "architecture": f"{card.architecture}, {card.channels} channels, {card.blocks} blocks",
+        "optics": card.optics,
+        "degradation": card.degradation,
+        "training": card.training,
+        "data": card.data,
+        "attribution": card.attribution,
+        "training slides": ", ".join(card.training_slides),
+        "held out": ", ".join(card.held_out_slides),
+        "split SHA-256": card.split_sha256,
+        "weights SHA-256": card.sha256,
+        "licence": card.licence,
+        "software": card.software,
+        "caution": card.caution,
+    }

@@ -1,0 +1,331 @@
+"""The *Measure* section of the Compare widget: numbers for two layers, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from magicgui.widgets import ComboBox, PushButton, Widget
+from qtpy.QtWidgets import QApplication
+
+from napari_medrefine.compare.contenders import (
+    PHOTO,
+    REDUCED,
+    filters_for,
+    track_of,
+    tuned_words,
+)
+from napari_medrefine.compare.evaluate import Method
+from napari_medrefine.compare.intensity import Match
+from napari_medrefine.compare.pairs import Measured, Pair, measure_steps
+from napari_medrefine.compare.words import explain
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.progress import Step
+from napari_medrefine.widgets._choices import LayerChoice
+from napari_medrefine.widgets._dialogs import ask_folder
+from napari_medrefine.widgets._jobs import JobPanel
+from napari_medrefine.widgets._layer_pair import LayerPair
+from napari_medrefine.widgets._layers import Viewer, shapes
+from napari_medrefine.widgets._measure_chart import MeasureChart
+from napari_medrefine.widgets._measure_report import save_report
+from napari_medrefine.widgets._measure_roles import (
+    Roles,
+    pair_of,
+    reduction,
+    registered_field,
+    roles_of,
+)
+from napari_medrefine.widgets._measure_table import MeasureTable
+from napari_medrefine.widgets._panel import row
+from napari_medrefine.widgets._preferences import load_networks, preferences
+from napari_medrefine.widgets._regions import (
+    Region,
+    in_rectangle,
+    in_view,
+    rectangle_layer,
+)
+
+REAL, ORIGINAL = "real", "original"
+WHOLE, SAMPLE, VIEW, RECTANGLE = "whole", "sample", "view", "rectangle"
+FAITHFUL, GAN = "faithful", "GAN"
+OURS = (FAITHFUL, GAN)
+WORDS = 130  # pixels for what came out in words
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """What was measured, and of which layers."""
+
+    measured: Measured
+    roles: Roles
+    words: str
+    ours: tuple[str, ...]
+    tuned: str
+
+
+class MeasureSection:
+    """Measures the pair's layers, filters and networks against the truth; nothing is changed.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer or napari.components.ViewerModel
+    pair : LayerPair
+        The two layers that are chosen.
+    """
+
+    def __init__(self, viewer: Viewer, pair: LayerPair) -> None:
+        self._viewer, self._pair = viewer, pair
+        self.done: Done | None = None
+        self._make_controls()
+        self.table, self.chart = MeasureTable(), MeasureChart(viewer)
+        self.copy = PushButton(
+            text="Copy table", tooltip="Copy the table as tab-separated values", enabled=False
+        )
+        self.save = PushButton(
+            text="Save report…",
+            tooltip="Write the numbers (CSV), the chart (PNG) and one page that holds everything "
+            "(HTML) into a folder",
+            enabled=False,
+        )
+        self.saving = row(self.copy, self.save)
+        self.widgets: tuple[Widget, ...] = (
+            self.against,
+            self.region,
+            self.rectangles,
+            self.draw,
+            self.job,
+            self.here,
+            self.job.message,
+            self.table,
+            self.chart,
+            self.saving,
+        )
+        self._connect()
+        self._pair_changed()
+        self._show_results(shown=False)
+
+    def _make_controls(self) -> None:
+        self.against = ComboBox(
+            label="Against",
+            choices=[
+                ("real photo, matched", REAL),
+                ("sharp original, as is", ORIGINAL),
+            ],
+            tooltip="What the truth is, of the two layers. A real photo through another objective "
+            "(the registered 40x): its gain, offset and shading are first fitted to those of the "
+            "4x, once for all methods. The sharp original: values are compared as they are",
+        )
+        self.region = ComboBox(
+            label="Region",
+            choices=[
+                ("sample (quick)", SAMPLE),
+                ("whole overlap", WHOLE),
+                ("part in view", VIEW),
+                ("rectangle", RECTANGLE),
+            ],
+            tooltip="Where to measure. The sample: six windows spread evenly over the overlap, "
+            "where it is large",
+        )
+        self.rectangles = LayerChoice(
+            lambda: shapes(self._viewer),
+            label="Drawn in",
+            tooltip="The shapes layer with the rectangle; its selected shapes count, else the last",
+        )
+        self.draw = PushButton(
+            text="Draw a rectangle",
+            tooltip="Add a shapes layer, ready to draw a rectangle on the canvas",
+        )
+        self.job = JobPanel(
+            "Measure",
+            "Measure the layer, plain filters (at their defaults and tuned on other slides) and "
+            "both networks against the truth",
+            "Measuring",
+        )
+        self.job.message.native.setMinimumHeight(WORDS)
+        self.here = PushButton(
+            text="How good is the magnified 4x here?",
+            tooltip="With a 40x photo registered on its 4x: magnify the 4x under it, and say how "
+            "near networks and filters come to the real 40x",
+        )
+
+    def _connect(self) -> None:
+        self.region.changed.connect(self._show_controls)
+        self.draw.changed.connect(self.draw_rectangle)
+        self.job.start.changed.connect(self.measure)
+        self.here.changed.connect(self.measure_here)
+        self.copy.changed.connect(self.copy_table)
+        self.save.changed.connect(self.save_report)
+        self._pair.changed.connect(self._pair_changed)
+        events = self._viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+            event.connect(self._layers_changed)
+        self._layers_changed()
+
+    def roles(self) -> Roles:
+        """Return what is measured against what.
+
+        Raises
+        ------
+        MedRefineError
+            Saying what to choose.
+        """
+        return roles_of(self._viewer, *self._pair.layers)
+
+    def measure(self) -> None:
+        """Measure what is chosen."""
+        self._run(self._chosen)
+
+    def measure_here(self) -> None:
+        """Magnify the 4x under a registered 40x, and compare with it."""
+        self._run(self._under_the_field)
+
+    def _chosen(self) -> tuple[Roles, Pair, str]:
+        roles = self.roles()
+        real = self.against.value == REAL
+        match: Match = "shading" if real else "none"
+        sample = self.region.value == SAMPLE
+        pair = pair_of(roles, self._region(roles), match, sample=sample)
+        return roles, pair, PHOTO if real else REDUCED
+
+    def _under_the_field(self) -> tuple[Roles, Pair, str]:
+        roles = registered_field(self._viewer, self._pair.first.value, self._pair.second.value)
+        return roles, pair_of(roles, None, "shading", sample=True), PHOTO
+
+    def _run(self, choose: Callable[[], tuple[Roles, Pair, str]]) -> None:
+        if self.job.running:
+            return
+        try:
+            roles, pair, blur = choose()
+        except MedRefineError as error:
+            self.job.say(str(error), problem=True)
+            return
+        self.here.enabled = False
+        self.job.run(lambda: _steps(roles, pair, blur), on_done=self._take, on_end=self._over)
+
+    def _over(self) -> None:
+        self.here.enabled = True
+
+    def _take(self, done: Done) -> None:
+        self.done = done
+        measured = done.measured
+        layers = [layer.name for layer in measured.common.pair.layers]
+        self.table.show_scores(measured.scores, measured.evaluation.refused)
+        self.chart.show_scores(measured.scores, done.ours, layers)
+        self._show_results(shown=True)
+        self.job.say(done.words)
+
+    def _region(self, roles: Roles) -> Region | None:
+        if self.region.value == VIEW:
+            return in_view(self._viewer, roles.given)
+        if self.region.value == RECTANGLE:
+            if self.rectangles.value is None:
+                raise MedRefineError("Draw a rectangle first: press 'Draw a rectangle'.")
+            return in_rectangle(self.rectangles.value, roles.given)
+        return None
+
+    def draw_rectangle(self) -> None:
+        """Add a shapes layer in which one can draw at once."""
+        try:
+            layer = self.roles().reference
+        except MedRefineError as error:
+            self.job.say(str(error), problem=True)
+            return
+        self.rectangles.choose([rectangle_layer(self._viewer, layer)])
+        self.job.say("Draw a rectangle on the canvas, then press 'Measure'.")
+
+    def copy_table(self) -> None:
+        """Put the table on the clipboard."""
+        QApplication.clipboard().setText(self.table.as_text())
+        self.job.say("The table is on the clipboard, as tab-separated values.")
+
+    def save_report(self) -> None:
+        """Write the report into a folder that is asked for."""
+        if self.done is None:
+            return
+        folder = ask_folder(self.job.native, "Folder for the report")
+        if folder is None:
+            return
+        try:
+            done = self.done
+            paths = save_report(done.measured, done.words, done.ours, done.tuned, folder)
+        except MedRefineError as error:
+            self.job.say(str(error), problem=True)
+            return
+        self.job.say(f"The report is in {paths[0].parent}: {', '.join(p.name for p in paths)}.")
+
+    def _pair_changed(self) -> None:
+        """Guess what the truth is, and say what is missing."""
+        if not self.job.alive or self.job.running:
+            return
+        try:
+            roles = self.roles()
+        except MedRefineError as error:
+            self.job.message.value = str(error)
+            return
+        self.against.value = REAL if roles.photos else ORIGINAL
+        result = roles.results[0] if roles.results else roles.given
+        self.job.message.value = (
+            f"'{result.name}' will be measured against '{roles.reference.name}'."
+            if roles.results or roles.alone
+            else f"What methods make of '{result.name}' will be measured against "
+            f"'{roles.reference.name}'."
+        )
+
+    def _layers_changed(self, *_: Any) -> None:
+        if self.job.alive:
+            self.rectangles.reset_choices()
+            self._show_controls()
+
+    def _show_controls(self) -> None:
+        drawing = self.region.value == RECTANGLE
+        self.rectangles.visible = self.draw.visible = drawing
+
+    def _show_results(self, *, shown: bool) -> None:
+        for widget in (self.table, self.chart, self.saving):
+            widget.visible = shown
+        self.copy.enabled = self.save.enabled = shown
+
+
+def _steps(roles: Roles, pair: Pair, blur: str) -> Generator[Step, None, Done]:
+    """Measure in the job's thread."""
+    methods: dict[str, Method] = {}
+    tuned = ""
+    if not roles.alone:
+        yield Step(0, 1, "Loading the networks ...")
+        load_networks(preferences())
+        has = max(1.0, reduction(roles.given, roles.reference))
+        scale = has if pair.scale is None else min(pair.scale, has)
+        methods = filters_for(scale, blur) | networks(sharpening=scale == 1)
+        tuned = tuned_words(track_of(scale, blur))
+    measured = yield from measure_steps(pair, methods)
+    words = _words(measured, roles, tuned)
+    return Done(measured, roles, words, OURS if methods else (), tuned)
+
+
+def networks(*, sharpening: bool) -> dict[str, Method]:
+    """Return the shipped weights as methods."""
+    from napari_medrefine.superres import magnify, sharpen
+
+    def method(realism: float) -> Method:
+        if sharpening:
+            return lambda image, _: sharpen(image, realism=realism)
+        return lambda image, scale: magnify(image, scale, realism=realism)
+
+    return {FAITHFUL: method(0.0), GAN: method(1.0)}
+
+
+def _words(measured: Measured, roles: Roles, tuned: str) -> str:
+    truth = "the real photo" if measured.common.match.kind != "none" else "the original"
+    parts = []
+    if roles.alone:
+        parts.append(
+            f"The photo that '{roles.given.name}' was made from is not open, so that filters and "
+            "networks could not be measured beside it."
+        )
+    else:
+        parts.append(explain(measured, OURS, truth))
+    parts += measured.notes
+    if tuned:
+        parts.append(f"Tuned filters: {tuned}")
+    return "\n\n".join(parts)

@@ -1,0 +1,254 @@
+"""The Measure section: true numbers for layers that lie askew, and what to do without any."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgba
+from napari.utils.theme import get_theme
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
+from skimage.data import immunohistochemistry
+
+from napari_medrefine.compare import filters
+from napari_medrefine.registration import Placement
+from napari_medrefine.widgets import _measuring
+from napari_medrefine.widgets._geometry import registered_affine
+from napari_medrefine.widgets._layer_pair import LayerPair
+from napari_medrefine.widgets._layers import note
+from napari_medrefine.widgets._measure_table import SHOWN
+from napari_medrefine.widgets._measuring import MeasureSection
+
+KEYS = [column.key for column in SHOWN]
+
+
+@pytest.fixture(autouse=True)
+def no_networks(monkeypatch):
+    """Filters in place of the networks."""
+
+    def networks(*, sharpening):
+        if sharpening:
+            return {n: lambda image, _: filters.unsharp_mask(image) for n in _measuring.OURS}
+        return dict.fromkeys(_measuring.OURS, filters.back_projection)
+
+    monkeypatch.setattr(_measuring, "networks", networks)
+    monkeypatch.setattr(_measuring, "load_networks", lambda _: None)
+    few = {"bicubic": filters.bicubic}
+    monkeypatch.setattr(_measuring, "filters_for", lambda scale, _: few if scale > 1 else {})
+
+
+@pytest.fixture(scope="module")
+def sharp():
+    return np.ascontiguousarray(immunohistochemistry()[:256, :320])
+
+
+@pytest.fixture(scope="module")
+def small(sharp):
+    return np.rint(sharp.reshape(64, 4, 80, 4, 3).mean((1, 3))).astype(np.uint8)
+
+
+def section_of(viewer, first, second):
+    pair = LayerPair(viewer)
+    pair.first.value, pair.second.value = first, second
+    return MeasureSection(viewer, pair)
+
+
+def measured(section, wait):
+    section.job.start.native.click()
+    wait(section.job)
+    return section.done.measured if section.done else None
+
+
+def registered(viewer, sharp, small, *, gain=1.0, offset=0, error=0.05):
+    """A 4x in micrometres, turned on the canvas, and a 40x registered on it, four times finer."""
+    overview = viewer.add_image(
+        small, name="s_4x", rgb=True, scale=(5, 5), rotate=20, translate=(50, 9), units=("um",) * 2
+    )
+    photo = np.rint(sharp[40:216, 40:280] * gain + offset).astype(np.uint8)
+    matrix = np.diag([0.25, 0.25, 1.0])
+    matrix[:2, 2] = 40 / 4 + 0.125 - 0.5
+    field = viewer.add_image(photo, name="s_40x_1", rgb=True, units=("um",) * 2)
+    placement = Placement(
+        matrix, photo.shape[:2], small.shape[:2], accepted=True, reason="", score=0.9,
+        standard_error=error, residual=0.1,
+    )  # fmt: skip
+    field.affine = registered_affine(overview, field, placement.matrix)
+    note(field, placement=placement, overview="s_4x")
+    return overview, field
+
+
+def test_a_known_error_against_the_sharp_original(viewer, sharp, wait):
+    original = viewer.add_image(np.clip(sharp, 0, 240), name="original", rgb=True)
+    worse = viewer.add_image(np.asarray(original.data + 5, np.uint8), name="worse", rgb=True)
+    note(worse, made_from="blurred", scale=1.0)
+    viewer.add_image(np.asarray(original.data + 9, np.uint8), name="blurred", rgb=True)
+    section = section_of(viewer, worse, original)
+    assert section.against.value == _measuring.ORIGINAL
+    result = measured(section, wait)
+    assert result.score("worse").mse == pytest.approx(25)
+    assert result.score("do nothing").mse == pytest.approx(81)
+    assert {layer.name for layer in viewer.layers} == {"original", "worse", "blurred"}
+
+
+def test_the_real_40x_is_found_where_it_lies_and_its_camera_is_matched(viewer, sharp, small, wait):
+    _, field = registered(viewer, sharp, small, gain=0.8, offset=20)
+    section = section_of(viewer, field, viewer.layers["s_4x"])
+    assert section.against.value == _measuring.REAL
+    result = measured(section, wait)
+    assert result.common.scale == pytest.approx(4)
+    assert result.common.shift.length < 0.05
+    match = result.common.match
+    np.testing.assert_allclose(match.terms[:, 1], 1.25, rtol=0.03)
+    np.testing.assert_allclose(255 * match.terms[:, 0], -25, atol=3)
+    assert result.score("bicubic").psnr > 24
+    said = section.job.message.value
+    assert "by its own account standard error 0.05 and residual 0.10 input pixels" in said
+    assert "dB nearer to the real photo than bicubic" in said or "as near" in said
+
+
+def test_a_magnified_layer_is_measured_beside_what_it_was_made_from(viewer, sharp, small, wait):
+    overview, field = registered(viewer, sharp, small)
+    made = viewer.add_image(
+        filters.bicubic(small, 4), name="magnified", rgb=True, scale=(1.25, 1.25), rotate=20,
+        units=("um",) * 2, metadata={"medrefine": {"made_from": "s_4x", "scale": 4.0}},
+    )  # fmt: skip
+    first = overview.data_to_world((-0.5 + 0.5 / 4, -0.5 + 0.5 / 4))
+    made.translate = first
+    section = section_of(viewer, made, field)
+    result = measured(section, wait)
+    own, again = result.score("magnified"), result.score("bicubic")
+    assert own.mse == pytest.approx(again.mse, rel=0.02)
+    assert own.ssim == pytest.approx(again.ssim, abs=0.003)
+
+
+def test_one_press_tells_how_good_the_magnified_4x_is(viewer, sharp, small, wait):
+    registered(viewer, sharp, small)
+    section = section_of(viewer, viewer.layers["s_4x"], viewer.layers["s_4x"])
+    section.here.native.click()
+    assert not section.here.enabled
+    wait(section.job)
+    assert section.here.enabled
+    said = section.job.message.value
+    gain = (
+        section.done.measured.score("faithful").psnr - section.done.measured.score("bicubic").psnr
+    )
+    assert gain > 0.1
+    assert f"the faithful weights are {gain:.2f} dB nearer to the real photo than bicubic" in said
+    assert "the GAN weights are" in said
+    assert "of the energy of the real photo's" in said
+
+
+def test_a_black_layer_is_refused_in_its_row(viewer, sharp, small, wait):
+    _, field = registered(viewer, sharp, small)
+    dark = filters.bicubic(small, 4).astype(np.uint16)  # 8-bit values in a 16-bit layer
+    made = viewer.add_image(
+        dark, name="dark", rgb=True, scale=(1.25, 1.25), rotate=20, units=("um",) * 2,
+        translate=viewer.layers["s_4x"].data_to_world((-0.375, -0.375)),
+        metadata={"medrefine": {"made_from": "s_4x", "scale": 4.0}},
+    )  # fmt: skip
+    section = section_of(viewer, made, field)
+    measured(section, wait)
+    table = section.table.table
+    (item,) = [
+        table.item(r, 0) for r in range(table.rowCount()) if "dark" in table.item(r, 0).text()
+    ]
+    assert item.text() == "dark (refused)"
+    assert "times darker" in item.toolTip()
+    assert table.item(item.row(), 1).text() == "–"
+    assert "dark" not in [s.method for s in section.chart._summaries]
+
+
+def test_the_table_sorts_tells_and_is_copied(viewer, sharp, small, wait):
+    _, field = registered(viewer, sharp, small)
+    section = section_of(viewer, field, viewer.layers["s_4x"])
+    assert not section.copy.enabled
+    result = measured(section, wait)
+    table, k = section.table.table, KEYS.index("mse")
+    table.sortItems(k, Qt.SortOrder.DescendingOrder)
+    shown = [float(table.item(r, k).text()) for r in range(table.rowCount())]
+    assert shown == sorted(shown, reverse=True)
+    assert shown[0] == round(max(s.mse for s in result.scores), 1)
+    assert "lower is better" in table.horizontalHeaderItem(k).toolTip()
+    assert "1 is best" in table.horizontalHeaderItem(KEYS.index("detail")).toolTip()
+    section.copy.native.click()
+    rows = list(csv.reader(QApplication.clipboard().text().splitlines(), delimiter="\t"))
+    assert rows[0][:2] == ["method", "MSE"]
+    assert [float(row[k]) for row in rows[1:]] == shown
+    assert {row[0] for row in rows[1:]} == {"untouched", "bicubic", "faithful", "GAN"}
+
+
+def test_a_rectangle_and_the_view_say_where(viewer, sharp, small, wait):
+    overview, field = registered(viewer, sharp, small)
+    section = section_of(viewer, field, overview)
+    section.region.value = "rectangle"
+    section.job.start.native.click()
+    assert "Draw a rectangle first" in section.job.message.value
+    section.draw.native.click()
+    drawn = section.rectangles.value
+    drawn.add_rectangles(np.array([[3.5, 7.5], [127.5, 135.5]]))  # in pixels of the 40x
+    result = measured(section, wait)
+    assert result.common.part[0][1] - result.common.part[0][0] == 31
+    assert result.common.part[1][1] - result.common.part[1][0] == 32
+
+
+@pytest.mark.parametrize("chosen", ["source", "both", "none"])
+def test_what_cannot_be_measured_says_what_to_choose(viewer, sharp, small, wait, chosen):
+    overview = viewer.add_image(small, name="s_4x", rgb=True)
+    made = viewer.add_image(
+        sharp, name="m", rgb=True, metadata={"medrefine": {"made_from": "s_4x"}}
+    )
+    again = viewer.add_image(
+        sharp, name="n", rgb=True, metadata={"medrefine": {"made_from": "s_4x"}}
+    )
+    other = {"source": overview, "both": again, "none": overview}[chosen]
+    section = section_of(viewer, made, other)
+    if chosen == "none":
+        section.here.native.click()
+        assert "Register a 40x photo" in section.job.message.value
+        return
+    section.job.start.native.click()
+    assert "registered 40x photo, or the sharp original" in section.job.message.value
+    assert section.done is None
+    assert not section.table.visible
+
+
+def test_a_report_is_saved_and_none_is_overwritten(
+    viewer, sharp, small, wait, tmp_path, monkeypatch
+):
+    _, field = registered(viewer, sharp, small)
+    section = section_of(viewer, field, viewer.layers["s_4x"])
+    result = measured(section, wait)
+    monkeypatch.setattr(_measuring, "ask_folder", lambda *_: tmp_path)
+    for _ in range(2):
+        section.save.native.click()
+    folders = sorted(tmp_path.iterdir())
+    assert len(folders) == 2
+    page = (folders[0] / "report.html").read_text(encoding="utf-8")
+    assert f"{result.score('bicubic').psnr:.2f}" in page
+    assert "magnify-faithful" in page
+    assert "SHA-256" in page
+    assert len(list(folders[0].glob("*.png"))) == 2
+    assert (folders[0] / "report.csv").exists()
+
+
+def test_it_lives_in_the_compare_widget_of_a_real_window(real_viewer, sharp, small, wait):
+    _, widget = real_viewer.window.add_plugin_dock_widget("napari-medrefine", "Compare")
+    registered(real_viewer, sharp, small)
+    section = widget.sections["Measure"]
+    widget.folds["Measure"].button.native.click()
+    section.here.native.click()
+    wait(section.job)
+    assert section.table.table.rowCount() == 4
+    assert section.chart.canvas.isVisibleTo(widget.native)
+    labels = [label.get_text() for label in section.chart.figure.axes[0].get_yticklabels()]
+    assert labels == ["untouched", "bicubic", "faithful", "GAN"]
+    section.chart.measure.value = "mse"
+    widths = [bar.get_width() for bar in section.chart.figure.axes[0].patches]
+    assert widths == pytest.approx([s.mse for s in section.done.measured.scores])
+    assert widget.native.minimumSizeHint().width() < 420
+    for theme in ("light", "dark"):
+        real_viewer.theme = theme
+        background = to_rgba(get_theme(theme).background.as_hex())
+        assert section.chart.figure.get_facecolor() == pytest.approx(background)
