@@ -25,19 +25,31 @@ SUFFIX = ".ome.zarr"
 
 @dataclass(frozen=True)
 class OnDisk:
-    """A picture on disk, complete or filling: its folder, and how napari is to show it."""
+    """A picture on disk, complete or filling, and how napari is to show it.
+
+    Attributes
+    ----------
+    folder : Path
+    levels : list of dask.array.Array
+        ``(H, W)`` or ``(H, W, channels)``, read when they are shown.
+    options : dict
+        For `add_image`.
+    """
 
     folder: Path
+    levels: list[Any]
     options: dict[str, Any]
 
-    def levels(self) -> list[Any]:
-        """Return its levels, ``(H, W)`` or ``(H, W, channels)``, read when they are shown.
+    @classmethod
+    def at(cls, folder: Path, options: dict[str, Any]) -> OnDisk:
+        """Open the levels in `folder`: slow for a graphical interface.
 
         Of colours, what is black is transparent: there the source is seen until it is made.
         """
-        found = sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
-        arrays = [zarr.open_array(self.folder / str(level), mode="r") for level in found]
-        return [_shown(da.moveaxis(da.from_zarr(array), 0, -1)) for array in arrays]
+        found = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+        arrays = [zarr.open_array(folder / str(level), mode="r") for level in found]
+        levels = [_shown(da.moveaxis(da.from_zarr(array), 0, -1)) for array in arrays]
+        return cls(folder, levels, options)
 
 
 class DiskView:
@@ -69,14 +81,14 @@ class DiskView:
     def take(self, picture: OnDisk) -> None:
         """Show what is on disk so far."""
         if self.layer is None:
-            self.layer = self._viewer.add_image(picture.levels(), **picture.options)
+            self.layer = self._viewer.add_image(picture.levels, **picture.options)
         elif self.layer in self._viewer.layers:
             self.layer.refresh()
 
     def finish(self, picture: OnDisk) -> str:
         """Show what is complete, in its final place; return what to say."""
         if self.layer is not None and self.layer in self._viewer.layers:
-            self.layer.data = picture.levels()
+            self.layer.data = picture.levels
         return f"Wrote {picture.folder}."
 
     def steps(self) -> Generator[Step | OnDisk, None, OnDisk]:
@@ -93,7 +105,7 @@ class DiskView:
         facts = _facts(self._source, self._recipe, picture.fingerprint())
         size = pixel_um(self._source)
         options = _options(self._source, self._recipe, picture.shape, facts)
-        filling = OnDisk(part_of(self._path), options)
+        part, filling = part_of(self._path), None
         job = write_ome_zarr(
             self._path,
             picture,
@@ -107,11 +119,12 @@ class DiskView:
         try:
             for step in job:
                 yield step
-                if filling.folder.is_dir():
+                if part.is_dir():
+                    filling = filling or OnDisk.at(part, options)
                     yield filling
         finally:
             job.close()
-        return OnDisk(self._path, options)
+        return OnDisk.at(self._path, options)
 
 
 def _facts(layer: Layer, recipe: Recipe, fingerprint: str) -> dict[str, Any]:
