@@ -7,7 +7,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from napari_medrefine.atlas import atlas_steps
+from napari_medrefine.atlas import atlas_steps, load_atlas
 from napari_medrefine.cli import main
 from napari_medrefine.photos import write_image
 from napari_medrefine.progress import finish
@@ -18,8 +18,8 @@ from napari_medrefine.registration.elsewhere import Overviews
 from napari_medrefine.registration.overview import Overview
 
 
-def written(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+def placements(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.rglob("*.placement.json")}
 
 
 def test_a_cluster_that_loses_a_worker_makes_the_same_atlas(made, photos, objectives, client):
@@ -30,7 +30,12 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_atlas(made, photos, object
             os.kill(victim, signal.SIGKILL)
             killed = True
     assert killed
-    assert written(out) == written(made)
+    assert placements(out) == placements(made)
+    roles = [
+        {photo.source: (photo.role, photo.overview) for photo in load_atlas(folder).photos}
+        for folder in (out, made)
+    ]
+    assert roles[0] == roles[1]
 
 
 def test_what_the_others_agree_on_counts_wherever_one_looks(shots):
@@ -58,11 +63,12 @@ def test_fields_registered_by_a_cluster_from_the_command_line(shots, tmp_path, c
     overview, *fields = (str(path) for path in sorted(tmp_path.glob("*.png"), key=_objective))
     asked = ["register", overview, *fields, "-o"]
     assert main([*asked, str(tmp_path / "here")]) == 0
-    said = capsys.readouterr().out.replace("here", "there")
+    said = capsys.readouterr().out.replace(str(tmp_path / "here"), str(tmp_path / "there"))
     address = ["--scheduler", client.scheduler.address]
     assert main([*asked, str(tmp_path / "there"), *address]) == 0
     assert capsys.readouterr().out == said
-    assert written(tmp_path / "there") == written(tmp_path / "here")
+    assert len(placements(tmp_path / "here")) == 2
+    assert placements(tmp_path / "there") == placements(tmp_path / "here")
 
 
 def test_a_photo_that_the_cluster_cannot_place_is_told(tmp_path, shots, client, capsys):

@@ -54,7 +54,7 @@ class TileStore:
         """Return what is kept under `key`, if it is there and whole."""
         path = self._path(key)
         try:
-            with np.load(path, allow_pickle=False) as kept:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 tile: Image = kept["tile"]
             os.utime(path)
         except _DAMAGED:
