@@ -61,7 +61,7 @@ def test_the_layer_on_disk_is_the_magnified_layer(viewer, start, wait):
 def test_stopped_it_is_kept_and_shown_and_goes_on(viewer, start, wait, qtbot):
     widget, out = start()
     part = out.with_name("out.ome.zarr.part")
-    qtbot.waitUntil(lambda: (part / "0/c/0/0/0").is_file(), timeout=60_000)
+    qtbot.waitUntil((part / "0/c/0/0/0").is_file, timeout=60_000)
     widget.job.cancel.native.click()
     wait(widget.job)
     assert not out.exists()
