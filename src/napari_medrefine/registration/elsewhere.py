@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy.typing as npt
 
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
 from napari_medrefine.registration.overview import Method, Overview
 from napari_medrefine.registration.placement import Placement
@@ -93,12 +94,24 @@ def register_elsewhere_steps(
 
 
 def result_steps(future: Future[T], step: Step) -> Generator[Step, None, T]:
-    """Return what `future` comes to; yield `step` now and then while waiting."""
+    """Return what `future` comes to; yield `step` now and then while waiting.
+
+    Raises
+    ------
+    MedRefineError
+        What the other process raised, or that it is gone.
+    """
     yield step
     while not future.done():
         wait([future], PATIENCE_S)
         yield step
-    return future.result()
+    try:
+        return future.result()
+    except MedRefineError:
+        raise
+    except Exception as error:  # whatever befalls a cluster
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise MedRefineError(f"Another process could not look for a photo ({why}).") from error
 
 
 def _registered(on: Overviews, read: Read, ratio: Ratio, angle: Angle, method: Method) -> Placement:

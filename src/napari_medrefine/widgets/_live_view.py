@@ -113,7 +113,7 @@ class LiveView:
             return
         if made.place in self._view.tiles and made.place in self._kept:
             self._paste(made.place)
-            self.layer.refresh()
+            self.layer.refresh(thumbnail=False, highlight=False, extent=False)
 
     def steps(self) -> Generator[Step | LiveTile, None, None]:
         """Make the tiles that are asked for, until closed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from napari_medrefine.widgets._layers import KEY, pixel_um, pixels, shape
 from napari_medrefine.widgets._preferences import load_networks, preferences
 
 SUFFIX = ".ome.zarr"
+_OFTEN_S = 1.0  # between two looks at what is on disk: napari reads it in its own thread
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,9 @@ class DiskView:
         self._viewer, self._source, self._recipe, self._path = viewer, layer, recipe, path
         self.layer: Layer | None = None
 
-    @property
     def stopped(self) -> str:
-        """What to say when the job was stopped."""
+        """Show all that was made until the job was stopped; return what to say."""
+        self._refresh()
         kept = part_of(self._path).name
         return f"Stopped. What is made is kept in {kept}: magnify to the same file to go on."
 
@@ -82,8 +84,12 @@ class DiskView:
         """Show what is on disk so far."""
         if self.layer is None:
             self.layer = self._viewer.add_image(picture.levels, **picture.options)
-        elif self.layer in self._viewer.layers:
-            self.layer.refresh()
+        else:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        if self.layer is not None and self.layer in self._viewer.layers:
+            self.layer.refresh(thumbnail=False, highlight=False, extent=False)
 
     def finish(self, picture: OnDisk) -> str:
         """Show what is complete, in its final place; return what to say."""
@@ -105,7 +111,7 @@ class DiskView:
         facts = _facts(self._source, self._recipe, picture.fingerprint())
         size = pixel_um(self._source)
         options = _options(self._source, self._recipe, picture.shape, facts)
-        part, filling = part_of(self._path), None
+        part, filling, due = part_of(self._path), None, 0.0
         job = write_ome_zarr(
             self._path,
             picture,
@@ -119,9 +125,10 @@ class DiskView:
         try:
             for step in job:
                 yield step
-                if part.is_dir():
+                if part.is_dir() and time.monotonic() > due:
                     filling = filling or OnDisk.at(part, options)
                     yield filling
+                    due = time.monotonic() + _OFTEN_S
         finally:
             job.close()
         return OnDisk.at(self._path, options)

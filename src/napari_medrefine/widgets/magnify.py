@@ -280,7 +280,7 @@ class MagnifyWidget(Panel):
             disk.steps,
             on_item=disk.take,
             on_done=lambda picture: self.job.say(disk.finish(picture)),
-            on_stop=lambda: self.job.say(disk.stopped),
+            on_stop=lambda: self.job.say(disk.stopped()),
         )
 
     def _unfollow(self) -> None:
