@@ -97,7 +97,8 @@ class _Ahead:
                 if each not in self.running or self.running[each][0] != known:
                     self._drop(each)
                     self.running[each] = known, self.begin(each, known)
-            entry = yield from result_steps(self.running.pop(number)[1], step)
+            entry = yield from result_steps(self.running[number][1], step)
+            del self.running[number]
             taken = True
         finally:
             if not taken:
