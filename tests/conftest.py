@@ -90,3 +90,21 @@ def tissue():
         return np.clip(128 + 300 * smooth, 0, 255).astype(np.uint8)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _cluster():
+    distributed = pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(_cluster):
+    """A client of a cluster of two worker processes; one that is killed is replaced."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.Client(_cluster, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
+        yield client

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from napari_medrefine.progress import look_up
 from napari_medrefine.superres.resample import cubic
 
 BAND = 16  # rows that, enlarged, fit the processor's cache
@@ -181,6 +182,7 @@ class _Block(nn.Module):
         self.second = _conv(channels, channels, gain=0.1)
 
     def forward(self, features: Tensor) -> Tensor:
+        look_up()
         changed: Tensor = self.second(nnf.relu_(self.first(features)))
         return changed.add_(features)  # in place: no convolution needs its own output again
 

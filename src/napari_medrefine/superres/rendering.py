@@ -107,6 +107,11 @@ class Rendering:
                 raise
         return self._with_less_memory(rows, columns)
 
+    def seen(self, rows: Range, columns: Range) -> Image:
+        """Return all of the source that has a say in a part of the result."""
+        spans = [self._span(axis, *part) for axis, part in enumerate((rows, columns))]
+        return self._read(*(span.source for span in spans))
+
     def _part(self, rows: Range, columns: Range) -> Floats:
         spans = [self._span(axis, *part) for axis, part in enumerate((rows, columns))]
         unit = self._read(*(span.source for span in spans)).astype(np.float32) / self.white
