@@ -13,6 +13,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from napari_medrefine._photos import ome_xml, scale
 from napari_medrefine._photos.base import Box, check_size, turn, turned_shape
+from napari_medrefine._photos.tiff_pages import check_pages
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 
@@ -41,6 +42,7 @@ class TiffPhoto:
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self._file = file
         self._tiff = tifffile.TiffFile(file)
+        check_pages(self._tiff)
         self._series = self._tiff.series[0]
         self._page = self._series.keyframe
         self._orientation = int(number_tag(self._page, "Orientation", 1))
