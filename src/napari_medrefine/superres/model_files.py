@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from napari_medrefine._atomic import cannot
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.superres.cards import ModelCard
+from napari_medrefine.superres.cards import ModelCard, parse_card
 from napari_medrefine.superres.run_folder import FAITHFUL
 
 _LONGEST = 10_000_000  # bytes of a header; ours have a few thousand
@@ -35,11 +33,12 @@ def read_card(path: Path) -> ModelCard:
     except OSError as error:
         raise MedRefineError(cannot("read", path, error)) from error
     try:
-        return ModelCard.model_validate_json(json.loads(header)["__metadata__"]["card"])
-    except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
+        text = json.loads(header)["__metadata__"]["card"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise MedRefineError(
             f"Cannot use {path}: it is no weight file of napari-medrefine."
         ) from error
+    return parse_card(path, str(text))
 
 
 def weights_in(path: Path) -> Path:

@@ -125,9 +125,9 @@ def broken_json(draw: Any, data: Any) -> bytes:
         if how == "drop":
             del holder[key]
         elif how == "add":
-            _add(holder, key, draw(odd_values))
+            _add(holder, key, copy.deepcopy(draw(odd_values)))
         else:
-            holder[key] = draw(odd_values)
+            holder[key] = copy.deepcopy(draw(odd_values))
     return json.dumps(broken).encode()
 
 
