@@ -67,5 +67,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _sentence(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
+    where = f" {error.filename}" if error.filename else ""
+    return f"Cannot use{where}: {error.strerror or type(error).__name__}."

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_medrefine._atomic import cannot
 from napari_medrefine.cli._common import (
     Commands,
     add_command,
@@ -82,8 +83,10 @@ def read_objectives(path: Path) -> dict[str, float]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MedRefineError(f"Cannot read {path} as a table ({error}).") from error
+    except OSError as error:
+        raise MedRefineError(cannot("read", path, error)) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise MedRefineError(f"Cannot read {path}: it is no table of text (UTF-8).") from error
     found: dict[str, float] = {}
     for number, row in enumerate(rows):
         try:

@@ -6,11 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from napari_medrefine._atomic import cannot
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.superres.cards import ModelCard, Task
+from napari_medrefine.superres.cards import ModelCard, Task, parse_card
 from napari_medrefine.superres.foreign_files import container_of, scale_in, task_of
 from napari_medrefine.superres.run_folder import FAITHFUL
 
@@ -70,12 +68,13 @@ def read_card(path: Path) -> ModelCard:
     except OSError as error:
         raise MedRefineError(cannot("read", path, error)) from error
     try:
-        return ModelCard.model_validate_json(json.loads(header)["__metadata__"]["card"])
-    except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
+        text = json.loads(header)["__metadata__"]["card"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise MedRefineError(
             f"Cannot use {path}: it is damaged, or no weight file (ours, or of others as "
             ".safetensors, .pth, .pt or .ckpt)."
         ) from error
+    return parse_card(path, str(text))
 
 
 def weights_in(path: Path) -> Path:

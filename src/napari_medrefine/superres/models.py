@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from napari_medrefine._atomic import cannot, write_bytes
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.superres.cards import ModelCard, Task
+from napari_medrefine.superres.cards import ModelCard, Task, parse_card
 from napari_medrefine.superres.foreign_files import ForeignCard, container_of, sha256_of_file
 from napari_medrefine.superres.generator import Generator, Trunk, UNet
 from napari_medrefine.superres.run_folder import FAITHFUL, GAN
@@ -68,14 +68,15 @@ def load_model(name_or_path: str | Path) -> Model:
     card = _card(path, metadata)
     if card.sha256 != fingerprint(state):
         raise MedRefineError(f"Cannot use {path}: its weights are not those its card describes.")
-    generator = _build(card)
-    try:
-        generator.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    except RuntimeError as error:
+    with torch.device("meta"):  # before there is memory for a network of a billion weights
+        expected = _build(card).state_dict()
+    if {n: t.shape for n, t in state.items()} != {n: t.shape for n, t in expected.items()}:
         raise MedRefineError(
             f"Cannot use {path}: its weights do not fit a {card.architecture} of {card.channels} "
             "channels."
-        ) from error
+        )
+    generator = _build(card)
+    generator.load_state_dict({name: tensor.float() for name, tensor in state.items()})
     return Model(generator.eval().requires_grad_(requires_grad=False), card)
 
 
@@ -195,9 +196,12 @@ def fingerprint(state: dict[str, Tensor]) -> str:
 def _find(name_or_path: str | Path) -> Path:
     if str(name_or_path) in list_models():
         return _SHIPPED / f"{name_or_path}{SUFFIX}"
+    if not isinstance(name_or_path, str | Path):
+        raise MedRefineError(f"A model is a name or a path, not {name_or_path!r:.60}.")
     path = Path(name_or_path)
-    if path.is_file():
-        return path
+    with suppress(OSError):  # a name longer than names may be
+        if path.is_file():
+            return path
     raise MedRefineError(
         f"There is no weight file {path}; give the path of one (such as {SUFFIX}) or one of "
         f"{', '.join(list_models())}."
@@ -233,12 +237,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
     if "card" not in metadata:
         raise MedRefineError(f"Cannot use {path}: it has no model card of napari-medrefine.")
-    try:
-        return ModelCard.model_validate_json(metadata["card"])
-    except ValidationError as error:
-        raise MedRefineError(
-            f"Cannot use {path}: its model card is damaged or of another version."
-        ) from error
+    return parse_card(path, metadata["card"])
 
 
 def _build(card: ModelCard) -> Generator:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,6 +115,10 @@ class Recipe:
         return self._reduction(shape, sample), None
 
     def _check(self) -> None:
+        given = {"realism": self.realism, "strength": self.strength, "scale": self.scale}
+        for name, value in given.items():
+            if not isinstance(value, Real):
+                raise MedRefineError(f"The {name} is {value!r:.60}; it must be a number.")
         for name, value in (("realism", self.realism), ("strength", self.strength)):
             if not 0 <= value <= 1:
                 raise MedRefineError(f"The {name} is {value:g}; it must be between 0 and 1.")
