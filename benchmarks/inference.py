@@ -1,18 +1,26 @@
-"""Speed of the generators as a multiple of their arithmetic limit, and what bfloat16 costs.
+"""What magnifying costs beside a plain call of the network; the generators, their limit, bfloat16.
 
-usage: python benchmarks/inference.py [--side 256] [--seconds 50] [--busy]
+usage: python benchmarks/inference.py [--full]
+       python benchmarks/inference.py --generators [--side 256] [--seconds 50] [--busy]
        python benchmarks/inference.py --photos ../shared/data/fields/train/giardia
 
-The limit is the time of the network's convolutions (their operations counted as it runs) at the
-rate of one 3x3 convolution of 48 channels in the same dtype, measured in the same run. Everything
-is timed in turn, again and again, and the least of the times counts: others use the machine too.
-With `--busy`, for a machine that is never idle: one thread, its processor time, not the clock's.
+The first prints throughput, memory, first pixels, Cancel and how long napari stands still, each
+from a process of its own (slides.py, gui.py; the latter needs a display), in three minutes; with
+`--full` memory is that of 20,000 x 20,000 pixels, in ten.
+
+With `--generators`: their speed as a multiple of their arithmetic limit. The limit is the time of
+the network's convolutions (their operations counted as it runs) at the rate of one 3x3 convolution
+of 48 channels in the same dtype, measured in the same run. Everything is timed in turn, again and
+again, and the least of the times counts: others use the machine too. With `--busy`, for a machine
+that is never idle: one thread, its processor time, not the clock's.
 With `--photos`: the PSNR of what is enlarged and sharpened, in both dtypes, against the truth.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,6 +45,7 @@ from napari_medrefine.superres.resample import area_taps
 DTYPES: tuple[Dtype, ...] = ("bfloat16", "float32")
 SCALES = (4, 3, 2, 1)  # 1: the U-Net
 _CHANNELS = 48
+LARGEST, MODEST = 20_000, 8_000  # pixels of the result a side whose memory is measured
 
 
 @dataclass
@@ -151,8 +160,23 @@ def reduced(sharp: Image, scale: int) -> Image:
     return np.rint(unit).astype(np.uint8)
 
 
+def whole(side: int) -> None:
+    here = Path(__file__).parent
+    for command in (
+        ("slides.py",),
+        ("slides.py", "--memory", str(side)),
+        ("slides.py", "--memory", str(MODEST), "--plain"),
+        ("gui.py",),
+    ):
+        print(f"--- {' '.join(command)}", flush=True)
+        run = [sys.executable, str(here / command[0]), *command[1:]]
+        subprocess.run(run, check=False)  # noqa: S603 - our own
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--generators", action="store_true")
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--seconds", type=float, default=50)
     parser.add_argument("--busy", action="store_true")
@@ -160,5 +184,7 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if given.photos:
         price(given.photos)
-    else:
+    elif given.generators:
         speed(given.side, given.seconds, busy=given.busy)
+    else:
+        whole(LARGEST if given.full else MODEST)

@@ -80,7 +80,7 @@ def main() -> None:
     found = verdicts(results)
     print(f"\nThe study's 40463.4\n{study_text(results)}")
     print(f"\nWhat must hold\n{verdict_text(found)}")
-    print("Lines 6 and 7 have their own: calibrate_trust.py --test, inference.py.")
+    print("Lines 6 and 7 have their own: calibrate_trust.py --test, inference.py --generators.")
     publish(arguments, results, blocks(results, found))
     sys.exit(1 if any(verdict.holds is False for verdict in found) else 0)
 

@@ -44,6 +44,14 @@ if not HAS_DISPLAY:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 
+@pytest.fixture(scope="session")
+def sample_photos():
+    """The procedural slide's overview and fields: they take some seconds to draw, once."""
+    from napari_medrefine.samples import demo_photos
+
+    return demo_photos()
+
+
 @pytest.fixture
 def viewer(qapp):
     """napari's model of a viewer, without a window."""
@@ -82,3 +90,21 @@ def tissue():
         return np.clip(128 + 300 * smooth, 0, 255).astype(np.uint8)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _cluster():
+    distributed = pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(_cluster):
+    """A client of a cluster of two worker processes; one that is killed is replaced."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.Client(_cluster, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
+        yield client

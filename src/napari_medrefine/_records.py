@@ -38,7 +38,7 @@ def read_record(file: Path, model: type[Record], what: str) -> Record:
     try:
         data = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise MedRefineError(f"Cannot read {file}: it is damaged, not JSON ({error}).") from error
+        raise MedRefineError(f"Cannot read {file}: it is damaged, not JSON{_at(error)}.") from error
     if not isinstance(data, dict) or data.get("format") != model.model_fields["format"].default:
         raise MedRefineError(f"Cannot read {file}: it is not {what}.")
     version, newest = data.get("version"), model.model_fields["version"].default
@@ -59,11 +59,16 @@ def write_record(file: Path, data: dict[str, Any]) -> None:
     write_bytes(file, text.encode() + b"\n")
 
 
+def _at(error: Exception) -> str:
+    known = isinstance(error, json.JSONDecodeError)
+    return f" (line {error.lineno}, column {error.colno})" if known else ""
+
+
 def first_problem(error: Exception) -> str:
     """Return the first thing that is wrong, in half a sentence."""
     if not isinstance(error, ValidationError):
         return str(error)
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])
-    what = problem["msg"].removeprefix("Value error, ").rstrip(".")
+    what = problem["msg"].removeprefix("Value error, ").partition(" for <class")[0].rstrip(".")
     return f"{where}: {what}" if where else what

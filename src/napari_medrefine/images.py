@@ -33,7 +33,10 @@ def check_image(image: object, what: str = "image") -> Image:
     MedRefineError
         On another shape or dtype, an empty image, NaN or infinity.
     """
-    array = np.asarray(image)
+    try:
+        array = np.asarray(image)
+    except ValueError as error:
+        raise MedRefineError(f"The {what} is no array: its rows differ in length.") from error
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise MedRefineError(
             f"The {what} has shape {array.shape}; it must be (H, W) grey, (H, W, 3) RGB "

@@ -4,15 +4,20 @@ A long job is a generator: it yields a `Step` about once a second or oftener and
 The same generator serves napari (``result = yield from job`` inside a ``thread_worker``, which can
 be stopped at every yield), the terminal (`finish` with a printing callback) and the API (`finish`).
 Whoever stops a job closes the generator; the job then cleans up in its ``finally`` blocks.
+Where a network runs for longer than one likes to wait, it looks itself (`look_up`) whether whoever
+runs the job, in the same thread (`stoppable`), wants it to stop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
+_asked: ContextVar[Callable[[], bool] | None] = ContextVar("asked", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,33 @@ class Step:
     done: int
     total: int
     text: str = ""
+
+
+class JobStopped(BaseException):
+    """Whoever runs the job wants it to stop, in the middle of a step: nobody's to catch."""
+
+
+@contextmanager
+def stoppable(asked: Callable[[], bool]) -> Iterator[None]:
+    """Run a job within this thread so that `look_up` stops it once `asked` returns true."""
+    token = _asked.set(asked)
+    try:
+        yield
+    finally:
+        _asked.reset(token)
+
+
+def look_up() -> None:
+    """Look whether the job that runs in this thread is to stop: costs nothing worth mentioning.
+
+    Raises
+    ------
+    JobStopped
+        If so.
+    """
+    asked = _asked.get()
+    if asked is not None and asked():
+        raise JobStopped
 
 
 def finish(job: Generator[Step, None, T], on_step: Callable[[Step], object] | None = None) -> T:

@@ -25,11 +25,11 @@ class Shot:
 
 
 @pytest.fixture(scope="session")
-def shots() -> dict[str, Shot]:
+def shots(sample_photos: tuple[SlidePhoto, list[SlidePhoto]]) -> dict[str, Shot]:
     """Return the photos by the names of their files."""
     found = {}
     for seed, names in NAMES.items():
-        overview, fields = demo_photos(seed)
+        overview, fields = demo_photos(seed) if seed else sample_photos
         for name, photo in zip(names, (overview, *fields), strict=True):
             found[f"{name}.png"] = Shot(photo, f"{names[0]}.png")
     return found

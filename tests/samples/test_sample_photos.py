@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medrefine.samples import SlidePhoto, demo_photos, field_to_overview
+from napari_medrefine.samples import SlidePhoto, field_to_overview
 from napari_medrefine.samples import photos as module
 
 
-@pytest.fixture(scope="module")
-def photos() -> tuple[SlidePhoto, list[SlidePhoto]]:
-    return demo_photos()
+@pytest.fixture
+def photos(
+    sample_photos: tuple[SlidePhoto, list[SlidePhoto]],
+) -> tuple[SlidePhoto, list[SlidePhoto]]:
+    return sample_photos
 
 
 def test_fields_lie_on_the_overview_and_show_tissue(

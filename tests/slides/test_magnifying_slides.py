@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -139,18 +138,6 @@ def test_killed_and_gone_on_with(slide: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(levels_of(out)[0], magnify(PHOTO, 2))
 
 
-@pytest.fixture
-def client() -> Iterator[Any]:
-    distributed = pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
-
-
 def test_a_cluster_that_loses_a_worker_makes_the_same(
     client: Any, slide: Path, tmp_path: Path
 ) -> None:
@@ -186,7 +173,7 @@ def test_a_scheduler_that_does_not_answer_is_told(
     slide: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
-    monkeypatch.setattr("napari_medrefine.slides.cluster._PATIENCE_S", 0.5)
+    monkeypatch.setattr("napari_medrefine._cluster._PATIENCE_S", 0.5)
     asked = ["magnify", str(slide), "-o", str(tmp_path / "x.zarr"), "--scheduler", "127.0.0.1:9"]
     assert main(asked) != 0
     assert "No Dask scheduler answers at 127.0.0.1:9" in capsys.readouterr().err

@@ -11,7 +11,15 @@ from npe2 import PluginManager, PluginManifest
 from napari_medrefine.progress import Step
 
 PLUGIN = "napari-medrefine"
-WIDGETS = ("Register", "Magnify & sharpen", "Compare", "Atlas", "Prepare dataset", "Train")
+WIDGETS = (
+    "First minute",
+    "Register",
+    "Magnify & sharpen",
+    "Compare",
+    "Atlas",
+    "Prepare dataset",
+    "Train",
+)
 
 
 def test_the_manifest_names_what_exists():

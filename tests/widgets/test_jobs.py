@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import subprocess
+import sys
+import textwrap
 import threading
 
 import pytest
@@ -105,3 +110,63 @@ def test_deleting_the_widget_stops_the_job(panel, qtbot):
     qtbot.wait(50)
     panel.native.deleteLater()
     qtbot.waitUntil(lambda: closed == [True], timeout=5_000)
+
+
+def test_napari_lists_how_far_it_is_and_can_cancel_it(panel, wait, qtbot):
+    def work():
+        for k in range(10_000):
+            threading.Event().wait(0.005)
+            yield Step(k, 10_000, f"step {k}")
+
+    panel.run(work, on_done=lambda _: None)
+    qtbot.waitUntil(lambda: panel._activity.n > 3, timeout=10_000)
+    assert panel._activity.total == 10_000
+    panel._activity.cancel()  # what the button in napari's list does
+    wait(panel)
+    assert panel.message.value == "Stopped."
+
+
+def test_steps_that_nobody_could_see_are_not_shown(panel, wait):
+    shown, items = [], []
+
+    def work():
+        for k in range(3000):
+            yield Step(k, 3000, str(k))
+            if k % 1000 == 0:
+                yield k
+
+    panel.message.changed.connect(shown.append)
+    panel.run(work, on_done=lambda _: None, on_item=items.append)
+    wait(panel)
+    assert len(shown) < 300
+    assert items == [0, 1000, 2000]  # what is no step is never left out
+
+
+def test_what_there_was_before_a_job_is_not_looked_at_by_the_garbage_collector(panel, wait):
+    def work():
+        yield gc.get_freeze_count()
+
+    before, during = gc.get_freeze_count(), []
+    panel.run(work, on_done=lambda _: None, on_item=during.append)
+    wait(panel)
+    assert during[0] > before + 10_000
+    assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or bool(os.environ.get("LD_LIBRARY_PATH")),
+    reason="looks into /proc; and whoever names folders of libraries is left alone",
+)
+def test_the_library_of_torch_is_loaded_before_torch():
+    code = """
+        import sys
+        from pathlib import Path
+        from napari_medrefine.widgets._torch_library import load_library
+
+        load_library()
+        assert "torch" not in sys.modules
+        assert "libtorch_cpu" in Path("/proc/self/maps").read_text()
+        import torch
+        assert float(torch.ones(3).sum()) == 3
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)

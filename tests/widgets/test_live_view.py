@@ -9,6 +9,9 @@ from skimage.data import immunohistochemistry
 
 from napari_medrefine import magnify
 from napari_medrefine.superres.magnified import Magnified
+from napari_medrefine.superres.recipe import Recipe
+from napari_medrefine.widgets._live_view import LiveTile, LiveView
+from napari_medrefine.widgets._preferences import Preferences
 from napari_medrefine.widgets.magnify import MagnifyWidget
 
 PHOTO = np.tile(immunohistochemistry(), (2, 2, 1))
@@ -109,3 +112,67 @@ def test_before_all_is_in_place_the_photo_shines_through(viewer, qtbot):
     qtbot.waitUntil(lambda: bool(shown.data[..., 3].any()), timeout=60_000)
     widget.job.stop()
     qtbot.waitUntil(lambda: not widget.job.running, timeout=20_000)
+
+
+def all_in_view(viewer, source, scale=2.0):
+    """Make what is in view, without a thread; return the layer."""
+    live = LiveView(viewer, source, Recipe("magnify", scale))
+    live.look()
+    job = live.steps()
+    for item in job:
+        if isinstance(item, LiveTile):
+            live.take(item)
+        elif item.text.startswith("All in view"):
+            break
+    job.close()
+    return live.layer
+
+
+def test_what_was_magnified_once_is_there_in_the_next_session(viewer, tmp_path, monkeypatch):
+    wanted = Preferences(cache_folder=str(tmp_path))
+    monkeypatch.setattr("napari_medrefine.widgets._live_view.preferences", lambda: wanted)
+    source = viewer.add_image(PHOTO[:400, :300].copy(), rgb=True, name="s")
+    look_at(viewer, source, (200, 150), zoom=1.0)
+    asked = []
+    real = Magnified.render
+    monkeypatch.setattr(Magnified, "render", lambda *how: (asked.append(how[1:]), real(*how))[1])
+    first = all_in_view(viewer, source).data.copy()
+    count = len(asked)
+    assert count == 4
+    kept = sorted(tmp_path.rglob("*.npz"))
+    assert len(kept) == count
+    kept[0].write_bytes(b"damaged")
+    viewer.layers.remove(viewer.layers[1])
+    again = all_in_view(viewer, source).data
+    np.testing.assert_array_equal(again, first)
+    assert len(asked) == count + 1  # the damaged one
+    source.data[200, 150] = 255 - source.data[200, 150]  # all four tiles see that place
+    viewer.layers.remove(viewer.layers[1])
+    changed = all_in_view(viewer, source).data
+    assert len(asked) > count + 1
+    assert not np.array_equal(changed, first)
+
+
+def test_a_channel_is_shown_as_its_layer_is(viewer):
+    """One of several: dark, in a colour, added to the others."""
+    green = (PHOTO[:300, :300, 1].astype(np.uint16) // 4) + 20
+    source = viewer.add_image(
+        green, name="DAPI", colormap="green", blending="additive", contrast_limits=(20, 84)
+    )
+    look_at(viewer, source, (150, 150), zoom=1.5)
+    layer = all_in_view(viewer, source)
+    assert layer.blending == "additive"
+    right = np.clip((magnify(green, 2).astype(float) - 20) / 64, 0, 1) * 255
+    np.testing.assert_allclose(layer.data[..., 1], right, atol=1.5)
+    assert not layer.data[..., [0, 2]].any()
+    assert (layer.data[..., 3] == 255).all()
+
+
+def test_a_stack_of_channels_is_told_how_to_take_it_apart(viewer):
+    viewer.add_image(np.moveaxis(PHOTO, -1, 0), rgb=False, name="stack")
+    widget = MagnifyWidget(viewer)
+    for region in ("view", "whole", "follow", "disk"):
+        widget.region.value = region
+        widget.job.start.native.click()
+        assert "Split Stack" in widget.job.message.value
+        assert not widget.job.running

@@ -60,12 +60,12 @@ def test_the_layer_on_disk_is_the_magnified_layer(viewer, start, wait):
 
 def test_stopped_it_is_kept_and_shown_and_goes_on(viewer, start, wait, qtbot):
     widget, out = start()
-    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=60_000)
+    part = out.with_name("out.ome.zarr.part")
+    qtbot.waitUntil((part / "0/c/0/0/0").is_file, timeout=60_000)
     widget.job.cancel.native.click()
     wait(widget.job)
     assert not out.exists()
     assert "to go on" in widget.job.message.value
-    part = out.with_name("out.ome.zarr.part")
     chunks = {f: f.stat().st_mtime_ns for f in (part / "0").rglob("*") if f.is_file()}
     assert chunks
     shown = np.asarray(viewer.layers[1].data[0])

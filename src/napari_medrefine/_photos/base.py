@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image as Pillow
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
@@ -15,6 +16,8 @@ from napari_medrefine.images import Image
 MOST_PIXELS = 2**30
 # Deflate reaches 1000 : 1 on nothing but zeros. A photo that large never comes near.
 BOMB_BYTES, BOMB_RATIO = 2**29, 400
+STRIP = 64  # rows
+MODES = {"L": (), "RGB": (3,), "RGBA": (4,)}  # Pillow's, and the channels they have
 
 
 Box = tuple[int, int, int, int]
@@ -73,6 +76,39 @@ def turn(image: Image, orientation: int) -> Image:
     if orientation in (2, 3, 6, 7):
         image = image[:, ::-1]
     return np.ascontiguousarray(image)
+
+
+def unturned(image: Image, orientation: int) -> Image:
+    """Return a view of `image`, shown as EXIF `orientation` wants it, as it was stored."""
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return image.swapaxes(0, 1) if orientation >= 5 else image
+
+
+def strips(image: Pillow.Image) -> Iterator[tuple[slice, Pillow.Image]]:
+    """Yield an image part by part, with its rows.
+
+    What is made of a part is small. Pillow stores RGB with four bytes a pixel, and NumPy copies
+    twice what it takes from there: of a whole photo that would be three times its size.
+    """
+    image.load()
+    for top in range(0, image.height, STRIP):
+        rows = slice(top, min(top + STRIP, image.height))
+        yield rows, image.crop((0, rows.start, image.width, rows.stop))
+
+
+def as_array(image: Pillow.Image, mode: str, orientation: int = 1) -> npt.NDArray[np.uint8]:
+    """Return a Pillow image in `mode` (L, RGB or RGBA) as an array, upright."""
+    channels = MODES[mode]
+    image.load()  # turns some files
+    shape = turned_shape((image.height, image.width, *channels), orientation)
+    upright = np.empty(shape, np.uint8)
+    stored = unturned(upright, orientation)
+    for rows, part in strips(image):
+        stored[rows] = np.asarray(part if part.mode == mode else part.convert(mode))
+    return upright
 
 
 def turned_shape(shape: tuple[int, ...], orientation: int) -> tuple[int, ...]:

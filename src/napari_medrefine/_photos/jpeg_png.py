@@ -19,7 +19,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from napari_medrefine._photos import scale
-from napari_medrefine._photos.base import Box, check_size, turn, turned_shape
+from napari_medrefine._photos.base import Box, as_array, check_size, strips, turn, turned_shape
 from napari_medrefine.images import Image
 
 ORIENTATION, DESCRIPTION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 270, 282, 283, 296
@@ -73,9 +73,10 @@ class PillowPhoto:
 
     def pixels(self) -> Image:
         """Decode the pixels, upright."""
-        return turn(
-            self._deep_pixels() if self._deep else self._shallow_pixels(), self._orientation
-        )
+        if self._deep:
+            return turn(self._deep_pixels(), self._orientation)
+        mode = {"grey": "L", "RGB": "RGB", "RGBA": "RGBA"}[self._kind()]
+        return as_array(self._image, mode, self._orientation)
 
     def reduced(self, box: Box, side: int) -> npt.NDArray[np.uint8] | None:
         """Return the block means of a part without making an array of all pixels (slow)."""
@@ -91,31 +92,29 @@ class PillowPhoto:
         """Close the file."""
         self._file.close()
 
-    def _shallow_pixels(self) -> Image:
-        mode = {"grey": "L", "RGB": "RGB", "RGBA": "RGBA"}[self._kind()]
-        image = self._image if self._image.mode == mode else self._image.convert(mode)
-        return np.asarray(image)
-
     def _deep_pixels(self) -> Image:
-        if self._raw == "LA;16B":
-            parts = self._unpacked("RGBA").astype(np.uint16)  # high and low of grey, then of alpha
-            grey, alpha = parts[..., 0] << 8 | parts[..., 1], parts[..., 2] << 8 | parts[..., 3]
-            return np.stack([grey, grey, grey, alpha], axis=-1)
-        if self._raw not in _HALVES:
-            return np.asarray(self._image).astype(np.uint16)
-        high, low = (self._unpacked(raw) for raw in _HALVES[self._raw])
-        deep = high.astype(np.uint16)
-        deep <<= 8
-        deep |= low
+        channels = {"grey": (), "RGB": (3,), "RGBA": (4,)}[self._kind()]
+        deep = np.zeros((self._image.height, self._image.width, *channels), np.uint16)
+        if self._raw == "LA;16B":  # high and low byte of grey, then of alpha
+            for rows, part in strips(self._unpacked("RGBA")):
+                both = np.ascontiguousarray(part).view(">u2")
+                deep[rows, :, :3], deep[rows, :, 3] = both[..., :1], both[..., 1]
+        elif self._raw in _HALVES:
+            for shift, raw in zip((8, 0), _HALVES[self._raw], strict=True):
+                for rows, part in strips(self._unpacked(raw)):
+                    deep[rows] |= np.asarray(part).astype(np.uint16) << shift
+        else:
+            for rows, part in strips(self._image):
+                deep[rows] = np.asarray(part)
         return deep
 
-    def _unpacked(self, raw_mode: str) -> npt.NDArray[np.uint8]:
+    def _unpacked(self, raw_mode: str) -> Pillow.Image:
         self._file.seek(0)
         with _quiet, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = PngImageFile(self._file)
         image.tile = [image.tile[0]._replace(args=raw_mode)]
-        return np.asarray(image)
+        return image
 
 
 def _whole(value: object) -> int:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 from pathlib import Path
 
 from napari_medrefine._atomic import cannot
 from napari_medrefine.errors import MedRefineError
+
+# Errors that damage causes in code which trusted the file, and words of such.
+_INTERNAL = (
+    TypeError, AttributeError, LookupError, AssertionError, NameError, RecursionError,
+    UnicodeError, JSONDecodeError,
+)  # fmt: skip
+_PYTHON = ("<", "NoneType", "Errno", "unpack", "argument", "invalid literal", "could not convert")
 
 
 @contextmanager
@@ -41,5 +49,13 @@ def _sentence(path: Path, message: str) -> str:
 
 
 def _damaged(path: Path, error: Exception) -> str:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return f"Cannot read {path}: it is damaged or incomplete ({reason[:120]})."
+    reason = _reason(error)
+    return f"Cannot read {path}: it is damaged or incomplete{f' ({reason})' if reason else ''}."
+
+
+def _reason(error: Exception) -> str:
+    """Return what a library says of a file; nothing where it only speaks of its own insides."""
+    text = "".join(c if c.isprintable() else " " for c in str(error))
+    text = " ".join(text.split()).rstrip(".")
+    internal = isinstance(error, _INTERNAL) or any(word in text for word in _PYTHON)
+    return "" if internal else text[:120]

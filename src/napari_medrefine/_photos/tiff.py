@@ -12,7 +12,8 @@ import tifffile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from napari_medrefine._photos import ome_xml, scale
-from napari_medrefine._photos.base import Box, check_size, turn, turned_shape
+from napari_medrefine._photos.base import MODES, Box, as_array, check_size, turn, turned_shape
+from napari_medrefine._photos.tiff_pages import check_pages
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 
@@ -41,6 +42,7 @@ class TiffPhoto:
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self._file = file
         self._tiff = tifffile.TiffFile(file)
+        check_pages(self._tiff)
         self._series = self._tiff.series[0]
         self._page = self._series.keyframe
         self._orientation = int(number_tag(self._page, "Orientation", 1))
@@ -56,9 +58,9 @@ class TiffPhoto:
 
     def pixels(self) -> Image:
         """Decode the pixels, upright and channels last."""
-        image = self._decode()
-        if self._plain:
-            image = _channels_last(image, self._series.axes)
+        if not self._for_tifffile:
+            return _whole(self._by_pillow(), self.dtype)
+        image = _channels_last(np.asarray(self._series.asarray()), self._series.axes)
         if self._page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
             image = np.invert(image) if image.dtype.kind in "bu" else image.max() - image
         return turn(_whole(image, self.dtype), self._orientation)
@@ -71,11 +73,14 @@ class TiffPhoto:
         self._tiff.close()
         self._file.close()
 
-    def _decode(self) -> Image:
+    @property
+    def _for_tifffile(self) -> bool:
+        known = self._page.compression in tifffile.TIFF.DECOMPRESSORS
+        return self._plain and known and self._page.predictor in tifffile.TIFF.UNPREDICTORS
+
+    def _by_pillow(self) -> Image:
+        """Decode with Pillow, which turns a photo upright, and white to white, by itself."""
         page = self._page
-        known = page.compression in tifffile.TIFF.DECOMPRESSORS
-        if self._plain and known and page.predictor in tifffile.TIFF.UNPREDICTORS:
-            return np.asarray(self._series.asarray())
         if page.bitspersample > 8 and page.samplesperpixel > 1:
             codec = tifffile.COMPRESSION(page.compression).name
             raise MedRefineError(
@@ -83,7 +88,9 @@ class TiffPhoto:
             )
         self._file.seek(0)
         image = TiffImageFile(self._file)
-        return np.asarray(image if self._plain else image.convert("RGB"))
+        if not self._plain:
+            return as_array(image, "RGB")
+        return as_array(image, image.mode) if image.mode in MODES else np.asarray(image)
 
 
 def texts_of(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> list[str]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from os.path import relpath
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_medrefine._atomic import cannot
+from napari_medrefine._cluster import client_for, executor_of
 from napari_medrefine.atlas.covered import COLUMNS, coverage_rows
 from napari_medrefine.atlas.record import (
     PLACEMENTS,
@@ -59,6 +61,7 @@ def atlas_steps(
     overviews: Iterable[str] | None = None,
     objectives: Mapping[str, float] | None = None,
     overwrite: bool = False,
+    client: Any = None,
 ) -> Generator[Step, None, Atlas]:
     """Put the photos of a folder in order; a job, see `napari_medrefine.progress`.
 
@@ -74,6 +77,9 @@ def atlas_steps(
         Objective by file, for photos whose name and metadata do not say it, or say it wrongly.
     overwrite : bool
         Replace an atlas that is there.
+    client : distributed.Client or False, optional
+        A Dask cluster whose workers see the photos under the same names, and look for them.
+        Default: the client that is current in this process, if there is one; False: none.
 
     Returns
     -------
@@ -85,7 +91,7 @@ def atlas_steps(
         If there are no photos, a named file is not among them, none can be an overview, or the
         output folder holds something else.
     """
-    photos, output = Path(photos_folder), Path(output_folder)
+    photos, output = Path(photos_folder).absolute(), Path(output_folder)
     _check_free(output, overwrite=overwrite)
     paths = find_sources(photos, output)
     given = _by_source(objectives or {}, paths)
@@ -98,7 +104,7 @@ def atlas_steps(
     )
     if not box:
         raise MedRefineError(f"No photo in {photos} can be read: {files[0].problem}")
-    arranged = yield from arrange_steps(box, roots)
+    arranged = yield from arrange_steps(box, roots, executor=executor_of(client_for(client)))
     return _write(photos, output, _records(files, readable, box, arranged))
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 from skimage.transform import resize_local_mean
 
+from napari_medrefine._paths import is_folder, real
 from napari_medrefine.atlas.covered import MISSING, Placed, coverage_of, placed_on
 from napari_medrefine.atlas.record import Atlas, PhotoRecord, record_path
 from napari_medrefine.errors import MedRefineError
@@ -41,13 +42,13 @@ def photos_folder(path: str | Path, atlas: Atlas) -> Path:
     MedRefineError
         If it is gone.
     """
-    folder = record_path(path).resolve().parent / atlas.folder
-    if not folder.is_dir():
+    folder = real(record_path(path)).parent / atlas.folder
+    if not is_folder(folder):
         raise MedRefineError(
-            f"The photos of this atlas are not in {folder.resolve()} any more; put them back, or "
+            f"The photos of this atlas are not in {folder} any more; put them back, or "
             "make the atlas again from where they are."
         )
-    return folder.resolve()
+    return real(folder)
 
 
 def layers_steps(path: str | Path, atlas: Atlas) -> Generator[Step | LayerData, None, None]:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 
 from napari_medrefine import __version__
-from napari_medrefine.cli import atlas, demo, evaluate, magnify, prepare, register, train
 from napari_medrefine.errors import MedRefineError
 
 DESCRIPTION = """\
@@ -25,6 +24,18 @@ exit status:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
+    # Here: they take their time, in which Ctrl-C is to be one sentence, too.
+    from napari_medrefine.cli import (
+        atlas,
+        demo,
+        evaluate,
+        export_model,
+        magnify,
+        prepare,
+        register,
+        train,
+    )
+
     parser = argparse.ArgumentParser(
         prog="medrefine",
         description=DESCRIPTION,
@@ -33,15 +44,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medrefine {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, register, atlas, magnify, prepare, train, evaluate):
+    for command in (demo, register, atlas, magnify, prepare, train, evaluate, export_model):
         command.add_to(commands)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's own) and return the exit status."""
-    arguments = build_parser().parse_args(argv)
     try:
+        arguments = build_parser().parse_args(argv)
         status: int = arguments.run(arguments)
     except MedRefineError as error:
         print(f"medrefine: {error}", file=sys.stderr)
@@ -56,5 +67,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _sentence(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
+    where = f" {error.filename}" if error.filename else ""
+    return f"Cannot use{where}: {error.strerror or type(error).__name__}."

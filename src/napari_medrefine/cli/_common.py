@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from napari_medrefine._cluster import connected
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, finish
 
@@ -36,16 +39,43 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace what is already there")
 
 
+def add_scheduler(parser: argparse.ArgumentParser, does: str) -> None:
+    """Add ``--scheduler``; what the cluster `does` goes into the help."""
+    parser.add_argument("--scheduler", metavar="ADDRESS", help=f"of a Dask cluster that {does}")
+
+
+def cluster_of(arguments: argparse.Namespace) -> AbstractContextManager[Any]:
+    """Connect to the cluster that ``--scheduler`` names; else False, for none."""
+    return connected(arguments.scheduler) if arguments.scheduler else nullcontext(False)
+
+
 def run_with_progress(job: Generator[Step, None, T], label: str) -> T:
     """Run `job` with a progress bar on standard error (none where that is not a terminal)."""
-    with tqdm(desc=label, disable=None, leave=False, file=sys.stderr) as bar:
+    with _bar(label) as bar:
+        return finish(job, partial(_show, bar))
 
-        def show(step: Step) -> None:
-            bar.total = step.total
-            bar.set_postfix_str(step.text, refresh=False)
-            bar.update(step.done - bar.n)
 
-        return finish(job, show)
+def items_with_progress(job: Generator[Step | T, None, object], label: str) -> Iterator[T]:
+    """Run `job` with a progress bar, and hand on what it yields besides steps."""
+    with _bar(label) as bar:
+        try:
+            for item in job:
+                if isinstance(item, Step):
+                    _show(bar, item)
+                else:
+                    yield item
+        finally:
+            job.close()
+
+
+def _bar(label: str) -> tqdm:
+    return tqdm(desc=label, disable=None, leave=False, file=sys.stderr)
+
+
+def _show(bar: tqdm, step: Step) -> None:
+    bar.total = step.total
+    bar.set_postfix_str(step.text, refresh=False)
+    bar.update(step.done - bar.n)
 
 
 def check_free(path: Path, *, overwrite: bool) -> Path:

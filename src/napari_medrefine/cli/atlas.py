@@ -8,7 +8,15 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_medrefine.cli._common import Commands, add_command, add_overwrite, run_with_progress
+from napari_medrefine._atomic import cannot
+from napari_medrefine.cli._common import (
+    Commands,
+    add_command,
+    add_overwrite,
+    add_scheduler,
+    cluster_of,
+    run_with_progress,
+)
 from napari_medrefine.errors import MedRefineError
 
 if TYPE_CHECKING:
@@ -18,6 +26,7 @@ EXAMPLES = """\
   medrefine atlas photos -o atlas
   medrefine atlas photos -o atlas --overviews a.jpg b.jpg
   medrefine atlas photos -o atlas --objective a.jpg=4 --objective c.jpg=40
+  medrefine atlas photos -o atlas --scheduler tcp://10.0.0.1:8786
   medrefine atlas photos -o atlas --save-as ome-zarr      (each slide as one pyramid)"""
 
 
@@ -50,6 +59,7 @@ def add_to(commands: Commands) -> None:
         help="in the pyramids, fit the fields' brightness and contrast to the overview (default: "
         "their pixels stay as they were photographed)",
     )  # fmt: skip
+    add_scheduler(parser, "looks for the photos")
     add_overwrite(parser)
     parser.set_defaults(run=run)
 
@@ -73,8 +83,10 @@ def read_objectives(path: Path) -> dict[str, float]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MedRefineError(f"Cannot read {path} as a table ({error}).") from error
+    except OSError as error:
+        raise MedRefineError(cannot("read", path, error)) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise MedRefineError(f"Cannot read {path}: it is no table of text (UTF-8).") from error
     found: dict[str, float] = {}
     for number, row in enumerate(rows):
         try:
@@ -94,14 +106,16 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_medrefine.atlas import atlas_steps, coverage_rows, describe_coverage
 
     objectives = read_objectives(arguments.objectives) if arguments.objectives else {}
-    job = atlas_steps(
-        arguments.photos,
-        arguments.output,
-        overviews=arguments.overviews,
-        objectives=objectives | dict(arguments.objective),
-        overwrite=arguments.overwrite,
-    )
-    atlas = run_with_progress(job, "atlas")
+    with cluster_of(arguments) as client:
+        job = atlas_steps(
+            arguments.photos,
+            arguments.output,
+            overviews=arguments.overviews,
+            objectives=objectives | dict(arguments.objective),
+            overwrite=arguments.overwrite,
+            client=client,
+        )
+        atlas = run_with_progress(job, "atlas")
     covered = describe_coverage(coverage_rows(arguments.output, atlas))
     for line in [*describe(atlas), "Photographed:", *covered]:
         print(line)

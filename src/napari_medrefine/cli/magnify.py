@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import nullcontext
 from pathlib import Path
 
 from napari_medrefine.cli._common import (
     Commands,
     add_command,
     add_overwrite,
+    add_scheduler,
     check_free,
+    cluster_of,
     run_with_progress,
 )
 from napari_medrefine.errors import MedRefineError
@@ -66,10 +67,11 @@ def _add_shared(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         help="0 (default): faithful, the smallest error; 1: GAN, the most natural texture",
     )
-    parser.add_argument("--model", help="a model's name or weight file (default: the shipped one)")
     parser.add_argument(
-        "--scheduler", metavar="ADDRESS", help="of a Dask cluster that makes the .zarr output"
+        "--model",
+        help="a model's name or weight file, also of others (default: the shipped one)",
     )
+    add_scheduler(parser, "makes the .zarr output")
     parser.add_argument(
         "--ome-zarr",
         choices=("0.5", "0.4"),
@@ -113,9 +115,8 @@ def _run_photo(arguments: argparse.Namespace, recipe: Recipe) -> int:
 
 def _run_slide(arguments: argparse.Namespace, recipe: Recipe) -> int:
     from napari_medrefine.slides import magnify_slide_steps
-    from napari_medrefine.slides.cluster import connected
 
-    with connected(arguments.scheduler) if arguments.scheduler else nullcontext() as client:
+    with cluster_of(arguments) as client:
         job = magnify_slide_steps(
             arguments.photo,
             arguments.output,

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_medrefine._cluster import RETRIES
 from napari_medrefine.cli._common import (
     Commands,
     add_command,
     add_overwrite,
+    add_scheduler,
     check_free,
+    cluster_of,
+    items_with_progress,
     run_with_progress,
 )
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.photos import Photo, read_photo
+from napari_medrefine.images import Image
+from napari_medrefine.photos import Photo, PhotoHeader, read_header, read_photo
 
 if TYPE_CHECKING:
     from napari_medrefine.registration import Placement
+    from napari_medrefine.registration.window import Ratio
+
+    Said = Photo | PhotoHeader  # each says pixel size and objective, where they are known
 
 EXAMPLES = """\
   medrefine register slide1_4x.jpg slide1_40x_1.jpg slide1_40x_2.jpg -o placements
   medrefine register overview.tif field.tif --ratio 10 --angle any
-  medrefine register overview.tif field.tif --ratio 8:12 --angle -5:5"""
+  medrefine register overview.tif field.tif --ratio 8:12 --angle -5:5
+  medrefine register overview.tif fields/*.tif -o placements --scheduler tcp://10.0.0.1:8786"""
 
 REFUSED = 3
 
@@ -57,6 +68,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, default=Path(), help="folder for NAME.placement.json files"
     )
+    add_scheduler(parser, "registers the photos")
     add_overwrite(parser)
     parser.set_defaults(run=run)
 
@@ -77,32 +89,67 @@ def parse_angle(text: str) -> tuple[float, float]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Register every field and say in a line each what came of it."""
-    from napari_medrefine.registration import Overview
-
     targets = [
         check_free(arguments.output / f"{field.stem}.placement.json", overwrite=arguments.overwrite)
         for field in arguments.fields
     ]
     if len(set(targets)) < len(targets):
         raise MedRefineError("Two fields have the same file name; register them into two folders.")
-    photo = read_photo(arguments.overview)
-    overview = Overview(photo.image)
-    arguments.output.mkdir(parents=True, exist_ok=True)
     accepted = True
-    for path, target in zip(arguments.fields, targets, strict=True):
-        field = read_photo(path)
-        job = overview.register_steps(
-            field.image,
-            ratio=_nominal(photo, field) if arguments.ratio == "auto" else arguments.ratio,
-            angle=arguments.angle,
-            method=arguments.method,
-        )
-        placement = run_with_progress(job, path.name)
+    placed = _placed_elsewhere if arguments.scheduler else _placed
+    for path, target, placement in zip(arguments.fields, targets, placed(arguments), strict=True):
+        arguments.output.mkdir(parents=True, exist_ok=True)
         placement.save(target)
         print(describe(path.name, placement))
         accepted &= placement.accepted
     print(f"Placements are in {arguments.output.resolve()}")
     return 0 if accepted else REFUSED
+
+
+def _placed(arguments: argparse.Namespace) -> Iterator[Placement]:
+    """Register one field after the other."""
+    from napari_medrefine.registration import Overview
+
+    photo = read_photo(arguments.overview)
+    overview = Overview(photo.image)
+    for path in arguments.fields:
+        field = read_photo(path)
+        job = overview.register_steps(
+            field.image,
+            ratio=_ratio(arguments, photo, field),
+            angle=arguments.angle,
+            method=arguments.method,
+        )
+        yield run_with_progress(job, path.name)
+
+
+def _placed_elsewhere(arguments: argparse.Namespace) -> Iterator[Placement]:
+    """Register the fields on a cluster, which reads the files itself."""
+    from napari_medrefine.registration.elsewhere import register_elsewhere_steps
+
+    photo = read_header(arguments.overview)
+    fields = [
+        (partial(_pixels, path.absolute()), _ratio(arguments, photo, read_header(path)))
+        for path in arguments.fields
+    ]
+    with cluster_of(arguments) as client:
+        job = register_elsewhere_steps(
+            partial(_pixels, arguments.overview.absolute()),
+            fields,
+            client.get_executor(pure=False, retries=RETRIES),
+            angle=arguments.angle,
+            method=arguments.method,
+        )
+        yield from items_with_progress(job, "registering")
+
+
+def _pixels(path: Path) -> Image:
+    return read_photo(path).image
+
+
+def _ratio(arguments: argparse.Namespace, overview: Said, field: Said) -> Ratio:
+    given: Ratio = arguments.ratio
+    return _nominal(overview, field) if arguments.ratio == "auto" else given
 
 
 def describe(name: str, placement: Placement) -> str:
@@ -118,7 +165,7 @@ def describe(name: str, placement: Placement) -> str:
     )
 
 
-def _nominal(overview: Photo, field: Photo) -> float | None:
+def _nominal(overview: Said, field: Said) -> float | None:
     """Return the ratio that the photos' own pixel sizes or objectives name, if they do."""
     if overview.pixel_um and field.pixel_um:
         return overview.pixel_um / field.pixel_um

@@ -19,6 +19,7 @@ from skimage import filters, restoration
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image, from_unit, to_unit
 
+MOST_TIMES = 64
 Floats = npt.NDArray[np.float32]
 
 
@@ -156,8 +157,10 @@ def resized(unit: Floats, shape: tuple[int, ...], how: Pillow.Resampling) -> Flo
 
 
 def _enlarged_shape(image: Image, scale: float) -> tuple[int, int]:
-    if not scale >= 1:
-        raise MedRefineError(f"The scale is {scale:g}; to enlarge it must be 1 or more.")
+    if not 1 <= scale <= MOST_TIMES:
+        raise MedRefineError(
+            f"The scale is {scale:g}; to enlarge it must be 1 or more, and at most {MOST_TIMES}."
+        )
     return round(image.shape[0] * scale), round(image.shape[1] * scale)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_medrefine._paths import real
 from napari_medrefine._photos.encode import flatten
 from napari_medrefine.dataset.layer_state import LayerState
 from napari_medrefine.dataset.manifest import (
@@ -85,7 +86,7 @@ class TiledDataset:
             See `read_tile`.
         """
         path = self.folder / tile.file
-        if not path.resolve().is_relative_to(self.folder.resolve()):
+        if not real(path).is_relative_to(real(self.folder)):
             raise MedRefineError(f"Cannot read {path}: it is a link to outside the dataset.")
         layer, side = self.photo(tile).layer, self.manifest.recipe.tile
         return read_tile(path, side) if layer is None else _read_layer_tile(path, side, layer)

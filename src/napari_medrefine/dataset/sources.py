@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from napari_medrefine._paths import real
 from napari_medrefine.dataset._journal import JOURNAL
 from napari_medrefine.dataset.manifest import MANIFEST
 from napari_medrefine.errors import MedRefineError
@@ -25,14 +26,14 @@ def find_sources(photos: Path, output: Path) -> dict[str, Path]:
     MedRefineError
         If there is no such folder, no photo in it, or it is the output folder too.
     """
-    if photos.resolve() == output.resolve():
+    if real(photos) == real(output):
         raise MedRefineError(f"The dataset cannot be written into the folder of photos, {photos}.")
-    datasets = {output.resolve()}
+    datasets = {real(output)}
     sources = {}
     for path in find_photos(photos, recursive=True):
         inside = path.relative_to(photos).parents
         folders = [photos / folder for folder in list(inside)[:-1]]
-        if not any(folder.resolve() in datasets or _is_dataset(folder) for folder in folders):
+        if not any(real(folder) in datasets or _is_dataset(folder) for folder in folders):
             # Names that are no valid text cannot stand in a manifest as they are.
             text = os.fsencode(path.relative_to(photos).as_posix()).decode("utf-8", "replace")
             sources[text] = path

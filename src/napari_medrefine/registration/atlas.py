@@ -30,6 +30,7 @@ LIKE = 0.5  # score above which a sure placement is beyond doubt
 MARGIN = 0.05  # score by which the best overview must be ahead of the next
 FIRST = 3  # places that a first look refines
 CLOSER = 4  # places that a closer look searches in every way; those a glance promises most of
+FIRST_LOOK, CLOSER_LOOK = "a first look at every field", "a closer look at the others"
 NO_FINER = "Refused: by the size of its structures it is no finer than any overview."
 EMPTY = "Refused: nothing on it stands out; it is blank, or out of focus."
 LOWEST = 1.5  # ratio of a field to its overview at least
@@ -127,17 +128,25 @@ def atlas_steps(
     total = 2 * len(fields)
     entries: list[Entry] = []
     for number, field in enumerate(fields):
-        step = Step(number, total, "a first look at every field")
-        siblings = _siblings(entries, fields[:number], field, angle)
-        look = _first_look(overviews, field, siblings, angle)
+        step = Step(number, total, FIRST_LOOK)
+        siblings = siblings_of(entries, fields[:number], field, angle)
+        look = first_look(overviews, field, siblings, angle)
         entries.append((yield from retold(look, partial(_instead, step))))
-    for number, entry in enumerate(entries):
-        step = Step(len(fields) + number, total, "a closer look at the others")
-        if entry.overview is None and entry.placement is not None:
-            siblings = _siblings(entries, fields, fields[number], angle)
-            closer = _closer_look(overviews, fields[number], siblings, angle)
-            entries[number] = yield from retold(closer, partial(_instead, step))
+    for number in not_found(entries):
+        step = Step(len(fields) + number, total, CLOSER_LOOK)
+        siblings = siblings_of(entries, fields, fields[number], angle)
+        closer = closer_look(overviews, fields[number], siblings, angle)
+        entries[number] = yield from retold(closer, partial(_instead, step))
     return entries
+
+
+def not_found(entries: Sequence[Entry]) -> list[int]:
+    """Return which fields deserve a closer look."""
+    return [
+        number
+        for number, entry in enumerate(entries)
+        if entry.overview is None and entry.placement is not None
+    ]
 
 
 def quick_look(
@@ -151,7 +160,7 @@ def quick_look(
     return entry.overview is not None
 
 
-def _siblings(
+def siblings_of(
     entries: Sequence[Entry], fields: Sequence[FieldPhoto], field: FieldPhoto, angle: Angle
 ) -> list[Sibling]:
     """Return what the placements so far say of a field's ratio and angle.
@@ -171,7 +180,7 @@ def _siblings(
     return [] if found is None else [(found.ratio, found.angle)]
 
 
-def _first_look(
+def first_look(
     overviews: Sequence[Overview], field: FieldPhoto, siblings: Sequence[Sibling], angle: Angle
 ) -> Generator[Step, None, Entry]:
     """Look quickly for a field where a glance promises most."""
@@ -187,7 +196,7 @@ def _first_look(
         return Entry(None, None, EMPTY)
     entry = Entry(None, None, NO_FINER)
     for wheres in (
-        _as_siblings(overviews, sought, siblings),
+        _assiblings_of(overviews, sought, siblings),
         _as_structures(overviews, sought, angle),
     ):
         if wheres:
@@ -197,7 +206,7 @@ def _first_look(
     return entry
 
 
-def _closer_look(
+def closer_look(
     overviews: Sequence[Overview], field: FieldPhoto, siblings: Sequence[Sibling], angle: Angle
 ) -> Generator[Step, None, Entry]:
     """Look again for a field: where the sure ones say, then everywhere."""
@@ -214,7 +223,7 @@ def _closer_look(
     return (yield from _look(overviews, sought, wheres, most=CLOSER, thorough=True))
 
 
-def _as_siblings(
+def _assiblings_of(
     overviews: Sequence[Overview], sought: Sought, siblings: Sequence[Sibling]
 ) -> list[Where]:
     """Return where a field of unknown objective may lie if its siblings' objectives are all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, finish
 from napari_medrefine.registration.atlas import Entry, FieldPhoto, atlas_steps
+from napari_medrefine.registration.atlas_elsewhere import atlas_elsewhere_steps
+from napari_medrefine.registration.elsewhere import Overviews
 from napari_medrefine.registration.overview import Overview
 from napari_medrefine.registration.roles import (
     BoxPhoto,
@@ -62,9 +65,17 @@ def arrange(
 
 
 def arrange_steps(
-    photos: Sequence[BoxPhoto], overviews: Iterable[int] | None = None, *, angle: Angle = None
+    photos: Sequence[BoxPhoto],
+    overviews: Iterable[int] | None = None,
+    *,
+    angle: Angle = None,
+    executor: Executor | None = None,
 ) -> Generator[Step, None, Arrangement]:
-    """Do what `arrange` does, as a job that reports its progress and can be stopped."""
+    """Do what `arrange` does, as a job that reports its progress and can be stopped.
+
+    With an `executor` (``client.get_executor()`` of a Dask cluster), photos are looked for in its
+    processes; their images must be picklable functions then.
+    """
     prepared: dict[int, Overview] = {}
     if overviews is not None:
         roots = sorted(set(overviews))
@@ -85,7 +96,11 @@ def arrange_steps(
         raise MedRefineError("None of the photos can be an overview.")
     others = [n for n in range(len(photos)) if n not in prepared and n not in problems]
     fields = [_field(photos[n], [photos[root] for root in roots]) for n in others]
-    found = yield from atlas_steps([prepared[root] for root in roots], fields, angle=angle)
+    if executor is None:
+        found = yield from atlas_steps([prepared[root] for root in roots], fields, angle=angle)
+    else:
+        on = Overviews(tuple(photos[root].read for root in roots))
+        found = yield from atlas_elsewhere_steps(on, fields, executor, angle=angle)
     entries = {n: _numbered(entry, roots) for n, entry in zip(others, found, strict=True)}
     if overviews is None and not all(photos[root].objective for root in roots):
         roots, entries = without_pretenders(prepared, entries)

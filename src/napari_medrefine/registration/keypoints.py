@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_medrefine.progress import Step
+from napari_medrefine.progress import Step, look_up
 from napari_medrefine.registration.placement import similarity, transform
 from napari_medrefine.registration.pyramid import Floats, Matrix
 from napari_medrefine.registration.window import turned_by
@@ -157,6 +157,7 @@ def _best_pairs(patches: Floats, known: Floats) -> Pairs:
     """Return ``(N, VOTES)``: the blobs of the overview that look most like each of the field's."""
     pairs = np.empty((len(patches), VOTES), int)
     for start in range(0, len(patches), AT_ONCE):
+        look_up()
         like = patches[start : start + AT_ONCE] @ known.T
         for vote in range(VOTES):
             best = like.argmax(1)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from napari_medrefine._atomic import write_bytes
+from napari_medrefine._atomic import cannot, write_bytes
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.registration.lens import STRONGEST, Lens
 from napari_medrefine.registration.placement import Distortion, Matrix, Placement
@@ -25,16 +25,34 @@ def write(path: str | Path, placement: Placement) -> None:
 def read(path: str | Path) -> Placement:
     """Read a placement, or say in one sentence why `path` is none."""
     try:
-        return _File.model_validate_json(Path(path).read_bytes()).placement()
+        content = Path(path).read_bytes()
     except OSError as error:
-        raise MedRefineError(f"Cannot read {path}: {error.strerror}.") from error
+        raise MedRefineError(cannot("read", Path(path), error)) from error
+    try:
+        return _File.model_validate_json(content).placement()
     except ValidationError as error:
+        if _is_newer(content):
+            raise MedRefineError(
+                f"Cannot read {path}: this placement is of a newer version; update "
+                "napari-medrefine."
+            ) from error
         raise MedRefineError(f"{path} is not a placement file ({_first(error)}).") from error
 
 
 def _first(error: ValidationError) -> str:
     problem = error.errors()[0]
-    return f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
+    where = ".".join(str(part) for part in problem["loc"]) or "file"
+    return f"{where}: {problem['msg'].removeprefix('Value error, ').rstrip('.')}"
+
+
+def _is_newer(content: bytes) -> bool:
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    ours = isinstance(data, dict) and data.get("kind") == _File.model_fields["kind"].default
+    version = data.get("format") if ours else None
+    return isinstance(version, int) and version > _File.model_fields["format"].default
 
 
 Row = tuple[float, float, float]

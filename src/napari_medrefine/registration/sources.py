@@ -118,7 +118,9 @@ class Slide:
 
     def __init__(self, arrays: tuple[Any, ...]) -> None:
         for array in arrays:
-            check_image(np.empty((1, 1, *array.shape[2:]), array.dtype), "overview")
+            if 0 in array.shape:
+                raise MedRefineError(f"The overview is empty (shape {tuple(array.shape)}).")
+            check_image(np.zeros((1, 1, *array.shape[2:]), array.dtype), "overview")
         self.arrays, self.full = arrays, arrays[0]
         self.shape = (int(arrays[0].shape[0]), int(arrays[0].shape[1]))
         self.factors = [max(1, round(self.shape[1] / array.shape[1])) for array in arrays]

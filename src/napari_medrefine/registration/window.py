@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Real
 from typing import TypeVar
 
 import numpy as np
@@ -89,14 +90,27 @@ def window_of(ratio: Ratio, angle: Angle) -> Window:
     if ratio is None:
         low, high = UNKNOWN
     elif isinstance(ratio, tuple | list):
-        low, high = (float(value) for value in ratio)
+        low, high = _pair(ratio)
     else:
-        low, high = float(ratio) / (1 + TOLERANCE), float(ratio) * (1 + TOLERANCE)
+        low, high = _number(ratio) / (1 + TOLERANCE), _number(ratio) * (1 + TOLERANCE)
     if not (np.isfinite([low, high]).all() and 0 < low <= high):
         raise MedRefineError(f"The ratio must be a positive number or range, not {ratio!r}.")
     if angle is None:
         angle = ANY_ANGLE if ratio is None else USUAL_ANGLE
-    first, last = (float(value) for value in angle)
+    first, last = _pair(angle)
     if not (np.isfinite([first, last]).all() and first <= last and last - first <= 360):
         raise MedRefineError(f"The angle must be a range in degrees, low to high, not {angle!r}.")
     return Window((low, high), (first, last), (False, True) if ratio is None else (False,))
+
+
+def _pair(given: object) -> tuple[float, float]:
+    """Return a range as two numbers; NaN where it is none."""
+    try:
+        low, high = (_number(value) for value in given)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        return np.nan, np.nan
+    return low, high
+
+
+def _number(given: object) -> float:
+    return float(given) if isinstance(given, Real) else np.nan

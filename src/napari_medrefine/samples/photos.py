@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
 
+from napari_medrefine.progress import Step, finish
 from napari_medrefine.samples.camera import SlidePhoto, objective_of
 from napari_medrefine.samples.slide import Slide
 
@@ -40,11 +42,22 @@ def demo_photos(seed: int = 0) -> tuple[SlidePhoto, list[SlidePhoto]]:
     fields : list of SlidePhoto
         10x (0.5 um) 640 x 840, 40x (0.125 um) 1024 x 1344; see `field_to_overview` for the truth.
     """
+    return finish(demo_photos_steps(seed))
+
+
+def demo_photos_steps(
+    seed: int = 0,
+) -> Generator[Step, None, tuple[SlidePhoto, list[SlidePhoto]]]:
+    """Do as `demo_photos` does; yield a `Step` per photo and return the photos."""
+    total = 2 + len(_FIELDS)
+    yield Step(0, total, "Preparing a procedural slide ...")
     slide = Slide(seed, size_um=(1440.0, 1840.0))  # the overview's surroundings
+    yield Step(1, total, "Photographing it at 4x ...")
     overview = slide.photograph(4, seed=1)
     fields = []
     busy = _busy_places(overview)
     for k, (objective, which, offset, degrees, off) in enumerate(_FIELDS):
+        yield Step(2 + k, total, f"Photographing it at {objective}x ...")
         centre = overview.matrix_to_slide @ np.array([*(busy[which] + np.array(offset)), 1.0])
         fields.append(
             slide.photograph(
@@ -83,7 +96,11 @@ def sample_layers(seed: int = 0) -> list[LayerData]:
     list of (image, keyword arguments, "image")
         Names "slide 4x", "slide 10x 1", ...; `scale` is the nominal pixel size in micrometres.
     """
-    overview, fields = demo_photos(seed)
+    return layers_of(*demo_photos(seed))
+
+
+def layers_of(overview: SlidePhoto, fields: Sequence[SlidePhoto]) -> list[LayerData]:
+    """Return photos as `sample_layers` does."""
     counts: dict[float, int] = {}
     layers = [_layer(overview, "slide 4x")]
     for photo in fields:

@@ -1,42 +1,12 @@
-"""A Dask cluster: connecting to one, and weights of one's own on its workers."""
+"""Weights of one's own on the workers of a Dask cluster."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.recipe import Recipe
-
-_PATIENCE_S = 10
-
-
-@contextmanager
-def connected(address: str) -> Iterator[Any]:
-    """Connect to the scheduler at `address`, such as ``tcp://10.0.0.1:8786``.
-
-    Raises
-    ------
-    MedRefineError
-        If `distributed` is not installed, or nobody answers.
-    """
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise MedRefineError(
-            "A cluster needs one more package: pip install 'napari-medrefine[cluster]'."
-        ) from error
-    try:
-        client = Client(address, timeout=_PATIENCE_S, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise MedRefineError(f"No Dask scheduler answers at {address}.") from error
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 def sent(client: Any, recipe: Recipe) -> Recipe:

@@ -11,11 +11,12 @@ from dask.base import compute
 from dask.callbacks import Callback
 from dask.delayed import Delayed, delayed
 
+from napari_medrefine._cluster import RETRIES
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.zarr_pyramid import Block, ZarrPyramid
+from napari_medrefine.progress import JobStopped, look_up, stoppable
 from napari_medrefine.slides.block_job import BlockJob, make_block
 
-_RETRIES = 3  # of a block whose worker was lost
 _PATIENCE_S = 0.2
 
 
@@ -31,24 +32,23 @@ def graph_of(job: BlockJob, pyramid: ZarrPyramid) -> list[Delayed]:
 
 
 def run_here(tasks: list[Delayed]) -> Generator[Block | None, None, None]:
-    """Run tasks with Dask's threads, one at a time; yield each block once it is made.
+    """Run tasks one after the other in a thread; yield each block once it is made.
 
-    None is yielded now and then while waiting. Closing the generator stops after the present block.
+    None is yielded now and then while waiting. Closing the generator stops the present block, too.
     """
     made: queue.SimpleQueue[Block | BaseException | None] = queue.SimpleQueue()
     stopped = threading.Event()
 
     def tell(_key: Any, value: Any, *_: Any) -> None:
         made.put(value)
-        if stopped.is_set():
-            raise _Stopped
+        look_up()
 
     def work() -> None:
         try:
-            with Callback(posttask=tell):
-                compute(*tasks, scheduler="threads", num_workers=1, optimize_graph=False)
+            with stoppable(stopped.is_set), Callback(posttask=tell):
+                compute(*tasks, scheduler="synchronous", optimize_graph=False)
             made.put(None)
-        except _Stopped:
+        except JobStopped:
             made.put(None)
         except BaseException as error:  # noqa: BLE001 - raised again where it can be told
             made.put(error)
@@ -78,14 +78,10 @@ def _until_end(
         yield one
 
 
-class _Stopped(Exception):  # noqa: N818 - no error, and never seen outside
-    """The job was closed before its last block."""
-
-
 def run_on(client: Any, tasks: Iterable[Delayed]) -> Generator[Block | None, None, None]:
     """Run tasks on the workers of a `distributed.Client`; as `run_here`."""
     made: queue.SimpleQueue[Block | BaseException | None] = queue.SimpleQueue()
-    futures = client.compute(list(tasks), retries=_RETRIES, optimize_graph=False)
+    futures = client.compute(list(tasks), retries=RETRIES, optimize_graph=False)
 
     def tell(future: Any) -> None:
         made.put(future.result() if future.status == "finished" else _why(future))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_medrefine import __version__
+from napari_medrefine._cluster import client_for
 from napari_medrefine.io.ome_zarr import Version, begin, metadata_of, part_of
 from napari_medrefine.io.pyramid_writer import check_target, replacing_folder
 from napari_medrefine.io.slides import Slide, open_slide
@@ -51,8 +52,9 @@ def magnify_slide_steps(
         Replace `output` if it exists.
     version : {"0.5", "0.4"}
         Of OME-NGFF.
-    client : distributed.Client, optional
+    client : distributed.Client or False, optional
         A Dask cluster whose workers see both files under the same names, and make the blocks.
+        Default: the client that is current in this process, if there is one; False: none.
 
     Returns
     -------
@@ -64,6 +66,7 @@ def magnify_slide_steps(
     MedRefineError
         If the slide cannot be read, the model not be used, or the output not be written.
     """
+    client = client_for(client)
     source, output = Path(source).absolute(), Path(output).absolute()
     with open_slide(source) as slide:
         yield Step(0, 1, "Looking at the slide ...")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_medrefine.superres.api import magnify, magnify_steps, sharpen, sharpen_steps
+    from napari_medrefine.superres.bioimage_export import export_model, export_model_steps
     from napari_medrefine.superres.cards import ModelCard
     from napari_medrefine.superres.models import list_models, load_model, save_model
     from napari_medrefine.superres.tiles import TileDataset
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ModelCard",
     "TileDataset",
+    "export_model",
+    "export_model_steps",
     "list_models",
     "load_model",
     "magnify",
@@ -34,6 +37,8 @@ __all__ = [
 _HOME = {
     "ModelCard": "cards",
     "TileDataset": "tiles",
+    "export_model": "bioimage_export",
+    "export_model_steps": "bioimage_export",
     "list_models": "models",
     "load_model": "models",
     "magnify": "api",

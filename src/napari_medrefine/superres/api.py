@@ -52,7 +52,8 @@ def magnify(
         like a clean digital reduction, by averaging or by antialiased bicubic interpolation, that
         reduction must. Blurred and noisy photos are none; forcing them costs 2 dB.
     model : str, Path or None
-        A name of `list_models` or a weight file, instead of the shipped ones.
+        A name of `list_models` or a weight file, ours or others' (see `load_model`), instead of
+        the shipped ones.
 
     Returns
     -------
@@ -114,7 +115,8 @@ def sharpen(
         None: if `image` looks like one that was reduced to half its size and enlarged again by
         interpolation, the result must give that smaller image back. False: not.
     model : str, Path or None
-        A name of `list_models` or a weight file, instead of the shipped ones.
+        A name of `list_models` or a weight file, ours or others' (see `load_model`), instead of
+        the shipped ones.
 
     Returns
     -------

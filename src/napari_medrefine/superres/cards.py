@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_medrefine.errors import MedRefineError
 
 CAUTION = (
     "For research, not for diagnosis: detail finer than the photo shows is inferred from other "
@@ -114,3 +118,31 @@ class ModelCard(BaseModel):
     software: str = ""
     sha256: str = ""
     caution: str = CAUTION
+
+
+def parse_card(path: Path, text: str | bytes) -> ModelCard:
+    """Return the card that `text`, of the weight file at `path`, holds.
+
+    Raises
+    ------
+    MedRefineError
+        If it is none of ours, damaged, or of a newer version.
+    """
+    try:
+        return ModelCard.model_validate_json(text)
+    except ValidationError as error:
+        if _is_newer(text):
+            raise MedRefineError(
+                f"Cannot use {path}: its model card is of a newer version; update napari-medrefine."
+            ) from error
+        raise MedRefineError(f"Cannot use {path}: its model card is damaged.") from error
+
+
+def _is_newer(text: str | bytes) -> bool:
+    try:
+        card = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    ours = isinstance(card, dict) and card.get("format") == "medrefine-model"
+    version = card.get("version") if ours else None
+    return isinstance(version, int) and version > ModelCard.model_fields["version"].default

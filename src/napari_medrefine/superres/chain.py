@@ -60,6 +60,11 @@ class Chain:
         return replace(self, generator=None if generator is None else generator.to(device))
 
     @property
+    def largest(self) -> int | None:
+        """The most pixels of the result a side that are to be made at once; None: any number."""
+        return None if self.generator is None else self.generator.largest
+
+    @property
     def multiple(self) -> int:
         """Tiles begin at multiples of this many input pixels."""
         return 1 if self.generator is None else self.generator.multiple
@@ -85,7 +90,7 @@ class Chain:
             enlarged *= head
         if self.enlargement is not None:
             reach += self.enlargement.reach
-        elif self.heads:
+        elif self.heads and self.generator.settled:
             reach += drift_reach(self.heads[0]) + CUBIC_REACH
         if self.reduction is not None:
             reach += self.reduction.reach
@@ -113,11 +118,12 @@ class Chain:
             residual = generator.residual(shades, 1).float()
             if self.enlargement is not None:
                 residual = self.enlargement.corrected(shades, residual, self._limits)
-            else:
+            elif generator.settled:
                 residual = residual - drift(residual, 1)
             return compose(shades, residual, 1, self.strength)
         residual = generator.sub_pixels(shades, head).float()
-        residual.sub_(drift(residual, head))  # in place: it is the largest thing in memory
+        if generator.settled:
+            residual.sub_(drift(residual, head))  # in place: it is the largest thing in memory
         corrected = shades
         if self.reduction is not None:
             residual.mul_(self.reduction.share)
@@ -135,6 +141,9 @@ def choose_heads(scales: tuple[int, ...], ratio: float) -> tuple[int, ...]:
         return ()
     if scales == (1,):
         return (int(np.ceil(ratio)),)
+    if len(scales) == 1:
+        rest = int(np.ceil(ratio / scales[0] - 1e-9))  # of any size, being interpolation
+        return scales if rest <= 1 else (*scales, rest)
     found: list[tuple[int, ...]] = []
     for passes in range(1, 1 + int(np.ceil(np.log(ratio) / np.log(max(scales)) + 1e-9)) + 1):
         found += [

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-import pickle
+import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor
 
 from napari_medrefine._atomic import cannot, replacing
@@ -23,6 +23,7 @@ from napari_medrefine.superres.run_folder import CHECKPOINT
 
 _FORMAT = "medrefine-training"
 _VERSION = 1
+Count = Annotated[int, Field(ge=0, lt=2**40)]
 
 
 @dataclass(slots=True)
@@ -45,13 +46,13 @@ class Progress:
         Spent on this epoch so far.
     """
 
-    step: int = 0
+    step: Count = 0
     stage: Stage = "pixel"
-    stage_step: int = 0
-    stage_epoch: int = 0
-    epoch: int = 0
+    stage_step: Count = 0
+    stage_epoch: Count = 0
+    epoch: Count = 0
     best: float = math.inf
-    stale: int = 0
+    stale: Count = 0
     sums: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -98,29 +99,41 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         If there is none, or it is damaged or of another version.
     """
     path = folder / CHECKPOINT
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise MedRefineError(f"There is no training to resume in {folder}.") from error
-    except OSError as error:
-        raise MedRefineError(cannot("read", path, error)) from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise MedRefineError(f"Cannot read {path}: it is damaged, not a checkpoint.") from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+    content = _content(path, folder)
+    said = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(said, str) or said != _FORMAT:
         raise MedRefineError(f"Cannot read {path}: it is not a checkpoint of a training.")
-    if content.get("version") != _VERSION:
+    version = content.get("version")
+    if not isinstance(version, int) or version != _VERSION:
         raise MedRefineError(f"Cannot read {path}: it was written by another version.")
     try:
         return Checkpoint(
             TrainingConfig.model_validate_json(content["config"]),
-            content["tiles"],
-            Precision(**content["precision"]),
-            Progress(**content["progress"]),
+            str(content["tiles"]),
+            TypeAdapter(Precision).validate_python(content["precision"], strict=True),
+            TypeAdapter(Progress).validate_python(content["progress"], strict=True),
             content["networks"],
             content["best"],
         )
     except (KeyError, TypeError, ValidationError) as error:
         raise MedRefineError(f"Cannot read {path}: parts of it are missing or wrong.") from error
+
+
+def _content(path: Path, folder: Path) -> Any:
+    try:
+        with zipfile.ZipFile(path) as parts:
+            total = sum(part.file_size for part in parts.infolist())
+        if total > path.stat().st_size:  # what we write is not compressed: no bomb can be in it
+            raise MedRefineError(f"Cannot read {path}: it is damaged, not a checkpoint.")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except MedRefineError:
+        raise
+    except FileNotFoundError as error:
+        raise MedRefineError(f"There is no training to resume in {folder}.") from error
+    except OSError as error:
+        raise MedRefineError(cannot("read", path, error)) from error
+    except Exception as error:  # damaged ones raise anything, from IndexError to AttributeError
+        raise MedRefineError(f"Cannot read {path}: it is damaged, not a checkpoint.") from error
 
 
 def check_same(saved: Checkpoint, config: TrainingConfig, tiles: str, folder: Path) -> None:

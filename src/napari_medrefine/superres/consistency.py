@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from napari_medrefine.progress import look_up
 from napari_medrefine.superres.generator import (
     BAND,
     CUBIC_REACH,
@@ -101,6 +102,7 @@ class Reduction:
         cells, height = _padded_rows(cells, reach), cells.shape[-2]
         result = cells.new_empty(cells.shape[0], 3, height, cells.shape[-1])
         for top in bands(height):
+            look_up()
             band = cells[..., top : top + BAND + 2 * reach, :]
             result[..., top : top + BAND, :] = _across(_downwards(band, line), line)
         return result
@@ -137,6 +139,7 @@ class Reduction:
         image, residual = _padded_rows(image, reach + CUBIC_REACH), _padded_rows(residual, reach)
         result = torch.empty_like(image[..., :height, :])
         for top in bands(height):
+            look_up()
             part = image[..., top : top + BAND + 2 * (reach + CUBIC_REACH), :]
             shown = interpolated_sub_pixels(part, self.scale)[..., CUBIC_REACH:-CUBIC_REACH, :]
             shown = shown.add_(residual[..., top : top + BAND + 2 * reach, :]).clamp_(*limits)

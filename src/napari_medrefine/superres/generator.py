@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from napari_medrefine.progress import look_up
 from napari_medrefine.superres.resample import cubic
 
 BAND = 16  # rows that, enlarged, fit the processor's cache
@@ -39,11 +40,24 @@ class Generator(nn.Module, ABC):
         How far, in pixels it works on, an input pixel reaches; a multiple of `multiple`.
     multiple : int
         Its input's sides must be multiples of this; others are padded by reflection.
+    settled : bool
+        Whether what it adds keeps to what `consistency` asks for: then its drift is taken off, and
+        how an image was reduced is told from it. Of networks of others neither.
+    may_round : bool
+        Whether it may compute in bfloat16.
+    largest : int or None
+        The most pixels of the result a side that it may make at once, for the memory's sake.
+    note : str
+        What a user should know of its results.
     """
 
     scales: tuple[int, ...]
     halo: int
     multiple: int = 1
+    settled: bool = True
+    may_round: bool = True
+    largest: int | None = None
+    note: str = ""
 
     @abstractmethod
     def residual(self, shades: Tensor, scale: int) -> Tensor:
@@ -168,6 +182,7 @@ class _Block(nn.Module):
         self.second = _conv(channels, channels, gain=0.1)
 
     def forward(self, features: Tensor) -> Tensor:
+        look_up()
         changed: Tensor = self.second(nnf.relu_(self.first(features)))
         return changed.add_(features)  # in place: no convolution needs its own output again
 

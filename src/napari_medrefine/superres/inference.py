@@ -16,7 +16,7 @@ from napari_medrefine.superres.rendering import Levels, Rendering
 
 # The most pixels a side of a tile has, before and after. Larger ones do not fit into a processor's
 # cache; of smaller ones the surroundings, computed twice, take a larger share.
-_TILE, _TILE_OUT = 512, 1536
+_TILE, _TILE_OUT = 640, 2560
 
 
 def run_steps(
@@ -34,7 +34,7 @@ def run_steps(
     chain : Chain
         What to do.
     tile : int, optional
-        Side of a tile in input pixels; default: what keeps its memory within about 0.3 GB.
+        Side of a tile in input pixels; default: what keeps its memory within about 0.5 GB.
     text : str
         For the steps.
 
@@ -49,7 +49,7 @@ def run_steps(
         If there is not enough memory.
     """
     job = Rendering(image, shape, chain, Levels.of(image))
-    side = tile or min(_TILE, max(1, _TILE_OUT // chain.factor))
+    side = tile or min(_TILE, max(1, min(_TILE_OUT, chain.largest or _TILE_OUT) // chain.factor))
     cuts = [_cuts(*lengths, side) for lengths in zip(image.shape, shape, strict=False)]
     tiles = list(product(pairwise(cuts[0]), pairwise(cuts[1])))
     try:

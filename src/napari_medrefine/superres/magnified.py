@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, white_level
+from napari_medrefine.images import Image, sha256_of, white_level
 from napari_medrefine.superres.consistency import Reduction
 from napari_medrefine.superres.enlargement import Enlargement
+from napari_medrefine.superres.models import weights_of
+from napari_medrefine.superres.precision import inference_precision
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.superres.rendering import Levels, Pixels, Rendering
 
@@ -94,6 +98,25 @@ class Magnified:
         for window in _windows(self.source):
             digest.update(np.ascontiguousarray(window).data)
         return digest.hexdigest()
+
+    def key(self, top: int, left: int, height: int, width: int) -> str:
+        """Return what `render` would return another part for if anything about it were other.
+
+        The SHA-256 of the pixels that have a say in the part, of where it lies, of what was told
+        from the picture, of the recipe and the weights, and of what computes it.
+        """
+        digest = hashlib.sha256(self._circumstances.encode())
+        digest.update(f"{top} {left} {height} {width}".encode())
+        for one in self._renderings:
+            digest.update(sha256_of(one.seen((top, top + height), (left, left + width))).encode())
+        return digest.hexdigest()
+
+    @cached_property
+    def _circumstances(self) -> str:
+        recipe = self.recipe
+        weights = weights_of(recipe.task, recipe.realism, recipe.model)
+        facts = (self.fingerprint(), self.told, replace(recipe, model=None), weights)
+        return repr((*facts, inference_precision(), __version__))
 
     def render(self, top: int, left: int, height: int, width: int) -> Image:
         """Return the part that begins at (top, left), of the dtype and channels of the source."""

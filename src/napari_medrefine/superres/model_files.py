@@ -3,16 +3,49 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from napari_medrefine._atomic import cannot
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.superres.cards import ModelCard
+from napari_medrefine.superres.cards import ModelCard, Task, parse_card
+from napari_medrefine.superres.foreign_files import container_of, scale_in, task_of
 from napari_medrefine.superres.run_folder import FAITHFUL
 
 _LONGEST = 10_000_000  # bytes of a header; ours have a few thousand
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a weight file says without being loaded.
+
+    Attributes
+    ----------
+    task : {"magnify", "sharpen"} or None
+        What its network is for; None where only running it will tell.
+    foreign : bool
+        Whether others made it.
+    scale : int or None
+        Of a network of others, its enlargement as far as it is known.
+    """
+
+    task: Task | None
+    foreign: bool = False
+    scale: int | None = None
+
+
+def look_at(path: Path) -> Seen:
+    """Return what the weight file `path` is for, ours or others'.
+
+    Raises
+    ------
+    MedRefineError
+        If it is missing, damaged, or holds no weights.
+    """
+    if container_of(path) is None:
+        return Seen(read_card(path).task)
+    scale = scale_in(path)
+    return Seen(None if scale is None else task_of(scale), foreign=True, scale=scale)
 
 
 def read_card(path: Path) -> ModelCard:
@@ -35,11 +68,13 @@ def read_card(path: Path) -> ModelCard:
     except OSError as error:
         raise MedRefineError(cannot("read", path, error)) from error
     try:
-        return ModelCard.model_validate_json(json.loads(header)["__metadata__"]["card"])
-    except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
+        text = json.loads(header)["__metadata__"]["card"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise MedRefineError(
-            f"Cannot use {path}: it is no weight file of napari-medrefine."
+            f"Cannot use {path}: it is damaged, or no weight file (ours, or of others as "
+            ".safetensors, .pth, .pt or .ckpt)."
         ) from error
+    return parse_card(path, str(text))
 
 
 def weights_in(path: Path) -> Path:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from napari_medrefine._atomic import cannot, write_bytes
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.superres.cards import ModelCard, Task
+from napari_medrefine.superres.cards import ModelCard, Task, parse_card
+from napari_medrefine.superres.foreign_files import ForeignCard, container_of, sha256_of_file
 from napari_medrefine.superres.generator import Generator, Trunk, UNet
 from napari_medrefine.superres.run_folder import FAITHFUL, GAN
 
@@ -35,7 +36,7 @@ class Model:
     """A generator with its weights, ready to run, and what is known about it."""
 
     generator: Generator
-    card: ModelCard
+    card: ModelCard | ForeignCard
 
 
 def list_models() -> tuple[str, ...]:
@@ -49,27 +50,33 @@ def load_model(name_or_path: str | Path) -> Model:
     Parameters
     ----------
     name_or_path : str or Path
-        One of `list_models`, or the path of a ``.safetensors`` file.
+        One of `list_models`, or the path of a ``.safetensors`` file, or of one of others
+        (``.pth``, ``.pt``, ``.ckpt`` too), which takes the package spandrel.
 
     Raises
     ------
     MedRefineError
-        If there is no such file, or it is damaged, holds no model of ours, or its tensors do not
-        fit the architecture its card names.
+        If there is no such file, or it is damaged, holds no model of ours nor one that spandrel
+        knows, or its tensors do not fit the architecture its card names.
     """
     path = _find(name_or_path)
+    if container_of(path) is not None:
+        from napari_medrefine.superres.foreign import load_foreign
+
+        return Model(*load_foreign(path))
     state, metadata = _read(path)
     card = _card(path, metadata)
     if card.sha256 != fingerprint(state):
         raise MedRefineError(f"Cannot use {path}: its weights are not those its card describes.")
-    generator = _build(card)
-    try:
-        generator.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    except RuntimeError as error:
+    with torch.device("meta"):  # before there is memory for a network of a billion weights
+        expected = _build(card).state_dict()
+    if {n: t.shape for n, t in state.items()} != {n: t.shape for n, t in expected.items()}:
         raise MedRefineError(
             f"Cannot use {path}: its weights do not fit a {card.architecture} of {card.channels} "
             "channels."
-        ) from error
+        )
+    generator = _build(card)
+    generator.load_state_dict({name: tensor.float() for name, tensor in state.items()})
     return Model(generator.eval().requires_grad_(requires_grad=False), card)
 
 
@@ -84,7 +91,8 @@ def model_for(task: Task, realism: float = 0.0, model: str | Path | None = None)
         0 (faithful) to 1 (GAN): the weights between are interpolated linearly.
     model : str, Path or None
         Weights to use instead. With `realism` above 0, the GAN weights must lie beside them:
-        ``gan.safetensors`` beside ``best.safetensors``, ``X-gan`` beside ``X-faithful``.
+        ``gan.safetensors`` beside ``best.safetensors``, ``X-gan`` beside ``X-faithful``; networks
+        of others have none.
 
     Raises
     ------
@@ -93,6 +101,11 @@ def model_for(task: Task, realism: float = 0.0, model: str | Path | None = None)
     """
     faithful, *gan = (load_model(path) for path in files_for(task, realism, model))
     if faithful.card.task != task and task == "sharpen":
+        if isinstance(faithful.card, ForeignCard):
+            raise MedRefineError(
+                f"The network in {model} enlarges {faithful.card.scale} times; it cannot sharpen "
+                "at the same size."
+            )
         raise MedRefineError(f"The model {model} is for magnifying; it cannot sharpen.")
     return Model(_mixed(faithful, gan[0], realism), gan[0].card) if gan else faithful
 
@@ -100,7 +113,13 @@ def model_for(task: Task, realism: float = 0.0, model: str | Path | None = None)
 def weights_of(
     task: Task, realism: float = 0.0, model: str | Path | None = None
 ) -> list[dict[str, str]]:
-    """Return name and SHA-256 of the weights that `model_for` mixes, for a result's provenance."""
+    """Return name and SHA-256 of the weights that `model_for` mixes, for a result's provenance.
+
+    Of ours the SHA-256 is that of the tensors, as their card has it; of others' that of the file.
+    """
+    (path, *_) = files_for(task, realism, model)
+    if container_of(path) is not None:
+        return [{"name": path.name, "sha256": sha256_of_file(path)}]
     mixed = [0.0, realism] if realism > 0 else [0.0]
     cards = [model_for(task, one, model).card for one in mixed]
     return [{"name": card.name, "sha256": card.sha256} for card in cards]
@@ -117,6 +136,11 @@ def files_for(
         If one of them is missing.
     """
     faithful = _find(f"{task}-faithful" if model is None else model)
+    if realism and container_of(faithful) is not None:
+        raise MedRefineError(
+            f"{faithful} is a network of others, of which there are no faithful and GAN weights to "
+            "mix: realism must be 0."
+        )
     return (faithful,) if realism == 0 else (faithful, _partner(faithful))
 
 
@@ -172,11 +196,14 @@ def fingerprint(state: dict[str, Tensor]) -> str:
 def _find(name_or_path: str | Path) -> Path:
     if str(name_or_path) in list_models():
         return _SHIPPED / f"{name_or_path}{SUFFIX}"
+    if not isinstance(name_or_path, str | Path):
+        raise MedRefineError(f"A model is a name or a path, not {name_or_path!r:.60}.")
     path = Path(name_or_path)
-    if path.is_file():
-        return path
+    with suppress(OSError):  # a name longer than names may be
+        if path.is_file():
+            return path
     raise MedRefineError(
-        f"There is no weight file {path}; give the path of a {SUFFIX} file or one of "
+        f"There is no weight file {path}; give the path of one (such as {SUFFIX}) or one of "
         f"{', '.join(list_models())}."
     )
 
@@ -199,7 +226,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise MedRefineError(
-            f"Cannot read {path}: it is damaged, or no safetensors file."
+            f"Cannot read {path}: it is damaged, or no weight file (ours, or of others as "
+            ".safetensors, .pth, .pt or .ckpt)."
         ) from error
     if not all(bool(torch.isfinite(t).all()) for t in state.values() if t.is_floating_point()):
         raise MedRefineError(f"Cannot use {path}: its weights are not all finite numbers.")
@@ -209,12 +237,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
     if "card" not in metadata:
         raise MedRefineError(f"Cannot use {path}: it has no model card of napari-medrefine.")
-    try:
-        return ModelCard.model_validate_json(metadata["card"])
-    except ValidationError as error:
-        raise MedRefineError(
-            f"Cannot use {path}: its model card is damaged or of another version."
-        ) from error
+    return parse_card(path, metadata["card"])
 
 
 def _build(card: ModelCard) -> Generator:

@@ -36,7 +36,12 @@ def ready_generator(task: Task, realism: float = 0.0, model: str | Path | None =
 
 
 def converted(generator: Generator, precision: Precision) -> Generator:
-    """Move `generator` to the device, dtype and memory order of `precision`, and return it."""
+    """Move `generator` to the device, dtype and memory order of `precision`, and return it.
+
+    One that may not round goes to the device only: it is as its makers ran it.
+    """
+    if not generator.may_round:
+        return generator.to(device=precision.device)
     generator = precision.network(generator.eval().requires_grad_(requires_grad=False))
     dtype: torch.dtype = getattr(torch, precision.dtype)
     return generator.to(dtype=dtype)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,6 +115,10 @@ class Recipe:
         return self._reduction(shape, sample), None
 
     def _check(self) -> None:
+        given = {"realism": self.realism, "strength": self.strength, "scale": self.scale}
+        for name, value in given.items():
+            if not isinstance(value, Real):
+                raise MedRefineError(f"The {name} is {value!r:.60}; it must be a number.")
         for name, value in (("realism", self.realism), ("strength", self.strength)):
             if not 0 <= value <= 1:
                 raise MedRefineError(f"The {name} is {value:g}; it must be between 0 and 1.")
@@ -146,9 +151,9 @@ class Recipe:
         heads = self._heads(shape)
         if self.consistency:
             return Reduction("area", heads[0])
-        if heads != (ratio,):
-            return None
         own = ready_generator("magnify", self.realism, self.model)
+        if heads != (ratio,) or not own.settled:
+            return None
         judge = own if self.alone else ready_generator("magnify", 0.0, self.model)
         return reduction_of(sample, judge, heads[0], own)
 
@@ -159,5 +164,7 @@ class Recipe:
         if self.consistency is False:
             return None
         own = ready_generator("sharpen", self.realism, self.model)
+        if not own.settled:
+            return None
         judge = own if self.alone else ready_generator("sharpen", 0.0, self.model)
         return enlargement_of(sample, judge, own)

@@ -88,7 +88,7 @@ class Rendering:
         self.white = np.float32(levels.white)
         black, white = (float(limit / self.white) for limit in (levels.least, levels.most))
         self.chain = replace(chain, limits=(black, white))
-        self.note = ""
+        self.note = chain.generator.note if chain.generator else ""
 
     def part(self, rows: Range, columns: Range) -> Floats:
         """Return a part of the result, in its grey levels but in float32.
@@ -98,12 +98,19 @@ class Rendering:
         rows, columns : (int, int)
             The first, and one more than the last.
         """
+        if max(rows[1] - rows[0], columns[1] - columns[0]) > (self.chain.largest or np.inf):
+            return self._in_quarters(rows, columns)
         try:
             return self._part(rows, columns)
         except torch.OutOfMemoryError:
             if self.chain.device.type == "cpu":
                 raise
         return self._with_less_memory(rows, columns)
+
+    def seen(self, rows: Range, columns: Range) -> Image:
+        """Return all of the source that has a say in a part of the result."""
+        spans = [self._span(axis, *part) for axis, part in enumerate((rows, columns))]
+        return self._read(*(span.source for span in spans))
 
     def _part(self, rows: Range, columns: Range) -> Floats:
         spans = [self._span(axis, *part) for axis, part in enumerate((rows, columns))]
@@ -120,12 +127,15 @@ class Rendering:
     def _with_less_memory(self, rows: Range, columns: Range) -> Floats:
         """Make a part, for which the graphics card is too small, from quarters or on the CPU."""
         torch.cuda.empty_cache()
-        halves = [_halves(part) for part in (rows, columns)]
         if max(rows[1] - rows[0], columns[1] - columns[0]) < 2 * _LEAST * self.chain.factor:
             self.chain = self.chain.on(torch.device("cpu"))
             self.note = "the graphics card has too little memory: this runs on the processor"
             return self._part(rows, columns)
         self.note = "the graphics card has little memory: smaller tiles"
+        return self._in_quarters(rows, columns)
+
+    def _in_quarters(self, rows: Range, columns: Range) -> Floats:
+        halves = [_halves(part) for part in (rows, columns)]
         lines = [[self.part(high, wide) for wide in halves[1]] for high in halves[0]]
         return np.concatenate([np.concatenate(line, axis=1) for line in lines])
 

@@ -9,12 +9,19 @@ from pathlib import Path
 
 from torch import Tensor
 
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.checkpoints import Checkpoint, Progress
 from napari_medrefine.superres.data import Batch, Tile, load_batches
 from napari_medrefine.superres.events import Stage, TrainingConfig, TrainingEvent, TrainingResult
-from napari_medrefine.superres.optimisation import Optimisation
+from napari_medrefine.superres.optimisation import Optimisation, new_generator
 from napari_medrefine.superres.precision import Precision
-from napari_medrefine.superres.run_folder import FAITHFUL, GAN, add_to_log, sample_path
+from napari_medrefine.superres.run_folder import (
+    CHECKPOINT,
+    FAITHFUL,
+    GAN,
+    add_to_log,
+    sample_path,
+)
 from napari_medrefine.superres.trained import Trained
 from napari_medrefine.superres.validation import Scores, Validation, make_pairs
 
@@ -59,9 +66,23 @@ class Run:
         self.clock = time.perf_counter()
 
     def restore(self, saved: Checkpoint) -> None:
-        """Take up a checkpoint."""
+        """Take up a checkpoint.
+
+        Raises
+        ------
+        MedRefineError
+            If its networks are not those of this training.
+        """
+        try:
+            self.optimisation.restore(saved.networks)
+            if saved.best is not None:
+                new_generator(self.config).load_state_dict(saved.best)
+        except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise MedRefineError(
+                f"Cannot read {self.folder / CHECKPOINT}: its networks are not those of this "
+                "training."
+            ) from error
         self.progress, self.best = saved.progress, saved.best
-        self.optimisation.restore(saved.networks)
 
     def save(self) -> None:
         """Write a checkpoint."""

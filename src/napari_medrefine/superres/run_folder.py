@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from napari_medrefine._atomic import write_bytes
+from napari_medrefine._atomic import cannot, write_bytes
 from napari_medrefine._records import read_record, write_record
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.events import Stage, TrainingConfig
@@ -106,17 +106,23 @@ def read_log(folder: Path) -> list[Epoch]:
     MedRefineError
         If it cannot be read, or is no log of a training.
     """
-    path = folder / LOG
     try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [_EPOCH.validate_json(line) for line in _whole_lines(folder / LOG)]
+    except ValidationError as error:
+        raise MedRefineError(f"Cannot read {folder / LOG}: it is damaged.") from error
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """Return the lines of a log; the last one may still be being written, and is left out."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError) as error:
-        raise MedRefineError(f"Cannot read {path}: {error}.") from error
-    try:  # the last line may still be being written
-        return [_EPOCH.validate_json(line) for line in lines if line.endswith("\n")]
-    except ValidationError as error:
+    except UnicodeDecodeError as error:
         raise MedRefineError(f"Cannot read {path}: it is damaged.") from error
+    except OSError as error:
+        raise MedRefineError(cannot("read", path, error)) from error
+    return [f"{line}\n" for line in lines[:-1]]
 
 
 def add_to_log(folder: Path, line: Mapping[str, object]) -> None:
@@ -126,14 +132,17 @@ def add_to_log(folder: Path, line: Mapping[str, object]) -> None:
 
 
 def keep_log(folder: Path, epochs: int) -> None:
-    """Drop what the log says of epochs after `epochs`: those will be trained again."""
-    path = folder / LOG
-    if path.exists():
-        lines = path.read_text().splitlines(keepends=True)
-        kept = [
-            line for line in lines if line.endswith("\n") and json.loads(line)["epoch"] <= epochs
-        ]
-        write_bytes(path, "".join(kept).encode())
+    """Drop what the log says of epochs after `epochs`: those will be trained again.
+
+    Raises
+    ------
+    MedRefineError
+        As `read_log`; nothing is dropped then.
+    """
+    if (folder / LOG).exists():
+        lines = zip(_whole_lines(folder / LOG), read_log(folder), strict=True)
+        kept = [line for line, told in lines if told.epoch <= epochs]
+        write_bytes(folder / LOG, "".join(kept).encode())
 
 
 def sample_path(folder: Path, epoch: int) -> Path:

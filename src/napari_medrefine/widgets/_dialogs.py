@@ -8,6 +8,8 @@ from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_medrefine.superres.foreign_files import SUFFIXES
+
 
 def ask_save_path(parent: QWidget | None, title: str, name: str, kinds: str) -> Path | None:
     """Ask where to save; None if the user changes their mind."""
@@ -23,7 +25,7 @@ def ask_folder(parent: QWidget | None, title: str) -> Path | None:
 
 def ask_weights(parent: QWidget | None) -> Path | None:
     """Ask for a file of weights; None if the user changes their mind."""
-    kinds = "Weights (*.safetensors)"
+    kinds = f"Weights ({' '.join(f'*{suffix}' for suffix in SUFFIXES)})"
     chosen, _ = QFileDialog.getOpenFileName(parent, "Choose weights", "", kinds)
     return Path(chosen) if chosen else None
 

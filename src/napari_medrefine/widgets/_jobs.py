@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from magicgui.widgets import PushButton
 from napari.qt.threading import GeneratorWorkerSignals, WorkerBase, create_worker
+from napari.utils import cancelable_progress
 
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.progress import Step
+from napari_medrefine.progress import JobStopped, Step, look_up, stoppable
 from napari_medrefine.widgets._progress_panel import ProgressPanel
+from napari_medrefine.widgets._still_heap import no_collection, still_heap
+from napari_medrefine.widgets._torch_library import load_library
 
 Work = Generator[object, None, object]
+OFTEN = 0.05  # seconds between two reports that are shown
+_PATIENCE_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,23 @@ def import_apart(module: str) -> None:
     which the first of its kind was imported. Qt keeps its threads and Python forgets them after
     every job: the second job in such a thread would crash (torch 2.5.0 does).
     """
-    with ThreadPoolExecutor(1) as apart:
-        apart.submit(import_module, module).result()
+    apart = ThreadPoolExecutor(1)
+    try:
+        imported = apart.submit(_import, module)
+        while not imported.done():
+            wait([imported], _PATIENCE_S)
+            look_up()
+        imported.result()
+    finally:
+        apart.shutdown(wait=False)  # an import cannot be stopped, but Cancel need not wait for it
+
+
+def _import(module: str) -> None:
+    if module in sys.modules:
+        return
+    load_library()
+    with no_collection():
+        import_module(module)
 
 
 class _Worker(WorkerBase):
@@ -66,18 +88,50 @@ class _Worker(WorkerBase):
         start, self._start = self._start, None
         if start is None:
             return None
-        job = start()
-        try:
-            while not self.abort_requested:
-                self.yielded.emit(next(job))
-            self.aborted.emit()
-        except StopIteration as stop:
-            return _Finished(stop.value)
-        except Exception as error:  # noqa: BLE001 - whatever happens in there must reach the user
-            return _Failed(sentence_of(error))
-        finally:
-            job.close()
+        with still_heap(), stoppable(lambda: self.abort_requested):
+            job = start()
+            try:
+                self._go_through(job)
+            except StopIteration as stop:
+                return _Finished(stop.value)
+            except JobStopped:
+                self.aborted.emit()
+            except Exception as error:  # noqa: BLE001 - whatever happens must reach the user
+                return _Failed(sentence_of(error))
+            finally:
+                job.close()
         return None
+
+    def _go_through(self, job: Work) -> None:
+        """Hand on what the job yields, but no more steps than one can see."""
+        shown = -OFTEN
+        while not self.abort_requested:
+            item = next(job)
+            if isinstance(item, Step):
+                if time.monotonic() - shown < OFTEN:
+                    continue
+                shown = time.monotonic()
+            self.yielded.emit(item)
+        self.aborted.emit()
+
+
+class _Activity(cancelable_progress):
+    """A job in napari's list of activities; its Cancel is the panel's."""
+
+    def __init__(self, desc: str, stop: Callable[[], object]) -> None:
+        self._stop, self._whole = stop, 0
+        super().__init__(desc=desc, total=0)
+
+    def cancel(self) -> None:
+        """Stop the job: the button in that list was pressed."""
+        super().cancel()
+        self._stop()
+
+    def tell(self, step: Step) -> None:
+        """Show how far the job is; lets Qt handle what has happened meanwhile."""
+        if step.total != self._whole:
+            self._whole = self.total = step.total
+        self.update(min(step.done, step.total) - self.n)
 
 
 class JobPanel(ProgressPanel):
@@ -133,15 +187,14 @@ class JobPanel(ProgressPanel):
             return
         self._on_done, self._on_item = on_done, on_item
         self._on_stop, self._on_end = on_stop, on_end
-        self._worker = worker = create_worker(
-            work, _worker_class=_Worker, _progress={"desc": self._desc}
-        )
+        self._worker = worker = create_worker(work, _worker_class=_Worker)
         worker.yielded.connect(self._yielded)
         worker.returned.connect(self._returned)
         worker.aborted.connect(self._aborted)
         worker.finished.connect(self._ended)
         self.start.enabled, self.cancel.enabled = False, True
         self.bar.min, self.bar.max, self.bar.visible = 0, 0, True
+        self._activity = _Activity(self._desc, self.stop)
         worker.start()
 
     def stop(self) -> None:
@@ -159,6 +212,7 @@ class JobPanel(ProgressPanel):
         elif self._worker is not None and self.cancel.enabled:
             self.bar.max, self.bar.value = max(item.total, 1), min(item.done, item.total)
             self.message.value = item.text
+            self._activity.tell(item)
 
     def _returned(self, outcome: object) -> None:
         if not self.alive:
@@ -176,6 +230,7 @@ class JobPanel(ProgressPanel):
 
     def _ended(self) -> None:
         self._worker = None
+        self._activity.close()
         if not self.alive:
             return
         self.start.enabled, self.cancel.enabled, self.bar.visible = True, False, False

@@ -60,8 +60,9 @@ def check_photo(layer: Layer, what: str) -> Layer:
         raise MedRefineError(f"'{layer.name}' is no image layer; choose a photo.")
     if layer.ndim != 2:
         raise MedRefineError(
-            f"'{layer.name}' has {layer.ndim} dimensions (a stack or a time lapse); choose a "
-            "single 2-D photo, or extract one plane first."
+            f"'{layer.name}' has {layer.ndim} dimensions (a stack, a time lapse or channels); "
+            "choose a single 2-D photo, or right-click that layer in the layer list, choose "
+            "'Split Stack', and then one of its planes."
         )
     return layer
 

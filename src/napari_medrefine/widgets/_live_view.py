@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.images import Image
 from napari_medrefine.photos import as_rgb
 from napari_medrefine.progress import Step
 from napari_medrefine.superres.recipe import Recipe
@@ -21,6 +23,7 @@ from napari_medrefine.widgets._geometry import Layer, part_place
 from napari_medrefine.widgets._layers import KEY, pixels, shape
 from napari_medrefine.widgets._preferences import load_networks, preferences
 from napari_medrefine.widgets._regions import in_view
+from napari_medrefine.widgets._tile_store import TileStore
 
 TILE = 512  # pixels of the result a side: half a second on two slow cores
 LARGEST = 2560  # pixels of the result a side that are shown at once: uploaded with every tile
@@ -78,6 +81,8 @@ class LiveView:
         self._kept: OrderedDict[Tile, Colours] = OrderedDict()
         self._lock = threading.Lock()
         self._moved = threading.Event()
+        self._contrast, self._gamma = tuple(layer.contrast_limits), float(layer.gamma)
+        self._colormap = layer.colormap
 
     def look(self) -> None:
         """Show what is in view now, as far as it has been made, and ask for the rest.
@@ -108,16 +113,18 @@ class LiveView:
             return
         if made.place in self._view.tiles and made.place in self._kept:
             self._paste(made.place)
-            self.layer.refresh()
+            self.layer.refresh(thumbnail=False, highlight=False, extent=False)
 
     def steps(self) -> Generator[Step | LiveTile, None, None]:
         """Make the tiles that are asked for, until closed."""
         yield Step(0, 0, "Loading the network ...")
-        load_networks(preferences())
+        wanted = preferences()
+        load_networks(wanted)
         from napari_medrefine.superres.magnified import Magnified
 
-        source = pixels(self.source)
-        picture = Magnified(source, self._recipe)
+        store = TileStore(Path(wanted.cache_folder)) if wanted.cache_folder.strip() else None
+        picture = Magnified(pixels(self.source), self._recipe)
+        white = picture.told[0].levels.white
         while True:
             tile, done, total = self._next()
             if tile is None:
@@ -126,10 +133,20 @@ class LiveView:
                 self._moved.clear()
                 continue
             yield Step(done, total, "Magnifying what is in view ...")
-            row, col = (place * TILE for place in tile)
-            part = picture[row : row + TILE, col : col + TILE]
-            self._keep(tile, as_rgb(part))  # here: nobody is to ask for it again
-            yield LiveTile(tile)
+            self._keep(tile, self._colours(_made(picture, tile, store), white))  # here: nobody is
+            yield LiveTile(tile)  # to ask for it again
+
+    def _colours(self, part: npt.NDArray[Any], white: float) -> Colours:
+        """Return a part of the result as it is shown: grey as the source is shown."""
+        if part.ndim == 2:
+            low, high = self._contrast
+            shown = np.interp(part.ravel(), (low, max(high, low + 1e-9)), (0, 1)) ** self._gamma
+            colours = np.asarray(self._colormap.map(shown))[:, :3]
+            coloured: Colours = np.rint(255 * colours).astype(np.uint8)
+            return coloured.reshape(*part.shape, 3)
+        if part.dtype != np.uint8:  # by the picture's white, not by that of the tile
+            part = np.rint(np.interp(part, (0, white), (0, 255))).astype(np.uint8)
+        return as_rgb(part)
 
     def _keep(self, tile: Tile, colours: Colours) -> None:
         with self._lock:
@@ -179,6 +196,7 @@ class LiveView:
                 self._canvas,
                 rgb=True,
                 name=f"{self.source.name} · {title_of(self._recipe)}, in view",
+                blending=self.source.blending,
                 metadata={KEY: self._facts()},
                 **place,
             )
@@ -198,3 +216,20 @@ class LiveView:
             "warning": NOT_FOR_DIAGNOSIS,
             "version": __version__,
         }
+
+
+def _made(picture: Any, tile: Tile, store: TileStore | None) -> Image:
+    """Return a tile of a `Magnified` picture: from the store, or made and kept there."""
+    top, left = (place * TILE for place in tile)
+    height, width = (
+        min(start + TILE, n) - start for start, n in zip((top, left), picture.shape, strict=False)
+    )
+    if store is None:
+        made: Image = picture.render(top, left, height, width)
+        return made
+    key = picture.key(top, left, height, width)
+    kept = store.get(key)
+    if kept is None:
+        kept = picture.render(top, left, height, width)
+        store.put(key, kept)
+    return kept

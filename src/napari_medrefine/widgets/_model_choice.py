@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
-from magicgui.widgets import ComboBox, Container, PushButton
+from magicgui.widgets import ComboBox, Container, FloatSlider, FloatSpinBox, PushButton
 from napari.utils.notifications import show_warning
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.cards import Task
-from napari_medrefine.superres.model_files import read_card, weights_in
+from napari_medrefine.superres.model_files import Seen, look_at, weights_in
 from napari_medrefine.superres.run_folder import FAITHFUL
 from napari_medrefine.widgets._dialogs import ask_weights
 from napari_medrefine.widgets._panel import row
 
 SHIPPED = "shipped"
+OTHER = 0.0  # a scale that is not among the choices
 DOES = {"magnify": "magnify", "sharpen": "sharpen, same size"}
 
 
@@ -24,7 +25,7 @@ class ModelShelf:
     """The weight files used or browsed to in one viewer, and the choosers that offer them."""
 
     def __init__(self) -> None:
-        self.tasks: dict[Path, Task] = {}  # of each file, what it was trained for
+        self.files: dict[Path, Seen] = {}  # of each, what it is for
         self.used: Path | None = None  # what was last asked to be used
         self.choosers: WeakSet[ModelChoice] = WeakSet()
 
@@ -34,10 +35,10 @@ class ModelShelf:
         Raises
         ------
         MedRefineError
-            If it is none of ours.
+            If it is damaged, or holds no weights.
         """
         file = weights_in(path).absolute()
-        self.tasks[file] = read_card(file).task
+        self.files[file] = look_at(file)
         for chooser in self.choosers:
             chooser.refresh()
         return file
@@ -69,12 +70,16 @@ class ModelChoice:
 
     def __init__(self, viewer: Any) -> None:
         self._shelf = shelf_of(viewer)
+        self._realism = 0.0  # as it was before a model without was chosen
         self.model = ComboBox(
             choices=[("Shipped", SHIPPED)],
-            tooltip="The network: the shipped one, or weights of your own from the Train widget",
+            tooltip="The network: the shipped one, weights of your own from the Train widget, or "
+            "a super-resolution network of others",
         )
         self.browse = PushButton(
-            text="Browse…", tooltip="Choose a weight file (.safetensors), such as a run's 'best'"
+            text="Browse…",
+            tooltip="Choose a weight file: .safetensors, such as a run's 'best'; or one of others "
+            "(ESRGAN, SwinIR, SPAN ...), also .pth, .pt, .ckpt",
         )
         self.widget: Container = row(
             self.model, self.browse, label="Model", tooltip="Which network runs"
@@ -93,7 +98,7 @@ class ModelChoice:
     def refresh(self) -> None:
         """Offer what is on the shelf now, keeping what was chosen."""
         chosen = self.model.value
-        files = list(self._shelf.tasks)
+        files = list(self._shelf.files)
         named = [(_name(file, files), file) for file in files]
         with self.model.changed.blocked():
             self.model.choices = [("Shipped", SHIPPED), *named]
@@ -101,8 +106,13 @@ class ModelChoice:
 
     @property
     def task(self) -> Task | None:
-        """What the chosen model was trained for; None: the shipped ones do both."""
-        return None if self.file is None else self._shelf.tasks[self.file]
+        """What the chosen model is for; None: both, as the shipped ones, or not known yet."""
+        return self.seen.task
+
+    @property
+    def seen(self) -> Seen:
+        """What is known of the chosen model."""
+        return Seen(None) if self.file is None else self._shelf.files[self.file]
 
     def check(self, task: Task) -> None:
         """Refuse a model that was trained for another task.
@@ -118,6 +128,23 @@ class ModelChoice:
                 f"The model '{self.model.current_choice}' was trained to {own}: choose the task "
                 f"'{DOES[own]}', or another model."
             )
+
+    def suit(
+        self, task: ComboBox, scale: ComboBox, other_scale: FloatSpinBox, realism: FloatSlider
+    ) -> None:
+        """Set what is to be done to what the chosen model does.
+
+        Networks of others have one scale, and no two kinds of weights between which realism goes.
+        """
+        seen = self.seen
+        task.value = seen.task or task.value
+        if seen.foreign and seen.task == "magnify":
+            known = seen.scale in scale.choices
+            scale.value = float(seen.scale or 0) if known else OTHER
+            other_scale.value = other_scale.value if known else seen.scale
+        if seen.foreign == realism.enabled:
+            self._realism, realism.value = realism.value, 0 if seen.foreign else self._realism
+            realism.enabled = not seen.foreign
 
     def _browse(self) -> None:
         path = ask_weights(self.widget.native)

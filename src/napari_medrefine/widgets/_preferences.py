@@ -30,6 +30,8 @@ class Preferences:
         Where the slider stands at first.
     ome_zarr : {"0.5", "0.4"}
         What is written.
+    cache_folder : str
+        Where tiles of the view are kept for other sessions; empty: nowhere.
     """
 
     device: Device = "automatic"
@@ -37,6 +39,7 @@ class Preferences:
     tile: int = 2048
     realism: float = 0.0
     ome_zarr: Version = "0.5"
+    cache_folder: str = ""
 
 
 def preferences() -> Preferences:

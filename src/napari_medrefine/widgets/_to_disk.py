@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,23 +22,36 @@ from napari_medrefine.widgets._layers import KEY, pixel_um, pixels, shape
 from napari_medrefine.widgets._preferences import load_networks, preferences
 
 SUFFIX = ".ome.zarr"
+_OFTEN_S = 1.0  # between two looks at what is on disk: napari reads it in its own thread
 
 
 @dataclass(frozen=True)
 class OnDisk:
-    """A picture on disk, complete or filling: its folder, and how napari is to show it."""
+    """A picture on disk, complete or filling, and how napari is to show it.
+
+    Attributes
+    ----------
+    folder : Path
+    levels : list of dask.array.Array
+        ``(H, W)`` or ``(H, W, channels)``, read when they are shown.
+    options : dict
+        For `add_image`.
+    """
 
     folder: Path
+    levels: list[Any]
     options: dict[str, Any]
 
-    def levels(self) -> list[Any]:
-        """Return its levels, ``(H, W)`` or ``(H, W, channels)``, read when they are shown.
+    @classmethod
+    def at(cls, folder: Path, options: dict[str, Any]) -> OnDisk:
+        """Open the levels in `folder`: slow for a graphical interface.
 
         Of colours, what is black is transparent: there the source is seen until it is made.
         """
-        found = sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
-        arrays = [zarr.open_array(self.folder / str(level), mode="r") for level in found]
-        return [_shown(da.moveaxis(da.from_zarr(array), 0, -1)) for array in arrays]
+        found = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+        arrays = [zarr.open_array(folder / str(level), mode="r") for level in found]
+        levels = [_shown(da.moveaxis(da.from_zarr(array), 0, -1)) for array in arrays]
+        return cls(folder, levels, options)
 
 
 class DiskView:
@@ -60,23 +74,27 @@ class DiskView:
         self._viewer, self._source, self._recipe, self._path = viewer, layer, recipe, path
         self.layer: Layer | None = None
 
-    @property
     def stopped(self) -> str:
-        """What to say when the job was stopped."""
+        """Show all that was made until the job was stopped; return what to say."""
+        self._refresh()
         kept = part_of(self._path).name
         return f"Stopped. What is made is kept in {kept}: magnify to the same file to go on."
 
     def take(self, picture: OnDisk) -> None:
         """Show what is on disk so far."""
         if self.layer is None:
-            self.layer = self._viewer.add_image(picture.levels(), **picture.options)
-        elif self.layer in self._viewer.layers:
-            self.layer.refresh()
+            self.layer = self._viewer.add_image(picture.levels, **picture.options)
+        else:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        if self.layer is not None and self.layer in self._viewer.layers:
+            self.layer.refresh(thumbnail=False, highlight=False, extent=False)
 
     def finish(self, picture: OnDisk) -> str:
         """Show what is complete, in its final place; return what to say."""
         if self.layer is not None and self.layer in self._viewer.layers:
-            self.layer.data = picture.levels()
+            self.layer.data = picture.levels
         return f"Wrote {picture.folder}."
 
     def steps(self) -> Generator[Step | OnDisk, None, OnDisk]:
@@ -93,7 +111,7 @@ class DiskView:
         facts = _facts(self._source, self._recipe, picture.fingerprint())
         size = pixel_um(self._source)
         options = _options(self._source, self._recipe, picture.shape, facts)
-        filling = OnDisk(part_of(self._path), options)
+        part, filling, due = part_of(self._path), None, 0.0
         job = write_ome_zarr(
             self._path,
             picture,
@@ -107,11 +125,13 @@ class DiskView:
         try:
             for step in job:
                 yield step
-                if filling.folder.is_dir():
+                if part.is_dir() and time.monotonic() > due:
+                    filling = filling or OnDisk.at(part, options)
                     yield filling
+                    due = time.monotonic() + _OFTEN_S
         finally:
             job.close()
-        return OnDisk(self._path, options)
+        return OnDisk.at(self._path, options)
 
 
 def _facts(layer: Layer, recipe: Recipe, fingerprint: str) -> dict[str, Any]:

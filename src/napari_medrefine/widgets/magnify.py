@@ -9,6 +9,7 @@ from magicgui.widgets import CheckBox, ComboBox, FloatSlider, FloatSpinBox, Push
 from qtpy.QtCore import QTimer
 
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.images import Image
 from napari_medrefine.progress import Step
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._choices import LayerChoice
@@ -31,7 +32,7 @@ from napari_medrefine.widgets._layers import (
     shapes,
 )
 from napari_medrefine.widgets._live_view import LiveView
-from napari_medrefine.widgets._model_choice import ModelChoice
+from napari_medrefine.widgets._model_choice import OTHER, ModelChoice
 from napari_medrefine.widgets._panel import Panel, wrapped_label
 from napari_medrefine.widgets._placing import Made
 from napari_medrefine.widgets._preferences import preferences
@@ -42,7 +43,6 @@ from napari_medrefine.widgets._trusting import TOGETHER, Trusted, check_trust, t
 NOTE = f"The result is {NOT_FOR_DIAGNOSIS}."
 MAGNIFY, SHARPEN = "magnify", "sharpen"
 VIEW, FOLLOW, WHOLE, DISK, RECTANGLE = "view", "follow", "whole", "disk", "rectangle"
-OTHER = 0.0
 REST_MS = 60  # how long the view has to rest before it is looked at
 SCALES = [
     ("2 ×", 2.0),
@@ -279,20 +279,20 @@ class MagnifyWidget(Panel):
             disk.steps,
             on_item=disk.take,
             on_done=lambda picture: self.job.say(disk.finish(picture)),
-            on_stop=lambda: self.job.say(disk.stopped),
+            on_stop=lambda: self.job.say(disk.stopped()),
         )
 
     def _unfollow(self) -> None:
         self._live = None
 
-    def _add(self, made: Made) -> None:
-        layers, below = self._viewer.layers, made.of[0]
+    def _add(self, item: tuple[Made, Image | list[Image]]) -> None:
+        (made, data), layers = item, self._viewer.layers
+        below = made.of[0]
         if isinstance(made, Trusted) and self._generated in layers:
             below = self._generated
         if below not in layers:
             self._said = f"'{below.name}' was removed meanwhile; the result is not shown."
             return
-        data = in_pieces(made.image)
         added = self._viewer.add_image(data, multiscale=isinstance(data, list), **made.options)
         layers.move(len(layers) - 1, layers.index(below) + 1)
         if below is self._generated:
@@ -324,8 +324,8 @@ class MagnifyWidget(Panel):
         self._tell_size()
 
     def _model_chosen(self) -> None:
-        """Do what the model was trained for."""
-        self.task.value = self.model.task or self.task.value
+        """Do what the model is for."""
+        self.model.suit(self.task, self.scale, self.other_scale, self.realism)
         self._tell_size()
 
     def _show_controls(self) -> None:
@@ -374,10 +374,11 @@ class MagnifyWidget(Panel):
 
 def _steps(
     layer: Layer, region: Region, recipe: Recipe, *, trust: bool
-) -> Generator[Step | Made, None, None]:
+) -> Generator[Step | tuple[Made, Image | list[Image]], None, None]:
     """Make the picture, then say how far to trust it; what is made is shown at once."""
     source = yield from read_steps(layer, region)
     made = yield from generate_steps(source, layer, region, recipe)
-    yield made
+    yield made, in_pieces(made.image)
     if trust:
-        yield (yield from trust_steps(made, source, recipe))
+        errors = yield from trust_steps(made, source, recipe)
+        yield errors, in_pieces(errors.image)

@@ -267,5 +267,5 @@ def test_folders_that_are_none_are_told_apart(random_picture, tmp_path):
     with pytest.raises(MedRefineError, match="it is a plate of many pictures"):
         open_slide(tmp_path / "plate")
     (path / "zarr.json").write_text((path / "zarr.json").read_text()[:200])
-    with pytest.raises(MedRefineError, match=r"a\.zarr: it is damaged or incomplete"):
+    with pytest.raises(MedRefineError, match=r"a\.zarr: its zarr\.json is damaged, not JSON"):
         open_slide(path)

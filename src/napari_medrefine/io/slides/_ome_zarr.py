@@ -13,6 +13,7 @@ from napari_medrefine.io.slides._colours import are_rgb, channel_names
 from napari_medrefine.io.slides._ome_zarr_metadata import read_metadata
 from napari_medrefine.io.slides._slide import Slide
 from napari_medrefine.io.slides._stored import stored_level
+from napari_medrefine.io.slides._zarr_chunks import Chunks, check_json
 
 MARKERS = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 _BIOFORMATS2RAW = "bioformats2raw.layout"
@@ -31,7 +32,10 @@ def open_ome_zarr(folder: Path) -> Slide:
     group = _picture_group(_group(folder))
     metadata = read_metadata(group.attrs.asdict())
     arrays = [_array(group, path) for path in metadata.paths]
-    levels = tuple(stored_level(a, metadata.axes, _chunks(a), folder) for a in arrays)
+    levels = tuple(
+        stored_level(Chunks(array, folder), metadata.axes, _chunks(array), folder)
+        for array in arrays
+    )
     channels = levels[0].shape[2] if levels[0].ndim == 3 else 1
     rgb = are_rgb(metadata.names, metadata.colours, channels)
     name = folder.name.removesuffix(".zarr").removesuffix(".ome")
@@ -52,6 +56,7 @@ def _group(folder: Path) -> Any:
         raise MedRefineError(
             "it is a folder, but not OME-Zarr (it holds neither zarr.json nor .zgroup)"
         )
+    check_json(folder, MARKERS)
     group = zarr.open(folder, mode="r")
     if not isinstance(group, zarr.Group):
         raise MedRefineError("it is a single Zarr array; open the folder that holds it")

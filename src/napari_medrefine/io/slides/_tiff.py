@@ -15,6 +15,7 @@ import zarr
 from napari_medrefine._photos import ome_xml
 from napari_medrefine._photos.scale import objective_of
 from napari_medrefine._photos.tiff import number_tag, pixel_um_of, texts_of
+from napari_medrefine._photos.tiff_pages import check_pages
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.io.slides._colours import are_rgb, channel_names
@@ -44,6 +45,7 @@ def open_tiff(path: Path) -> Slide:
     """
     with ExitStack() as stack:
         tiff = stack.enter_context(tifffile.TiffFile(path))
+        check_pages(tiff)
         series = max(tiff.series, key=lambda each: pixels_of(each.keyframe), default=None)
         if series is None:
             raise MedRefineError("it holds no picture")

@@ -1,0 +1,46 @@
+"""The pages: they build without a warning, and show what the package has."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+DOCUMENTED = ("registration", "superres", "dataset", "compare", "atlas", "slides", "samples")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-E", DOCS, folder]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_all_that_is_public_is_in_the_reference(site, name):
+    module = importlib.import_module(f"napari_medrefine.{name}")
+    page = (site / "api" / f"{name}.html").read_text(encoding="utf-8")
+    public = {name: getattr(module, name) for name in module.__all__}
+    wanted = [n for n, each in public.items() if inspect.isclass(each) or inspect.isroutine(each)]
+    assert [n for n in wanted if f".{n}" not in page] == []
+
+
+def test_every_page_is_reached_from_the_first(site):
+    pages = {path.stem for path in DOCS.glob("*.md")} - {"index"}
+    contents = (site / "index.html").read_text(encoding="utf-8")
+    assert [page for page in sorted(pages) if f'href="{page}.html"' not in contents] == []
