@@ -24,8 +24,7 @@ def check_range(image: Any, what: str) -> None:
         If all are 0 or 1 in an integer dtype (a mask, or floats that were cast), or many are
         negative (a normalised image).
     """
-    steps = [max(1, n // _SAMPLED) for n in image.shape[:2]]
-    seen = np.asarray(image[:: steps[0], :: steps[1]])
+    seen = np.asarray(_sample(image))
     if seen.dtype.kind == "u" and seen.max() <= 1:
         raise MedRefineError(
             f"{what} holds only 0 and 1 as {seen.dtype}: a mask, or an image of 0 to 1 that lost "
@@ -36,6 +35,15 @@ def check_range(image: Any, what: str) -> None:
             f"{what} holds values down to {seen.min():.3g}: it was normalised; bring it back to "
             "0 to 1 or 0 to 255 first."
         )
+
+
+def _sample(image: Any) -> Any:
+    """Return pixels from all over the image; of a lazy one its middle, or all would be read."""
+    height, width = image.shape[:2]
+    if isinstance(image, np.ndarray):
+        return image[:: max(1, height // _SAMPLED), :: max(1, width // _SAMPLED)]
+    top, left = (max(0, (n - _SAMPLED) // 2) for n in (height, width))
+    return image[top : top + _SAMPLED, left : left + _SAMPLED]
 
 
 def on_one_range(unit: Floats, reference: Floats, mask: Mask) -> None:

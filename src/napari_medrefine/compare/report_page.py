@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import jinja2
 
 TEMPLATE = "report.html.jinja"
+_HASHED = 200_000_000  # pixels up to which an image is hashed
 ALL = "all slides"
 RIVALS = ("bicubic", "back-projection", NOTHING)
 
@@ -46,9 +47,11 @@ class Input:
 
     @classmethod
     def of(cls, role: str, name: str, image: Image) -> Input:
-        """Describe `image`."""
+        """Describe `image`; one that is lazy and too large to be read at once gets no hash."""
         shape = " x ".join(str(n) for n in image.shape)
-        return cls(role, name, sha256_of(image), f"{shape} {image.dtype}")
+        large = image.shape[0] * image.shape[1] > _HASHED
+        sha256 = "not computed: too large" if large else sha256_of(np.asarray(image))
+        return cls(role, name, sha256, f"{shape} {image.dtype}")
 
 
 @dataclass(frozen=True, eq=False)

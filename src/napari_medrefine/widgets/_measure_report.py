@@ -6,8 +6,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from napari_medrefine.compare.pairs import Measured
 from napari_medrefine.compare.report import write_report
 from napari_medrefine.compare.report_page import Facts, Input
@@ -25,11 +23,11 @@ def save_report(
     """
     pair, evaluation = measured.common.pair, measured.evaluation
     images = {
-        "input": (pair.name, pair.given),
+        "input, as far as it was used": (pair.name, pair.given),
         "truth": (pair.reference.name, pair.reference.image),
     }
-    inputs = [Input.of(role, name, np.asarray(image)) for role, (name, image) in images.items()]
-    inputs += [Input.of("result", each.name, np.asarray(each.image)) for each in pair.layers]
+    inputs = [Input.of(role, name, image) for role, (name, image) in images.items()]
+    inputs += [Input.of("result", each.name, each.image) for each in pair.layers]
     facts = Facts(
         title=f"{pair.name} against {pair.reference.name}",
         summary=words,

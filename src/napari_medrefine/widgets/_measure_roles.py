@@ -28,7 +28,7 @@ from napari_medrefine.widgets._regions import Region
 
 _FINER = 1.2  # how many times finer a photo must be to be the truth of another
 _AROUND = 32  # input pixels around the overlap that are read
-_MOST = 60_000_000  # input pixels that are read
+_MOST = 120_000_000  # reference pixels that are read
 _LEAST = 8  # input pixels on a side that a region must have
 
 
@@ -149,21 +149,22 @@ def pair_of(roles: Roles, region: Region | None, match: Match, *, sample: bool) 
     given, reference = roles.given, roles.reference
     box = _overlap(given, reference)
     wanted = _wanted(region, roles.limits, shape(given))
-    if np.prod([high - low for low, high in box]) > _MOST:
+    finer = max(1.0, reduction(given, reference)) ** 2
+    if _area(box) * finer > _MOST:
         box = _common(box, _grown(wanted), reference)
-    (r0, r1), (c0, c1) = box
-    if (r1 - r0) * (c1 - c0) > _MOST:
+    if _area(box) * finer > _MOST:
         raise MedRefineError(
-            f"{(r1 - r0) * (c1 - c0) / 1e6:.0f} megapixels of '{given.name}' are covered; choose "
-            "the part in view or a rectangle."
+            f"{_area(box) * finer / 1e6:.0f} megapixels of '{reference.name}' would be compared; "
+            "choose the part in view or a rectangle."
         )
+    (r0, _), (c0, _) = box
     rows, cols = _common(box, wanted, reference)
     placement = placement_of(reference, given)
     size = pixel_um(given)
     return Pair(
         name=given.name,
         slide=about(given).get("slide") or slide(given) or given.name,
-        given=np.asarray(pixels(given)[r0:r1, c0:c1]),
+        given=np.asarray(pixels(given)[slice(*box[0]), slice(*box[1])]),
         reference=Placed(
             f"'{reference.name}'", pixels(reference), _way(given, reference, (r0, c0))
         ),
@@ -249,9 +250,14 @@ def _scaled(side: Side, by: float) -> Side:
     return int(side[0] * by), int(np.ceil(side[1] * by))
 
 
+def _area(part: Part) -> int:
+    (r0, r1), (c0, c1) = part
+    return (r1 - r0) * (c1 - c0)
+
+
 def _grown(part: Part) -> Part:
     (r0, r1), (c0, c1) = part
-    more = 8 * _AROUND
+    more = 4 * _AROUND  # what the match is fitted on
     return (r0 - more, r1 + more), (c0 - more, c1 + more)
 
 
