@@ -70,6 +70,18 @@ def register(viewer) -> None:
     viewer.window.remove_dock_widget(dock)
 
 
+def compare(viewer) -> None:
+    """Swipe the 40x photo over the 4x, and read the pixels under the mouse."""
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Compare")
+    viewer.fit_to_view(layers=[viewer.layers["slide 40x 1"]], margin=0.15)
+    widget.pair.first.value = viewer.layers["slide 40x 1"]
+    widget.pair.second.value = viewer.layers["slide 4x"]
+    widget.sections["See"].mode.value = "swipe"
+    widget.folds["Pixel values"].button.native.click()
+    shoot(viewer, "compare.png")
+    viewer.window.remove_dock_widget(dock)
+
+
 def magnify(viewer):
     """Magnify a part of the 4x in a rectangle that is half on the 40x photo, half beside it."""
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Magnify & sharpen")
@@ -141,6 +153,7 @@ def main() -> None:
     for name in ("slide 10x 2", "slide 40x 2"):
         viewer.layers.remove(name)
     register(viewer)
+    compare(viewer)
     dock = magnify(viewer)
     viewer.window.remove_dock_widget(dock)
     measure(viewer)

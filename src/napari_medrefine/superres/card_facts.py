@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from napari_medrefine.superres.cards import ModelCard, Task
+from napari_medrefine.superres.cards import CAUTION, ModelCard, Task
+from napari_medrefine.superres.foreign_files import ForeignCard
 from napari_medrefine.superres.models import list_models, load_model
 
 
@@ -26,8 +27,16 @@ def card_of(path: str | Path) -> dict[str, str]:
     return facts_of(card) if isinstance(card, ModelCard) else asdict(card)
 
 
-def facts_of(card: ModelCard) -> dict[str, str]:
-    """Return what a card says, as text."""
+def facts_of(card: ModelCard | ForeignCard) -> dict[str, str]:
+    """Return what a card says, as text; of networks of others little is known."""
+    if isinstance(card, ForeignCard):
+        return {
+            "name": card.name,
+            "task": f"{card.task} (x{card.scale})",
+            "architecture": card.architecture,
+            "file SHA-256": card.sha256,
+            "caution": CAUTION,
+        }
     scales = ", ".join(f"x{scale}" for scale in card.scales)
     return {
         "name": card.name,

@@ -89,10 +89,11 @@ class _AsHighAsItsText(QObject):
 
     @staticmethod
     def fit(label: Any) -> None:
-        height = max(0, label.heightForWidth(label.width()))
-        if height == label.minimumHeight():
+        before = label.minimumHeight()
+        label.setMinimumHeight(0)  # or Qt would answer with no less
+        label.setMinimumHeight(max(0, label.heightForWidth(label.width())))
+        if label.minimumHeight() == before:
             return
-        label.setMinimumHeight(height)
         around = label.parentWidget()
         while around is not None and around.layout() is not None:
             around.layout().activate()
