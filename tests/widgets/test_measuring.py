@@ -116,8 +116,12 @@ def test_a_magnified_layer_is_measured_beside_what_it_was_made_from(viewer, shar
     )  # fmt: skip
     first = overview.data_to_world((-0.5 + 0.5 / 4, -0.5 + 0.5 / 4))
     made.translate = first
+    again = viewer.add_image(made.data // 2, name="another model's", rgb=True, scale=made.scale)
+    again.rotate, again.translate, again.units = made.rotate, made.translate, made.units
+    again.metadata = dict(made.metadata)
     section = section_of(viewer, made, field)
     result = measured(section, wait)
+    assert result.score("another model's").mse > 1000
     own, again = result.score("magnified"), result.score("bicubic")
     assert own.mse == pytest.approx(again.mse, rel=0.02)
     assert own.ssim == pytest.approx(again.ssim, abs=0.003)

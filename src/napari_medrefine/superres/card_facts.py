@@ -1,4 +1,4 @@
-"""A model card as a reader of a report needs it: names and values, no more."""
+"""A model card as a reader of a report needs it: names and values, no more; without torch."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ from pathlib import Path
 
 from napari_medrefine.superres.cards import CAUTION, ModelCard, Task
 from napari_medrefine.superres.foreign_files import ForeignCard
-from napari_medrefine.superres.models import list_models, load_model
+from napari_medrefine.superres.model_files import read_card
 
 
 def shipped_cards(task: Task) -> list[dict[str, str]]:
     """Return the shipped cards of a task, faithful weights first, as names and values."""
-    return [card_of(name) for name in list_models() if name.startswith(task)]
+    shipped = Path(__file__).parent / "weights"
+    return [facts_of(read_card(path)) for path in sorted(shipped.glob(f"{task}-*.safetensors"))]
 
 
 def card_of(path: str | Path) -> dict[str, str]:
-    """Return the card of a weight file or of a model of `list_models`.
+    """Return the card of a weight file, ours or others', or of a model of `list_models`.
 
     Raises
     ------
     MedRefineError
         If it cannot be read.
     """
+    from napari_medrefine.superres.models import load_model
+
     card = load_model(path).card
     return facts_of(card) if isinstance(card, ModelCard) else asdict(card)
 

@@ -6,6 +6,7 @@ Layers in, a `Pair` of arrays and ways out; nothing is added to the viewer.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -113,7 +114,16 @@ def _generated(viewer: Viewer, result: Layer, reference: Layer) -> Roles:
     if region.get("level") == 0:
         rows, cols = region["rows"], region["cols"]
         limits = ((int(rows[0]), int(rows[1])), (int(cols[0]), int(cols[1])))
-    return Roles(source, reference, (result,), float(noted.get("scale", 1.0)), limits=limits)
+    others = tuple(x for x in images(viewer) if x is not result and _made_alike(x, noted))
+    scale = float(noted.get("scale", 1.0))
+    return Roles(source, reference, (result, *others), scale, limits=limits)
+
+
+def _made_alike(layer: Layer, noted: dict[str, Any]) -> bool:
+    """Whether a layer is another result, of another model, say, for the same part."""
+    own = about(layer)
+    same = all(own.get(key) == noted.get(key) for key in ("made_from", "region", "scale"))
+    return same and "trust_of" not in own
 
 
 def registered_field(viewer: Viewer, first: Layer | None, second: Layer | None) -> Roles:
