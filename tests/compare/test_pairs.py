@@ -261,3 +261,11 @@ def test_a_placed_image_is_seen_where_it_lies(
     expected = scene(grid.points((0, 120)).reshape(120, 100, 2))
     inside = ndi.binary_erosion(mask, iterations=6, border_value=1)
     assert np.abs(found - expected)[inside].max() < 0.01
+
+
+def test_a_blank_window_does_not_spoil_the_fine_detail(tissue: npt.NDArray[np.uint8]) -> None:
+    large = np.ascontiguousarray(np.tile(tissue, (4, 4, 1))[:256, :1000])
+    large[:, 500:] = 230
+    result = measured(Pair("p", "s", large, Placed("it", large, SAME), match="none"))
+    assert len(result.evaluation.rows) == 4  # black and doing nothing, on two windows
+    assert row(result, NOTHING).detail == pytest.approx(1)

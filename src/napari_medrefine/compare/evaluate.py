@@ -8,7 +8,7 @@ sanity check: the sharp image itself, a black image, and the input as it is ("do
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ from napari_medrefine.compare import filters, metrics
 from napari_medrefine.compare.filters import Floats
 from napari_medrefine.compare.metrics import Mask
 from napari_medrefine.compare.protocols import PROTOCOLS, Protocol
+from napari_medrefine.compare.rows import Row, Summary, means_of, pooled
 from napari_medrefine.compare.visuals import Picture, as_picture
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image, to_unit, white_level
@@ -37,7 +38,6 @@ __all__ = [
 Method = Callable[[Image, float], Image]
 IDENTITY, BLACK, NOTHING = "the sharp image itself", "black", "do nothing"
 SANITY = (IDENTITY, BLACK, NOTHING)
-MEASURES = ("mse", "psnr", "ssim", "detail", "colour", "shift", "consistency")
 _CROP = 120  # sharp pixels of each slide's first image that are kept for the report
 
 
@@ -66,51 +66,6 @@ class Sample:
     given: Image | None = None
     mask: Mask | None = None
     ready: Mapping[str, Image] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What one method reached on one image (see `compare.metrics` for the measures).
-
-    `detail` is the high-frequency ratio; `shift` the largest difference of a channel's mean;
-    `consistency` the mean absolute difference between the input and the result reduced in the same
-    way, before the result is rounded, all in grey levels of 255; `tiles` holds the MSE of each
-    128-pixel tile; `pixels` counts what was compared, `fine` is the energy of the sharp image's
-    fine detail.
-    """
-
-    image: str
-    slide: str
-    method: str
-    mse: float
-    psnr: float
-    ssim: float
-    detail: float
-    colour: float
-    shift: float
-    consistency: float
-    seconds: float
-    tiles: tuple[float, ...] = field(repr=False)
-    pixels: int = 0
-    fine: float = float("nan")
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The mean over the images of one slide, and the PSNR of its worst 5 % of tiles."""
-
-    slide: str
-    method: str
-    images: int
-    mse: float
-    psnr: float
-    ssim: float
-    detail: float
-    colour: float
-    shift: float
-    consistency: float
-    worst_psnr: float
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +118,7 @@ class Evaluation:
         rows = [r for r in self.rows if (r.slide, r.method) == (slide, method)]
         if not rows:
             raise MedRefineError(f"Nothing was measured for {method} on {slide}.")
-        means = _pooled(rows) if self.pooled else _means(rows)
+        means = pooled(rows) if self.pooled else means_of(rows)
         tiles = np.sort(np.concatenate([r.tiles for r in rows]))[::-1]
         worst = float(tiles[: max(1, round(0.05 * len(tiles)))].mean())
         seconds = float(np.mean([r.seconds for r in rows]))
@@ -175,24 +130,6 @@ class Evaluation:
             worst_psnr=metrics.psnr_of(worst),
             seconds=seconds,
         )
-
-
-def _means(rows: Sequence[Row]) -> dict[str, float]:
-    return {name: float(np.mean([getattr(r, name) for r in rows])) for name in MEASURES}
-
-
-def _pooled(rows: Sequence[Row]) -> dict[str, float]:
-    """Return the measures over all pixels of all rows."""
-    pixels = np.array([row.pixels for row in rows], float)
-    energy = pixels * [row.fine for row in rows]
-    weights = dict.fromkeys(MEASURES, pixels) | {"detail": energy}
-    found = {
-        name: float(np.average([getattr(row, name) for row in rows], weights=weight))
-        if weight.sum() > 0
-        else float("nan")
-        for name, weight in weights.items()
-    }
-    return found | {"psnr": metrics.psnr_of(found["mse"])}
 
 
 _SANITY: dict[str, Method] = {
