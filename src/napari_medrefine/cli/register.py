@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_free(arguments.output / f"{field.stem}.placement.json", overwrite=arguments.overwrite)
         for field in arguments.fields
     ]
-    if len(set(targets)) < len(targets):
+    if len({str(target).casefold() for target in targets}) < len(targets):
         raise MedRefineError("Two fields have the same file name; register them into two folders.")
     accepted = True
     placed = _placed_elsewhere if arguments.scheduler else _placed

@@ -21,7 +21,8 @@ from typing import BinaryIO, Literal
 
 from pydantic import BaseModel, TypeAdapter
 
-from napari_medrefine.errors import MedRefineError
+from napari_medrefine._atomic import cannot
+from napari_medrefine.errors import MedRefineError, is_out_of_memory
 from napari_medrefine.superres.events import TrainingConfig, TrainingEvent, TrainingResult
 
 GRACE = 120.0  # seconds that a step, or the judging of an epoch, may take after the end was asked
@@ -238,11 +239,13 @@ def _train(order: Order, wire: _Wire) -> Message:
 
 def _sentence(error: Exception) -> str:
     detail = " ".join(str(error).split()) or "no details"
-    if isinstance(error, MemoryError) or "memory" in detail.lower():
+    if is_out_of_memory(error):
         return (
             "There is not enough memory for this training: choose a smaller batch or crop, or "
             "close other programs."
         )
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        return cannot("use", Path(error.filename), error)
     return f"Something went wrong inside MedRefine ({type(error).__name__}: {detail[:300]})."
 
 
