@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from napari_medrefine.superres.cards import CAUTION, ModelCard, Task
@@ -22,7 +23,8 @@ def card_of(path: str | Path) -> dict[str, str]:
     MedRefineError
         If it cannot be read.
     """
-    return facts_of(load_model(path).card)
+    card = load_model(path).card
+    return facts_of(card) if isinstance(card, ModelCard) else asdict(card)
 
 
 def facts_of(card: ModelCard | ForeignCard) -> dict[str, str]:
