@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -120,7 +121,7 @@ class _Block:
 def _parts(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
     """Return blocks of about `SIDE` pixels that fill the shape."""
     edges = [np.linspace(0, n, max(1, round(n / SIDE)) + 1).round().astype(int) for n in shape]
-    rows, cols = ([slice(a, b) for a, b in zip(e, e[1:], strict=False)] for e in edges)
+    rows, cols = ([slice(a, b) for a, b in pairwise(e)] for e in edges)
     return [(row, col) for row in rows for col in cols]
 
 

@@ -84,9 +84,8 @@ def _card(
     )
     scores = {s.name: {"psnr_before": s.before, "psnr": s.after} for s in record.scores}
     how = "each held out in turn" if record.in_turn else "held out"
-    moved = (
-        "" if old.weights == "faithful" else " The GAN weights were moved by what these learned."
-    )
+    faithful = old.weights == "faithful"
+    moved = "" if faithful else " These GAN weights were moved by what the faithful ones learned."
     return ModelCard(
         name=f"{old.name} learned on {manifest.overview.name}"[:200],
         task=old.task,
@@ -104,9 +103,7 @@ def _card(
         training_slides=old.training_slides,
         held_out_slides=old.held_out_slides,
         split_sha256=manifest.sha256,
-        metrics={f"learned, fields {how}, before and after": scores}
-        if old.weights == "faithful"
-        else {},
+        metrics={f"learned, fields {how}, before and after": scores} if faithful else {},
         licence=f"{old.licence} For the user's photos: ask their owner.",
         software=f"napari-medrefine {__version__}",
         learned_from=(overview, *photos),
