@@ -55,8 +55,7 @@ def scores(overview: np.ndarray, field: LearnField, model: Path | None) -> dict[
     match = fit_match(small, below, there, "shading", first)
     grid = Grid(first, part, (SCALE * part[0], SCALE * part[1]))
     truth, mask = sampled(placed, grid)
-    lines = (line.astype(np.float32) for line in grid.lines())
-    truth = np.clip(match.apply(truth, *lines), 0, 1) * 255
+    truth = np.clip(match.apply(truth, *grid.lines()), 0, 1) * 255
     edge = np.maximum(low - MARGIN, 0)
     patch = overview[edge[0] : high[0] + MARGIN, edge[1] : high[1] + MARGIN]
     inside = tuple(

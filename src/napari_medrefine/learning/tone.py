@@ -52,9 +52,8 @@ class ToneMatch:
         rows, cols : ``(H,)`` and ``(W,)`` arrays
             Where its pixels lie, in overview pixels.
         """
-        lines = np.asarray(rows, np.float32), np.asarray(cols, np.float32)
         done = [
-            match.apply(np.maximum(field[..., k], 0) ** np.float32(gamma), *lines)
+            match.apply(np.maximum(field[..., k], 0) ** np.float32(gamma), rows, cols)
             for k, (gamma, match) in enumerate(zip(self.gammas, self.matches, strict=True))
         ]
         return np.clip(np.stack(done, -1), 0, 1)
