@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,7 +13,8 @@ from scipy import ndimage as ndi
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-SIDE = 24  # overview pixels of a block
+SIDE, _SMALLEST = 24, 12  # overview pixels of a block
+_COVERED = 0.6  # share of a block that must lie on the field
 FARTHEST = 0.25  # overview pixels that a block may lie off
 SHARPER = 1.25  # how many times the overview's fine detail a block in focus has at least
 _BLANK = 1.5 / 255  # what varies less is empty glass
@@ -64,12 +66,12 @@ def judge(overview: Floats, small: Floats, target: Floats, large: Floats, there:
     there : ``(h, w)`` bool
         Where the field lies.
     """
-    seen = [image.mean(-1) for image in (overview, _like(small, overview, there))]
-    fine = [_fine(image, overview.shape[0]) for image in (target, large)]
+    views = _Views.of(overview, small, target, large, there)
+    inner = ndi.binary_erosion(there)
     found = [
-        (part, _Block.of(*(image[part] for image in (*seen, *fine))))
+        (part, _Block.of(views, part, inner[part]))
         for part in _parts(there.shape)
-        if there[part].all()
+        if inner[part].mean() >= _COVERED
     ]
     textured = [block for _, block in found if not block.blank]
     if not textured:
@@ -81,11 +83,36 @@ def judge(overview: Floats, small: Floats, target: Floats, large: Floats, there:
         if reason:
             counts[reason] += 1
         else:
-            mask[part] = True
+            mask[part] = inner[part]
     shift = float(np.median([block.shift for block in textured]))
     sharpness = float(np.median([block.sharpness for block in textured]))
     shares = {reason: count / len(found) for reason, count in counts.items() if count}
     return Judged(mask, shares, shift, sharpness)
+
+
+@dataclass(frozen=True, eq=False)
+class _Views:
+    """What blocks are looked at on: all in grey and on the overview's pixels."""
+
+    overview: Floats
+    field: Floats  # as soft as the overview
+    slopes: tuple[Floats, Floats]
+    fine: Floats  # energy of fine detail, of the target
+    coarse: Floats  # and of the interpolated overview
+
+    @classmethod
+    def of(
+        cls, overview: Floats, small: Floats, target: Floats, large: Floats, there: Mask
+    ) -> _Views:
+        # Beside the field the overview goes on, or its edge would count as detail.
+        zoom = target.shape[0] // there.shape[0]
+        outside = ~there.repeat(zoom, 0).repeat(zoom, 1)[..., None]
+        field = _like(np.where(there[..., None], small, overview), overview, there).mean(-1)
+        rows, cols = np.gradient(field)
+        fine, coarse = (
+            _fine(image, there.shape[0]) for image in (np.where(outside, large, target), large)
+        )
+        return cls(overview.mean(-1), field, (rows, cols), fine, coarse)
 
 
 @dataclass(frozen=True)
@@ -98,9 +125,13 @@ class _Block:
     sharpness: float
 
     @classmethod
-    def of(cls, overview: Floats, field: Floats, fine: Floats, coarse: Floats) -> _Block:
+    def of(cls, views: _Views, part: tuple[slice, slice], inside: Mask) -> _Block:
+        overview, field, fine, coarse, *slopes = (
+            image[part][inside]
+            for image in (views.overview, views.field, views.fine, views.coarse, *views.slopes)
+        )
         apart = overview - field
-        shift, doubt = _shift(field, apart)
+        shift, doubt = _shift(slopes, apart)
         blank = float(overview.std()) < _BLANK and float(field.std()) < _BLANK
         sharpness = float(np.sqrt(fine.mean() / max(float(coarse.mean()), 1e-12)))
         offset = abs(float(apart.mean()))
@@ -119,8 +150,9 @@ class _Block:
 
 
 def _parts(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    """Return blocks of about `SIDE` pixels that fill the shape."""
-    edges = [np.linspace(0, n, max(1, round(n / SIDE)) + 1).round().astype(int) for n in shape]
+    """Return blocks of about `SIDE` pixels, smaller in a small field, that fill the shape."""
+    side = min(SIDE, max(_SMALLEST, min(shape) // 4))
+    edges = [np.linspace(0, n, max(1, round(n / side)) + 1).round().astype(int) for n in shape]
     rows, cols = ([slice(a, b) for a, b in pairwise(e)] for e in edges)
     return [(row, col) for row in rows for col in cols]
 
@@ -144,12 +176,11 @@ def _fine(image: Floats, rows: int) -> Floats:
     return energy
 
 
-def _shift(field: Floats, apart: Floats) -> tuple[float, float]:
+def _shift(slopes: Sequence[Floats], apart: Floats) -> tuple[float, float]:
     """Return how far a block would rather be, and the standard error of that (Lucas & Kanade)."""
-    slopes = np.gradient(field)
-    design = np.stack([*(slope.ravel() for slope in slopes), np.ones(field.size)], 1)
+    design = np.stack([*slopes, np.ones_like(apart)], 1).astype(np.float64)
     normal = design.T @ design + 1e-9 * np.eye(3)
-    moved = np.linalg.solve(normal, design.T @ apart.ravel())
-    rest = apart.ravel() - design @ moved
+    moved = np.linalg.solve(normal, design.T @ apart)
+    rest = apart - design @ moved
     errors = np.diag(np.linalg.inv(normal))[:2] * float((rest**2).mean())
     return float(np.hypot(moved[0], moved[1])), float(np.sqrt(errors.sum()))

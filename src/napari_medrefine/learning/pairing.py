@@ -30,6 +30,7 @@ from napari_medrefine.superres.resample import cubic_taps
 
 Floats = npt.NDArray[np.float32]
 MARGIN = 24  # overview pixels around a field: as far as the network sees, and a little more
+_NEARLY = 0.9  # a field may have a little fewer pixels than its target
 _LEAST = 32  # overview pixels a side below which a field teaches nothing
 _USABLE = 0.2  # share of a field's blocks that must be usable
 _SOFTER = 0.6  # of the sharpness of the median field: less is out of focus
@@ -133,7 +134,7 @@ def _sha256_of_overview(overview: Any, fields: Sequence[LearnField]) -> str:
 def _pair(
     overview: Any, field: LearnField, source: Source, zoom: int, number: int
 ) -> tuple[PairEntry, StoredPair]:
-    _check(overview, field)
+    _check(overview, field, zoom)
     first, shape = _window(field.placement)
     margin = (min(first[0], MARGIN), min(first[1], MARGIN))
     given = _part(overview, first, shape, margin)
@@ -151,7 +152,7 @@ def _pair(
     return _entry(source, number, (first, shape, margin), tone, judged, pair), pair
 
 
-def _check(overview: Any, field: LearnField) -> None:
+def _check(overview: Any, field: LearnField, zoom: int) -> None:
     placement, shape = field.placement, tuple(np.shape(field.image)[:2])
     if not placement.accepted:
         raise MedRefineError(f"its place is not sure: {placement.reason}")
@@ -159,9 +160,10 @@ def _check(overview: Any, field: LearnField) -> None:
         raise MedRefineError(f"it has {shape} pixels, the placement {placement.field_shape}.")
     if tuple(overview.shape[:2]) != tuple(placement.overview_shape):
         raise MedRefineError("it was registered on an overview of another size.")
-    if placement.ratio < 1.5:
+    if placement.ratio < _NEARLY * zoom:
         raise MedRefineError(
-            f"at a ratio of {placement.ratio:.2f} it shows no more than the overview."
+            f"at {placement.ratio:.1f} times the overview's resolution it is coarser than the "
+            f"x{zoom} that is learned."
         )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage as ndi
 from scipy.optimize import minimize_scalar
 
 from napari_medrefine.compare.intensity import IntensityMatch, fit_match
@@ -19,6 +20,8 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 _GAMMAS = (0.4, 2.5)
+_LOW = 2.0  # overview pixels: what is coarser counts as low frequency
+_FAR = 0.7  # of the logarithm of a ratio: as far as a gamma may take it
 _WORTH_IT = 0.9  # a gamma must take off a tenth of what the gain alone leaves
 _TOLERANCE = 0.005  # of the logarithm of a gamma
 
@@ -76,9 +79,20 @@ def fit_tone(field: Floats, overview: Floats, mask: Mask, first: tuple[int, int]
     MedRefineError
         If too little is there, or no gain between 1/4 and 4 does.
     """
-    fits = [_fit(field[..., k], overview[..., k], mask, first) for k in range(field.shape[-1])]
+    clean = mask & _alike(field, overview, mask)
+    fits = [_fit(field[..., k], overview[..., k], clean, first) for k in range(field.shape[-1])]
     gammas, matches = zip(*fits, strict=True)
     return ToneMatch(gammas, matches)
+
+
+def _alike(field: Floats, overview: Floats, mask: Mask) -> Mask:
+    """Return where the two have about the usual ratio: no light gets through dirt."""
+    low = [
+        np.maximum(ndi.gaussian_filter(image.mean(-1), _LOW), 1 / 255)
+        for image in (np.where(mask[..., None], field, overview), overview)
+    ]
+    ratio = np.log(low[0] / low[1])
+    return np.asarray(np.abs(ratio - np.median(ratio[mask])) < _FAR)
 
 
 def _fit(
