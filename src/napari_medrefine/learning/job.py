@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_medrefine._atomic import cannot
-from napari_medrefine.dataset.pair_files import PairManifest, read_pairs
+from napari_medrefine.dataset.pair_files import PAIRS, PairManifest, Refused, read_pairs
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.learning.pair_folder import write_pairs
 from napari_medrefine.learning.pairing import LearnField, pairs_steps
@@ -16,12 +16,11 @@ from napari_medrefine.progress import Step
 from napari_medrefine.superres.background import BackgroundLearning, Failed, Stopped
 from napari_medrefine.superres.learning_events import (
     PAIR_FOLDER,
-    RECORD,
     LearningConfig,
     LearningResult,
 )
 
-__all__ = ["LearnField", "learn_steps"]
+__all__ = ["LearnField", "learn_steps", "refused_in"]
 _LOOK = 0.1  # seconds between two looks at what the process reports
 
 
@@ -117,6 +116,7 @@ def _fine_tuned(folder: Path, config: LearningConfig) -> Generator[Step, None, L
     return outcome
 
 
-def is_learning(folder: Path) -> bool:
-    """Return whether a fine-tuning was begun in `folder`."""
-    return (folder / RECORD).is_file() or (folder / PAIR_FOLDER).is_dir()
+def refused_in(folder: Path) -> tuple[Refused, ...]:
+    """Return the fields that the run in `folder` could not learn from, and why; none if no run."""
+    where = folder / PAIR_FOLDER
+    return read_pairs(where).refused if (where / PAIRS).is_file() else ()

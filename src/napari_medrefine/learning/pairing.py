@@ -102,10 +102,12 @@ def pairs_steps(
     made: list[tuple[PairEntry, StoredPair, Placement]] = []
     refused: list[Refused] = []
     for done, field in enumerate(fields):
-        yield Step(done, len(fields), f"pairing {field.name}")
+        now = Step(done, len(fields), f"pairing {field.name}")
+        yield now
         source = Source(name=field.name, sha256=sha256_of(np.asarray(field.image)))
         try:
-            entry, pair = _pair(overview, field, source, zoom, len(made) + 1)
+            job = _pair(overview, field, source, zoom, now)
+            entry, pair = yield from job
         except MedRefineError as error:
             refused.append(Refused(field=source, reason=str(error)))
         else:
@@ -132,8 +134,9 @@ def _sha256_of_overview(overview: Any, fields: Sequence[LearnField]) -> str:
 
 
 def _pair(
-    overview: Any, field: LearnField, source: Source, zoom: int, number: int
-) -> tuple[PairEntry, StoredPair]:
+    overview: Any, field: LearnField, source: Source, zoom: int, now: Step
+) -> Generator[Step, None, tuple[PairEntry, StoredPair]]:
+    """Make one pair; between its parts, which take about a second, it may be stopped."""
     _check(overview, field, zoom)
     first, shape = _window(field.placement)
     margin = (min(first[0], MARGIN), min(first[1], MARGIN))
@@ -141,15 +144,18 @@ def _pair(
     unit = to_unit(given)[margin[0] :, margin[1] :][: shape[0], : shape[1]]
     placed = Placed(field.name, field.image, field.placement.to_field)
     small, there = _sampled(placed, Grid(first, shape, shape))
-    grid = Grid(first, shape, (zoom * shape[0], zoom * shape[1]))
-    large, _ = _sampled(placed, grid)
+    yield now
     tone = fit_tone(small, unit, there, first)
     small = tone.apply(small, *Grid(first, shape, shape).lines())
+    yield now
+    grid = Grid(first, shape, (zoom * shape[0], zoom * shape[1]))
+    large, _ = _sampled(placed, grid)
+    yield now
     target = tone.apply(large, *grid.lines())
     judged = judge(unit, small, target, _enlarged(unit, zoom), there)
     _check_usable(judged)
     pair = StoredPair(given, np.rint(target * 255).astype(np.uint8), judged.mask)
-    return _entry(source, number, (first, shape, margin), tone, judged, pair), pair
+    return _entry(source, (first, shape, margin), tone, judged, pair), pair
 
 
 def _check(overview: Any, field: LearnField, zoom: int) -> None:
@@ -219,7 +225,6 @@ def _check_usable(judged: Judged) -> None:
 
 def _entry(
     source: Source,
-    number: int,
     place: tuple[tuple[int, int], tuple[int, int], tuple[int, int]],
     tone: ToneMatch,
     judged: Judged,
@@ -229,7 +234,7 @@ def _entry(
     given, target, mask = sums(pair)
     return PairEntry(
         field=source,
-        folder=f"pair-{number:03d}",
+        folder="pair",  # until it is clear which pairs there are
         first=first,
         shape=shape,
         margin=margin,

@@ -12,7 +12,7 @@ import numpy as np
 from magicgui.widgets import PushButton, Widget
 
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.learning import LearnField, learn_steps
+from napari_medrefine.learning import LearnField, learn_steps, refused_in
 from napari_medrefine.progress import Step
 from napari_medrefine.registration import Placement
 from napari_medrefine.superres.learning_events import LearningResult
@@ -26,6 +26,11 @@ from napari_medrefine.widgets._panel import folder_edit, path_in, wrapped_label
 NONE = (
     "No field is registered on the chosen layers: put two or more 40x photos on a 4x one with "
     "'Register' first."
+)
+HINT = (
+    "Some of the fields are held out; the rest teach the network this objective and this slide. "
+    "That takes minutes, and napari can be used meanwhile. It is kept only if the fields held out "
+    "come nearer to the real photo by 0.5 dB or more."
 )
 TOO_FEW = (
     "One field is registered on '{overview}', and two are needed: one to learn from, one to see "
@@ -116,6 +121,8 @@ class LearnSection:
             f"{len(found.fields)} fields are registered on '{found.overview.name}': {names}."
         )
         self.job.start.enabled = True
+        if not self.job.message.value:
+            self.job.message.value = HINT
         self._suggest(found.overview)
 
     def _layer_changed(self, event: Any) -> None:
@@ -155,6 +162,7 @@ class LearnSection:
             "with the learned ones."
             for score in result.scores
         ]
+        parts += [f"Left out: {one.field.name}, {one.reason}" for one in refused_in(result.folder)]
         more = ["Press 'Use these weights' to magnify with them."] if result.kept else []
         sentence = result.sentence[0].upper() + result.sentence[1:]
         self.job.say("\n".join([sentence, *parts, *more]))
