@@ -20,7 +20,8 @@ exit status:
   0    done
   1    the input cannot be used; one sentence says why
   2    the command line itself is wrong
-  3    register: at least one photo was refused (its place is not on that overview)
+  3    register: at least one photo was refused (its place is not on that overview);
+       learn: it did not help enough, and no weights were kept
   130  stopped with Ctrl-C; nothing half-written is left behind"""
 
 
@@ -32,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         demo,
         evaluate,
         export_model,
+        learn,
         magnify,
         prepare,
         register,
@@ -46,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medrefine {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, register, atlas, magnify, prepare, train, evaluate, export_model):
+    for command in (demo, register, atlas, magnify, prepare, train, learn, evaluate, export_model):
         command.add_to(commands)
     return parser
 

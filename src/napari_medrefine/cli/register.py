@@ -149,7 +149,7 @@ def _pixels(path: Path) -> Image:
 
 def _ratio(arguments: argparse.Namespace, overview: Said, field: Said) -> Ratio:
     given: Ratio = arguments.ratio
-    return _nominal(overview, field) if arguments.ratio == "auto" else given
+    return nominal_ratio(overview, field) if arguments.ratio == "auto" else given
 
 
 def describe(name: str, placement: Placement) -> str:
@@ -165,7 +165,7 @@ def describe(name: str, placement: Placement) -> str:
     )
 
 
-def _nominal(overview: Said, field: Said) -> float | None:
+def nominal_ratio(overview: Said, field: Said) -> float | None:
     """Return the ratio that the photos' own pixel sizes or objectives name, if they do."""
     if overview.pixel_um and field.pixel_um:
         return overview.pixel_um / field.pixel_um
