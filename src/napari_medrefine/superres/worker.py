@@ -22,13 +22,9 @@ from typing import BinaryIO, Literal
 
 from pydantic import BaseModel, TypeAdapter
 
-<<<<<<< HEAD
 from napari_medrefine._atomic import cannot
 from napari_medrefine.errors import MedRefineError, is_out_of_memory
-=======
-from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
->>>>>>> learn
 from napari_medrefine.superres.events import TrainingConfig, TrainingEvent, TrainingResult
 from napari_medrefine.superres.learning_events import LearningConfig, LearningResult
 
