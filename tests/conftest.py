@@ -61,10 +61,15 @@ def viewer(qapp):
 
 
 @pytest.fixture
-def real_viewer(request):
-    """A real napari window; needs OpenGL, and so a display."""
+def has_display():
+    """Skip, saying so, where a real napari window cannot be shown: it needs OpenGL."""
     if not HAS_DISPLAY:
         pytest.skip("NO DISPLAY: a real napari window needs one; run under xvfb-run")
+
+
+@pytest.fixture
+def real_viewer(request, has_display):
+    """A real napari window; needs OpenGL, and so a display."""
     return request.getfixturevalue("make_napari_viewer")()
 
 
@@ -72,7 +77,7 @@ def real_viewer(request):
 def wait(qtbot):
     """Wait until a panel's job is over."""
 
-    def until_over(panel, seconds=60):
+    def until_over(panel, seconds=180):
         qtbot.waitUntil(lambda: not panel.running, timeout=seconds * 1000)
 
     return until_over

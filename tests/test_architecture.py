@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,28 @@ def test_imports_load_neither_torch_nor_qt_nor_napari(statement: str) -> None:
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in json.loads(out.stdout)}
     assert not loaded & {"torch", "napari", "qtpy", "magicgui", "PyQt6", "PySide6", "vispy"}
+
+
+def test_everything_but_the_widgets_works_without_a_display() -> None:
+    modules = [
+        ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
+        for path in (ROOT / "src").rglob("*.py")
+        if "widgets" not in path.parts and path.stem != "__main__"
+    ]
+    code = (
+        "import importlib, sys\n"
+        f"for name in {modules}: importlib.import_module(name)\n"
+        "assert not {'napari', 'qtpy'} & set(sys.modules)\n"
+        "from napari_medrefine.cli import main\n"
+        "main(['--help'])"
+    )
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM", "XDG_RUNTIME_DIR")
+    bare = {name: value for name, value in os.environ.items() if name not in hidden}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=bare, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "usage: medrefine" in done.stdout
 
 
 def test_everything_public_is_there_and_nothing_else() -> None:

@@ -311,14 +311,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("napari_medrefine._atomic.os.fsync", full)
-    with pytest.raises(MedRefineError, match=r"Cannot write .*a\.tif: No space left"):
+    with pytest.raises(MedRefineError, match=r"Cannot write .*a\.tif: the disk is full"):
         write_image(path, picture((90, 90, 3)))
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["a.tif"]
 
 
 def test_writing_into_a_missing_folder_or_no_image_is_said(tmp_path: Path) -> None:
-    with pytest.raises(MedRefineError, match="No such file"):
+    with pytest.raises(MedRefineError, match="is not there"):
         write_image(tmp_path / "none" / "a.png", picture())
     with pytest.raises(MedRefineError, match="empty"):
         write_image(tmp_path / "a.png", np.zeros((0, 4), np.uint8))

@@ -148,7 +148,7 @@ def test_failed_writing_keeps_the_old_file(saved: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("os.fsync", full)
     generator = Trunk(16, 2)
-    with pytest.raises(MedRefineError, match="No space left"):
+    with pytest.raises(MedRefineError, match="the disk is full"):
         save_model(saved, generator, card_for(generator))
     assert saved.read_bytes() == before
     assert [p.name for p in saved.parent.iterdir()] == [saved.name]

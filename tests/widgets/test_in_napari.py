@@ -90,7 +90,7 @@ def test_a_dock_widget_closed_in_the_middle_takes_its_job_along(real_viewer, qtb
     widget.job.run(work, on_done=done.append)
     qtbot.wait(50)
     real_viewer.window.remove_dock_widget(dock)  # what its close button does
-    qtbot.waitUntil(over.is_set, timeout=5_000)
+    qtbot.waitUntil(over.is_set, timeout=20_000)
     real_viewer.add_image(np.zeros((8, 8)))  # the closed widget does not mind new layers
     widget.native.deleteLater()
     assert done == []

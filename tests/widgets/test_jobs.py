@@ -72,10 +72,10 @@ def test_cancel_closes_the_job(panel, wait, qtbot):
 
     stopped = []
     panel.run(work, on_done=stopped.append, on_stop=lambda: stopped.append("stopped"))
-    qtbot.waitUntil(lambda: panel.bar.value > 2, timeout=10_000)
+    qtbot.waitUntil(lambda: panel.bar.value > 2, timeout=40_000)
     panel.cancel.native.click()
     wait(panel)
-    qtbot.waitUntil(lambda: bool(closed), timeout=5_000)
+    qtbot.waitUntil(lambda: bool(closed), timeout=20_000)
     assert stopped == ["stopped"]
     assert not panel.bar.visible
 
@@ -100,16 +100,16 @@ def test_deleting_the_widget_stops_the_job(panel, qtbot):
 
     def work():
         try:
-            for k in range(2_000):
+            for k in range(20_000):
                 threading.Event().wait(0.005)
-                yield Step(k, 2_000, "")
+                yield Step(k, 20_000, "")
         finally:
             closed.append(True)
 
     panel.run(work, on_done=closed.append)
     qtbot.wait(50)
     panel.native.deleteLater()
-    qtbot.waitUntil(lambda: closed == [True], timeout=5_000)
+    qtbot.waitUntil(lambda: closed == [True], timeout=20_000)
 
 
 def test_napari_lists_how_far_it_is_and_can_cancel_it(panel, wait, qtbot):
@@ -119,7 +119,7 @@ def test_napari_lists_how_far_it_is_and_can_cancel_it(panel, wait, qtbot):
             yield Step(k, 10_000, f"step {k}")
 
     panel.run(work, on_done=lambda _: None)
-    qtbot.waitUntil(lambda: panel._activity.n > 3, timeout=10_000)
+    qtbot.waitUntil(lambda: panel._activity.n > 3, timeout=40_000)
     assert panel._activity.total == 10_000
     panel._activity.cancel()  # what the button in napari's list does
     wait(panel)

@@ -85,7 +85,7 @@ def test_panning_makes_only_what_is_new(viewer, following, monkeypatch, qtbot):
 def test_too_much_in_view_is_told_and_cancel_ends_it(viewer, following, qtbot):
     widget, source, _ = following
     look_at(viewer, source, (500, 480), zoom=0.2)
-    qtbot.waitUntil(lambda: "Zoom in" in widget.size.value, timeout=5_000)
+    qtbot.waitUntil(lambda: "Zoom in" in widget.size.value, timeout=20_000)
     widget.job.cancel.native.click()
     qtbot.waitUntil(lambda: not widget.job.running, timeout=20_000)
     assert widget.job.message.value.startswith("Stopped following")

@@ -185,12 +185,22 @@ def test_impossible_proportions_are_one_sentence(choose, photos):
 
 
 def test_cancel_leaves_no_manifest_and_a_later_click_finishes(
-    choose, photos, qtbot, wait, tmp_path
+    choose, photos, qtbot, wait, tmp_path, monkeypatch
 ):
     finish(prepare_steps(photos, tmp_path / "api", SMALL))
-    widget = choose(photos)
-    widget.job.start.native.click()
-    qtbot.waitUntil(lambda: ".png" in widget.job.message.value, timeout=20_000)
+    widget, go_on = choose(photos), threading.Event()
+
+    def held(*how, **more):
+        for step in (job := prepare_steps(*how, **more)):
+            while step.done > 3 and not go_on.wait(0.02):
+                yield step  # until Cancel closes this
+            yield step
+        job.close()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_medrefine.widgets.prepare.prepare_steps", held)
+        widget.job.start.native.click()
+        qtbot.waitUntil(lambda: ".png" in widget.job.message.value, timeout=60_000)
     widget.job.cancel.native.click()
     wait(widget.job)
     made = photos.with_name("photos-dataset")

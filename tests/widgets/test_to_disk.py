@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -58,14 +59,37 @@ def test_the_layer_on_disk_is_the_magnified_layer(viewer, start, wait):
     assert out.is_dir()
 
 
-def test_stopped_it_is_kept_and_shown_and_goes_on(viewer, start, wait, qtbot):
-    widget, out = start()
-    part = out.with_name("out.ome.zarr.part")
-    qtbot.waitUntil((part / "0/c/0/0/0").is_file, timeout=60_000)
+@pytest.fixture
+def half(monkeypatch):
+    """Hold the job at its third block until this is set."""
+    from napari_medrefine.superres.magnified import Magnified
+
+    go_on, real, made = threading.Event(), Magnified.render, []
+
+    def render(self, *part):
+        made.append(part)
+        assert len(made) < 3 or go_on.wait(120)
+        return real(self, *part)
+
+    monkeypatch.setattr(Magnified, "render", render)
+    yield go_on
+    go_on.set()
+
+
+def stop(widget, out, half, wait, qtbot):
+    first = out.with_name("out.ome.zarr.part") / "0/c/0/0/0"
+    qtbot.waitUntil(first.is_file, timeout=60_000)
     widget.job.cancel.native.click()
+    half.set()
     wait(widget.job)
+
+
+def test_stopped_it_is_kept_and_shown_and_goes_on(viewer, start, wait, qtbot, half):
+    widget, out = start()
+    stop(widget, out, half, wait, qtbot)
     assert not out.exists()
     assert "to go on" in widget.job.message.value
+    part = out.with_name("out.ome.zarr.part")
     chunks = {f: f.stat().st_mtime_ns for f in (part / "0").rglob("*") if f.is_file()}
     assert chunks
     shown = np.asarray(viewer.layers[1].data[0])
@@ -89,11 +113,9 @@ def test_no_file_no_job_and_nothing_is_overwritten(viewer, start, wait):
     assert len(viewer.layers) == 1
 
 
-def test_another_layer_of_the_same_name_is_not_mixed_in(viewer, start, wait, qtbot):
+def test_another_layer_of_the_same_name_is_not_mixed_in(viewer, start, wait, qtbot, half):
     widget, out = start()
-    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=60_000)
-    widget.job.cancel.native.click()
-    wait(widget.job)
+    stop(widget, out, half, wait, qtbot)
     viewer.layers["slide"].data = PHOTO[::-1].copy()
     widget, _ = start()
     wait(widget.job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_medrefine._atomic import cannot
+from napari_medrefine._atomic import PART, cannot, move, part_beside, sync_folder
 from napari_medrefine._cluster import client_for, executor_of
 from napari_medrefine.atlas.covered import COLUMNS, coverage_rows
 from napari_medrefine.atlas.record import (
@@ -213,28 +214,51 @@ def _record(file: _File, photo: BoxPhoto | None, role: Role, reason: str) -> Pho
 def _write(
     photos: Path, output: Path, records: list[tuple[PhotoRecord, Placement | None]]
 ) -> Atlas:
-    """Write the placements, the table, and last the record; take away what was there before."""
+    """Write the placements, the tables, and last the record; take away what was there before.
+
+    All is written and on the disk before anything of an atlas that was there is touched.
+    """
     atlas = Atlas(
         software=f"napari-medrefine {version('napari-medrefine')}",
         folder=_relative(photos, output),
         photos=tuple(record for record, _ in records),
     )
     before = _placements_of(output)
+    part = part_beside(output / RECORD)
     try:
-        (output / PLACEMENTS).mkdir(parents=True, exist_ok=True)
-        (output / RECORD).unlink(missing_ok=True)
+        output.mkdir(parents=True, exist_ok=True)
+        for dead in output.glob(f"{PART}*.part"):  # of a job that was killed
+            if (dead / PLACEMENTS).is_dir():
+                shutil.rmtree(dead)
+        (part / PLACEMENTS).mkdir(parents=True)
+        for record, place in records:
+            if place is not None and record.placement is not None:
+                place.save(part / record.placement)
+        write_csv(part / TABLE, [row_of(record, place) for record, place in records])
+        write_csv(part / COVERED, coverage_rows(part, atlas), COLUMNS)
+        save_atlas(part, atlas)
+        _take_over(part, output)
     except OSError as error:
         raise MedRefineError(cannot("write into", output, error)) from error
-    for record, place in records:
-        if place is not None and record.placement is not None:
-            place.save(output / record.placement)
-    write_csv(output / TABLE, [row_of(record, place) for record, place in records])
-    write_csv(output / COVERED, coverage_rows(output, atlas), COLUMNS)
+    except MedRefineError as error:  # of a name that is nobody's business
+        raise MedRefineError(str(error).replace(str(part), str(output))) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     for stale in before - {record.placement for record, _ in records}:
         with suppress(OSError):
             (output / stale).unlink(missing_ok=True)
-    save_atlas(output, atlas)
     return atlas
+
+
+def _take_over(part: Path, output: Path) -> None:
+    """Move what is in `part` to where it belongs, the record last; without it there is no atlas."""
+    (output / RECORD).unlink(missing_ok=True)
+    (output / PLACEMENTS).mkdir(exist_ok=True)
+    files = [path.relative_to(part) for path in part.rglob("*") if path.is_file()]
+    for file in sorted(files, key=lambda file: file == Path(RECORD)):
+        move(part / file, output / file)
+    sync_folder(output / PLACEMENTS)
+    sync_folder(output)
 
 
 def _placements_of(output: Path) -> set[str]:

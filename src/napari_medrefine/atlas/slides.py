@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from napari_medrefine.atlas.covered import placed_on
 from napari_medrefine.atlas.layers import photos_folder
 from napari_medrefine.atlas.record import Atlas, PhotoRecord
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io.facts import facts_of
 from napari_medrefine.io.ome_tiff import write_ome_tiff
 from napari_medrefine.io.ome_zarr import write_ome_zarr
 from napari_medrefine.photos import read_photo
@@ -34,7 +36,8 @@ def save_slides_steps(
 ) -> Generator[Step, None, list[Path]]:
     """Write every slide of an atlas as one pyramid; a job, see `napari_medrefine.progress`.
 
-    Its finest level has the pixel size of the finest field (40x), where that has its own pixels;
+    Stopped or killed, the same call goes on with the slides that are not there yet. The finest
+    level of each has the pixel size of the finest field (40x), where that has its own pixels;
     elsewhere the overview is interpolated.
 
     Parameters
@@ -58,15 +61,16 @@ def save_slides_steps(
     Raises
     ------
     MedRefineError
-        If a file is there already, the disk is full, or a photo is gone or has been changed.
+        If a file of something else or all are there already, the disk is full, or a photo is gone
+        or has been changed.
     """
     ending, write = _WRITERS[kind]
     targets = {slide.source: Path(folder) / f"{slide.name}{ending}" for slide in atlas.overviews}
-    for target in targets.values():
-        if target.exists() and not overwrite:
-            raise MedRefineError(f"{target} is already there; move it away, or overwrite.")
+    done = set() if overwrite else _check_free(folder, atlas, targets, match=match)
     total = PARTS * len(targets)
     for number, slide in enumerate(atlas.overviews):
+        if slide.source in done:
+            continue
         yield Step(PARTS * number, total, f"reading {slide.source}")
         assembly, facts = _assemble(folder, atlas, slide, match=match)
         job = write(
@@ -81,6 +85,33 @@ def save_slides_steps(
     return list(targets.values())
 
 
+def _check_free(
+    folder: str | Path, atlas: Atlas, targets: dict[str, Path], *, match: bool
+) -> set[str]:
+    """Return the slides that an earlier call has written; refuse what is in the way of others."""
+    there = [slide for slide in atlas.overviews if targets[slide.source].exists()]
+    for slide in there:
+        target = targets[slide.source]
+        ours = facts_of(target) == json.loads(json.dumps(_facts(folder, atlas, slide, match=match)))
+        if not ours or len(there) == len(targets):
+            raise MedRefineError(f"{target} is already there; move it away, or overwrite.")
+    return {slide.source for slide in there}
+
+
+def _facts(folder: str | Path, atlas: Atlas, slide: PhotoRecord, *, match: bool) -> dict[str, Any]:
+    """Return what a slide is put together from."""
+    sources = [
+        {"photo": x.source, "sha256": x.sha256, "matrix": place.matrix.tolist()}
+        for x, place in placed_on(folder, atlas, slide)
+    ]
+    return {
+        "software": atlas.software,
+        "overview": {"photo": slide.source, "sha256": slide.sha256},
+        "fields": sources,
+        "colours": "fitted to the overview" if match else "as photographed",
+    }
+
+
 def _assemble(
     folder: str | Path, atlas: Atlas, slide: PhotoRecord, *, match: bool
 ) -> tuple[Assembly, dict[str, Any]]:
@@ -88,16 +119,7 @@ def _assemble(
     photos = photos_folder(folder, atlas)
     placed = placed_on(folder, atlas, slide)
     fields = [PlacedPhoto(partial(_pixels, photos / x.source), place) for x, place in placed]
-    sources = [
-        {"photo": x.source, "sha256": x.sha256, "matrix": place.matrix.tolist()}
-        for x, place in placed
-    ]
-    facts = {
-        "software": atlas.software,
-        "overview": {"photo": slide.source, "sha256": slide.sha256},
-        "fields": sources,
-        "colours": "fitted to the overview" if match else "as photographed",
-    }
+    facts = _facts(folder, atlas, slide, match=match)
     return Assembly(_pixels(photos / slide.source), fields, match=match), facts
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from napari_medrefine import __version__
-from napari_medrefine.errors import MedRefineError
+from napari_medrefine._atomic import cannot
+from napari_medrefine.errors import NO_MEMORY, MedRefineError, is_out_of_memory
 
 DESCRIPTION = """\
 Put every microscope photo where it belongs on the slide, and see what lies between the photos.
@@ -18,7 +20,8 @@ exit status:
   0    done
   1    the input cannot be used; one sentence says why
   2    the command line itself is wrong
-  3    register: at least one photo was refused (its place is not on that overview)
+  3    register: at least one photo was refused (its place is not on that overview);
+       learn: it did not help enough, and no weights were kept
   130  stopped with Ctrl-C; nothing half-written is left behind"""
 
 
@@ -30,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         demo,
         evaluate,
         export_model,
+        learn,
         magnify,
         prepare,
         register,
@@ -44,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medrefine {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, register, atlas, magnify, prepare, train, evaluate, export_model):
+    for command in (demo, register, atlas, magnify, prepare, train, learn, evaluate, export_model):
         command.add_to(commands)
     return parser
 
@@ -57,8 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MedRefineError as error:
         print(f"medrefine: {error}", file=sys.stderr)
         return 1
-    except OSError as error:
-        print(f"medrefine: {_sentence(error)}", file=sys.stderr)
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        if is_out_of_memory(error):
+            print(f"medrefine: {NO_MEMORY}", file=sys.stderr)
+        elif isinstance(error, OSError):
+            print(f"medrefine: {_sentence(error)}", file=sys.stderr)
+        else:
+            raise
         return 1
     except KeyboardInterrupt:
         print("medrefine: stopped", file=sys.stderr)
@@ -67,5 +76,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _sentence(error: OSError) -> str:
-    where = f" {error.filename}" if error.filename else ""
-    return f"Cannot use{where}: {error.strerror or type(error).__name__}."
+    if isinstance(error.filename, str):
+        return cannot("use", Path(error.filename), error)
+    return f"Cannot use: {error.strerror or type(error).__name__}."

@@ -6,4 +6,5 @@ import sys
 
 from napari_medrefine.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # a spawned process imports this, too
+    sys.exit(main())

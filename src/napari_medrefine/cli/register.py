@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_free(arguments.output / f"{field.stem}.placement.json", overwrite=arguments.overwrite)
         for field in arguments.fields
     ]
-    if len(set(targets)) < len(targets):
+    if len({str(target).casefold() for target in targets}) < len(targets):
         raise MedRefineError("Two fields have the same file name; register them into two folders.")
     accepted = True
     placed = _placed_elsewhere if arguments.scheduler else _placed
@@ -149,7 +149,7 @@ def _pixels(path: Path) -> Image:
 
 def _ratio(arguments: argparse.Namespace, overview: Said, field: Said) -> Ratio:
     given: Ratio = arguments.ratio
-    return _nominal(overview, field) if arguments.ratio == "auto" else given
+    return nominal_ratio(overview, field) if arguments.ratio == "auto" else given
 
 
 def describe(name: str, placement: Placement) -> str:
@@ -165,7 +165,7 @@ def describe(name: str, placement: Placement) -> str:
     )
 
 
-def _nominal(overview: Said, field: Said) -> float | None:
+def nominal_ratio(overview: Said, field: Said) -> float | None:
     """Return the ratio that the photos' own pixel sizes or objectives name, if they do."""
     if overview.pixel_um and field.pixel_um:
         return overview.pixel_um / field.pixel_um

@@ -12,12 +12,13 @@ from textwrap import wrap
 
 import numpy as np
 
-from napari_medrefine._atomic import write_bytes
+from napari_medrefine._atomic import cannot, write_bytes
 from napari_medrefine.compare.chart import chart_png
 from napari_medrefine.compare.columns import COLUMNS, Column
 from napari_medrefine.compare.evaluate import BLACK, IDENTITY, Evaluation, Row, Summary
 from napari_medrefine.compare.report_page import Facts, overall, render_page
 from napari_medrefine.compare.visuals import Picture, png_of, side_by_side, signed_difference
+from napari_medrefine.errors import MedRefineError
 
 _COLUMNS_OF_PANEL = 8  # pictures side by side
 
@@ -29,7 +30,8 @@ def write_report(
 
     The tables hold every image, and the means by slide and over all. Two PNGs for each evaluation:
     the chart of its PSNR, and the pictures of its first images. The folder is made;
-    files of these names are replaced, each whole or not at all. The page holds its pictures itself.
+    files of these names are replaced, each whole or not at all, the page last: it says that the
+    report is complete, and holds its pictures itself.
 
     Parameters
     ----------
@@ -42,18 +44,27 @@ def write_report(
     -------
     list of Path
         The files written.
+
+    Raises
+    ------
+    MedRefineError
+        If one cannot be written.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MedRefineError(cannot("make the folder", folder, error)) from error
     facts = facts or Facts()
     panels = [png_of(panel(evaluation)) for evaluation in evaluations]
     charts = [_chart(evaluation, facts) for evaluation in evaluations]
     page = render_page(evaluations, facts, panels, charts)
-    contents = {"report.csv": _csv(evaluations), "report.html": page.encode()}
+    contents = {"report.csv": _csv(evaluations)}
     for evaluation, picture, chart in zip(evaluations, panels, charts, strict=True):
         slug = re.sub(r"[^0-9a-z]+", "-", evaluation.protocol.name.lower()).strip("-")
         contents[f"{slug}-chart.png"], contents[f"{slug}.png"] = chart, picture
     contents["summary.csv"] = _summary_csv(evaluations)
+    contents["report.html"] = page.encode()
     for name, content in contents.items():
         write_bytes(folder / name, content)
     return [folder / name for name in contents]

@@ -116,7 +116,7 @@ def read_reduced(path: Path, recipe: Recipe) -> tuple[PhotoHeader, Cut, Pixels]:
 def _write_tiles(picture: Pixels, name: str, side: int, output: Path) -> tuple[TileEntry, ...]:
     folder = output / TILES / name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)  # not its parents: who took them away took more
     except OSError as error:
         raise MedRefineError(cannot("make the folder", folder, error)) from error
     rows, cols = (n // side for n in picture.shape[:2])

@@ -82,14 +82,21 @@ def start(output: Path, recipe: Recipe, done: list[Done], stale: frozenset[str])
     header = _Header(recipe=recipe, stale=tuple(sorted(stale)))
     lines = [header.model_dump_json(), *(_line(one) for one in done)]
     write_bytes(output / JOURNAL, "".join(f"{line}\n" for line in lines).encode())
-    (output / MANIFEST).unlink(missing_ok=True)
+    _take_away(output / MANIFEST)
 
 
 def add(output: Path, done: Done) -> None:
-    """Append one photo, synced to the disk."""
+    """Append one photo, synced to the disk.
+
+    Raises
+    ------
+    MedRefineError
+        If that is impossible; also if the journal is gone: then the tiles are, too.
+    """
     path = output / JOURNAL
     try:
-        with path.open("ab") as file:
+        with path.open("r+b") as file:  # "ab" would make a new one, without its first line
+            file.seek(0, os.SEEK_END)
             file.write(f"{_line(done)}\n".encode())
             file.flush()
             os.fsync(file.fileno())
@@ -99,7 +106,14 @@ def add(output: Path, done: Done) -> None:
 
 def end(output: Path) -> None:
     """Take the journal away: the manifest is there."""
-    (output / JOURNAL).unlink(missing_ok=True)
+    _take_away(output / JOURNAL)
+
+
+def _take_away(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise MedRefineError(cannot("remove", path, error)) from error
 
 
 def _line(done: Done) -> str:

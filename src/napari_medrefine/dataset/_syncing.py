@@ -7,13 +7,12 @@ may not, so it waits for all of them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_medrefine._atomic import cannot
+from napari_medrefine._atomic import cannot, sync_file
 from napari_medrefine.dataset._parallel import PATIENCE
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
@@ -58,7 +57,6 @@ def syncing() -> Iterator[Syncing]:
 def _sync(files: list[Path]) -> None:
     for path in files:
         try:
-            with path.open("r+b") as file:  # Windows syncs only what is open for writing
-                os.fsync(file.fileno())
+            sync_file(path)
         except OSError as error:
             raise MedRefineError(cannot("write", path, error)) from error

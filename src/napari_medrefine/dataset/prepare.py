@@ -14,7 +14,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from napari_medrefine._atomic import PART, cannot
+from napari_medrefine._atomic import PART, cannot, going_on
 from napari_medrefine.dataset import _journal as journal
 from napari_medrefine.dataset._copies import find_copies
 from napari_medrefine.dataset._cut import TILES, CutPhoto, cut_photo
@@ -34,7 +34,7 @@ from napari_medrefine.dataset.manifest import (
 from napari_medrefine.dataset.recipe import Recipe
 from napari_medrefine.dataset.split import split_photos
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.progress import Step
+from napari_medrefine.progress import Step, retold
 
 
 def prepare_steps(
@@ -83,20 +83,39 @@ def prepare_steps(
             if not is_right(output, manifest):
                 yield from write_overview(output, manifest, plan.done, thumbnails, pool)
             return manifest
-        try:
-            output.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MedRefineError(cannot("make the folder", output, error)) from error
-        journal.start(output, recipe, list(plan.done.values()), plan.tiles)
-        made = yield from _cut(plan, output, recipe, thumbnails, pool)
-        done = plan.done | {one.source: one for one in made}
-        manifest, done = _decide(plan, done, output, recipe)
-        yield from write_overview(output, manifest, done, thumbnails, pool)
-        save_manifest(output, manifest)
-        written = {tile.file for one in made if isinstance(one, CutPhoto) for tile in one.tiles}
-        _remove(output, plan.tiles.union(written).difference(t.file for t in manifest.tiles))
-        journal.end(output)
-        return manifest
+        with going_on(output) as share:
+            job = _make(plan, output, recipe, thumbnails, pool)
+            return (yield from retold(job, partial(_noted, share=share)))
+
+
+def _noted(step: Step, share: list[float]) -> Step:
+    share[0] = step.done / max(step.total, 1)
+    return step
+
+
+def _make(
+    plan: Plan, output: Path, recipe: Recipe, thumbnails: Thumbnails, pool: ThreadPoolExecutor
+) -> Generator[Step, None, Manifest]:
+    """Do what is to be done; the journal is there before the first tile, or nobody knows whose."""
+    _make_folder(output)
+    journal.start(output, recipe, list(plan.done.values()), plan.tiles)
+    _make_folder(output / TILES)
+    made = yield from _cut(plan, output, recipe, thumbnails, pool)
+    done = plan.done | {one.source: one for one in made}
+    manifest, done = _decide(plan, done, output, recipe)
+    yield from write_overview(output, manifest, done, thumbnails, pool)
+    save_manifest(output, manifest)
+    written = {tile.file for one in made if isinstance(one, CutPhoto) for tile in one.tiles}
+    _remove(output, plan.tiles.union(written).difference(t.file for t in manifest.tiles))
+    journal.end(output)
+    return manifest
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MedRefineError(cannot("make the folder", folder, error)) from error
 
 
 def changed_parts(before: Manifest, after: Manifest) -> list[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from napari_medrefine._names import safe_name
 from napari_medrefine._paths import real
 from napari_medrefine.dataset._journal import JOURNAL
 from napari_medrefine.dataset.manifest import MANIFEST
@@ -62,7 +62,7 @@ def name_photos(sources: Iterable[str]) -> dict[str, str]:
 
 
 def _safe(text: str, *, apart: bool = False) -> str:
-    name = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", text).strip(" .") or "photo"
+    name = safe_name(text, "photo")
     if apart or len(name.encode()) > LONGEST:
         short = name.encode()[: LONGEST - 20].decode(errors="ignore").strip(" .")
         return f"{short}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -87,7 +87,7 @@ def tile_layer(
         if there is not None and not is_whole(dataset / there, digest):
             there = None
         if there is None:
-            write_bytes(folder / tile_name(row, col, part.dtype), encoded)
+            write_bytes(folder / tile_name(row, col, part.dtype), encoded, sync=False)
         return WrittenTile(row, col, digest, _digest(part), there)
 
     result = Tiled(middle=_empty_middle(layer))

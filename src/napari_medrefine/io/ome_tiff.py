@@ -12,8 +12,10 @@ import tempfile
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from errno import ENOENT
 from pathlib import Path
 from typing import Any, BinaryIO
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 import tifffile
@@ -108,6 +110,8 @@ def _fill(
                 stored = levels[index]
                 pixels = rendered(source, (rows, cols)) if stored is None else stored[rows, cols]
                 if index + 1 < len(levels):
+                    if not scratch.is_dir():  # Zarr would make all its folders anew
+                        raise FileNotFoundError(ENOENT, "it was taken away", str(scratch))
                     half = halved(pixels)
                     top, left = rows.start // 2, cols.start // 2
                     levels[index + 1][top : top + half.shape[0], left : left + half.shape[1]] = half
@@ -222,4 +226,6 @@ def _metadata(name: str, pixel_um: float | None, facts: Facts | None) -> dict[st
             ome |= {f"PhysicalSize{axis}": float(pixel_um), f"PhysicalSize{axis}Unit": "µm"}
     if facts is not None:
         ome["Description"] = json.dumps(dict(facts))
+        # Else tifffile takes a new one every time, and no two runs would give the same bytes.
+        ome["UUID"] = str(uuid5(NAMESPACE_OID, f"{name} {pixel_um} {ome['Description']}"))
     return {"ome": ome, "resolution": None if pixel_um is None else 1e4 / pixel_um}

@@ -6,7 +6,9 @@ https://ngff.openmicroscopy.org/0.5/ and https://ngff.openmicroscopy.org/0.4/
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Generator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
+from napari_medrefine._atomic import going_on
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.pyramid_writer import (
     TILE,
@@ -91,9 +94,12 @@ def write_ome_zarr(
     check_target(path, source, pixel_um, overwrite)
     part = part_of(path) if resume else None
     attributes = metadata_of(name or path.name, source, pixel_um, version, facts, channels)
-    with replacing_folder(path, part) as folder:
+    with (
+        going_on(part) if part else nullcontext([0.0]) as share,
+        replacing_folder(path, part) as folder,
+    ):
         begin(folder, source, version, attributes)
-        yield from _fill(ZarrPyramid(folder, source.shape, block), source)
+        yield from _fill(ZarrPyramid(folder, source.shape, block), source, share)
     return path
 
 
@@ -122,6 +128,8 @@ def begin(folder: Path, source: PixelSource, version: Version, attributes: dict[
     MedRefineError
         If there is something else.
     """
+    if not _has_begun(folder):
+        _empty(folder)
     if any(folder.iterdir()):
         _check_same(folder, attributes)
         for left in folder.rglob("*.partial"):  # by whoever was killed while writing it
@@ -131,6 +139,23 @@ def begin(folder: Path, source: PixelSource, version: Version, attributes: dict[
     for level, size in enumerate(level_sizes(*source.shape[:2])):
         _create(group, str(level), source, size, version)
     group.attrs.update(attributes)  # last: who finds them finds all levels
+
+
+def _has_begun(folder: Path) -> bool:
+    """Say whether there is more in `folder` than what a job leaves that was killed in `begin`."""
+    names = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
+    files = (path for path in folder.rglob("*") if path.is_file())
+    if any(path.name not in names and path.suffix != ".partial" for path in files):
+        return True
+    try:
+        return bool(dict(zarr.open_group(folder, mode="r").attrs))
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _check_same(folder: Path, attributes: dict[str, Any]) -> None:
@@ -145,13 +170,18 @@ def _check_same(folder: Path, attributes: dict[str, Any]) -> None:
         )
 
 
-def _fill(pyramid: ZarrPyramid, source: PixelSource) -> Generator[Step, None, None]:
+def _fill(
+    pyramid: ZarrPyramid, source: PixelSource, share: list[float]
+) -> Generator[Step, None, None]:
     """Write the blocks that are not there yet."""
     blocks = list(pyramid.blocks())
     for done, block in enumerate(blocks):
         yield Step(done, len(blocks), f"Writing level {block.level + 1} of {len(pyramid.sizes)}")
+        share[0] = done / len(blocks)
         if not pyramid.has(block):
             pyramid.write(block, source)
+    for _ in pyramid.check_whole():
+        yield Step(len(blocks), len(blocks), "Looking whether all is written")
     yield Step(len(blocks), len(blocks), "Written")
 
 

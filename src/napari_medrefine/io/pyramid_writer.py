@@ -6,7 +6,6 @@ screenful. An odd last row or column is repeated, so no pixel is lost.
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_medrefine._atomic import PART, cannot
+from napari_medrefine._atomic import cannot, move, part_beside, sync_folder
 from napari_medrefine.errors import MedRefineError
 
 Bytes = npt.NDArray[np.uint8]
@@ -129,31 +128,44 @@ def replacing_folder(path: Path, part: Path | None = None) -> Iterator[Path]:
         If it cannot be written.
     """
     kept = part is not None
-    part = part or path.parent / f"{PART}{secrets.token_hex(8)}.part"
+    part = part or part_beside(path)
     try:
         part.mkdir(exist_ok=kept)
         yield part
         _swap(part, path)
     except OSError as error:
         raise MedRefineError(cannot("write", path, error)) from error
+    except MedRefineError as error:
+        if kept:
+            raise
+        raise MedRefineError(str(error).replace(str(part), str(path))) from error
     finally:
         if not kept:
             shutil.rmtree(part, ignore_errors=True)
 
 
 def _swap(new: Path, path: Path) -> None:
-    """Put `new` where `path` is; of an older `path` nothing remains."""
-    if not path.exists():
-        new.rename(path)
-        return
-    old = path.parent / f"{PART}{secrets.token_hex(8)}.part"
-    path.rename(old)
+    """Put `new` where `path` is; of an older `path` nothing remains.
+
+    No system replaces a folder in one go. Who is killed between the two steps finds the old one
+    beside, ending in ``.replaced``.
+    """
+    old = path.with_name(f"{path.name}.replaced")
+    if path.exists():
+        _remove(old)
+        move(path, old)
     try:
-        new.rename(path)
+        move(new, path)
     except OSError:
-        old.rename(path)
+        if old.exists():
+            move(old, path)
         raise
-    if old.is_dir():
-        shutil.rmtree(old, ignore_errors=True)
+    sync_folder(path.parent)
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
     else:
-        old.unlink()
+        path.unlink(missing_ok=True)

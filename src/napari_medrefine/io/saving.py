@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import shutil
 import unicodedata
 from collections import defaultdict
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_medrefine._atomic import PART, cannot
+from napari_medrefine._atomic import PART, cannot, move, part_beside, sync_folder, sync_tree
 from napari_medrefine.dataset._parallel import threads
 from napari_medrefine.dataset.clean import fingerprint, measure
 from napari_medrefine.dataset.layer_state import LayerState
@@ -91,7 +90,7 @@ def _save(
         known[tile.sha256, tile.row, tile.col].append(tile.file)
     sides = {layer.tile for layer in layers if layer.tile}
     side = sides.pop() if len(sides) == 1 else TILE
-    part = tiles / f"{PART}{secrets.token_hex(8)}.part"
+    part = part_beside(tiles / "any")
     made.append(part)
     make_folder(part, new=True)
     done: list[CutLayer] = []
@@ -122,16 +121,18 @@ def _free_name(tiles: Path, name: str) -> str:
 
 def _take_over(part: Path, tiles: Path, made: list[Path]) -> None:
     """Move the finished folders of `part` to where they belong."""
-    for folder in sorted(part.iterdir()):
-        if any(folder.iterdir()):
-            made.append(tiles / folder.name)
-            try:
-                folder.rename(made[-1])
-            except OSError as error:
-                raise MedRefineError(cannot("write", made[-1], error)) from error
-        else:  # all its tiles were there
-            folder.rmdir()
-    part.rmdir()
+    try:
+        sync_tree(part)
+        for folder in sorted(part.iterdir()):
+            if any(folder.iterdir()):
+                made.append(tiles / folder.name)
+                move(folder, made[-1])
+            else:  # all its tiles were there
+                folder.rmdir()
+        part.rmdir()
+        sync_folder(tiles)
+    except OSError as error:
+        raise MedRefineError(cannot("write", tiles, error)) from error
 
 
 def _entries(number: int, layer: PhotoLayer, tiled: Tiled, side: int, inside: str) -> CutLayer:

@@ -1,12 +1,13 @@
 """The levels of an OME-Zarr picture on disk, written block by block: by anyone, in any session.
 
 A block is there once all its chunks are: Zarr writes each under another name and then renames it,
-so what a killed process leaves behind is never taken for a chunk.
+so what a killed process leaves behind is never taken for a chunk. But Zarr makes a folder anew that
+somebody took away, and what is missing would be black: so we look whether it is still there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -16,10 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from napari_medrefine._atomic import sync_file, sync_folder
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.pyramid_writer import TILE, PixelSource, doubled, halved, level_sizes
 
 Pixels = npt.NDArray[Any]
 Size = tuple[int, int]
+_MARKERS = ("zarr.json", ".zarray", ".zgroup")  # what Zarr 3 and 2 call their metadata
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,6 +89,11 @@ class ZarrPyramid:
 
     def has(self, block: Block) -> bool:
         """Return whether all chunks of a block are written."""
+        # None is empty, but for one that was never synced when the power went.
+        return all(_size(chunk) > 0 for chunk in self._chunks(block))
+
+    def _chunks(self, block: Block) -> list[Path]:
+        """Return the files of a block's chunks."""
         level = self.levels[block.level]
         spans = (
             range(part.start // TILE, -(-part.stop // TILE))
@@ -92,10 +101,19 @@ class ZarrPyramid:
         )
         folder = self.folder / str(block.level)
         keys = (level.metadata.encode_chunk_key((0, row, col)) for row, col in product(*spans))
-        return all((folder / key).is_file() for key in keys)
+        return [folder / key for key in keys]
 
     def write(self, block: Block, source: PixelSource) -> None:
-        """Make a block, from `source` or from the next finer level, and write it."""
+        """Make a block, from `source` or from the next finer level, and write it, synced.
+
+        Raises
+        ------
+        MedRefineError
+            If the picture's folder is gone.
+        OSError
+            If it cannot be written.
+        """
+        self._check_there(block.level)
         rows, cols = block.within(self.sizes[block.level], self.side)
         if block.level == 0:
             pixels = source.render(
@@ -103,9 +121,53 @@ class ZarrPyramid:
             )
         else:
             finer = doubled((rows, cols), self.sizes[block.level - 1])
+            self._check_finer(block)
             pixels = halved(np.moveaxis(self.levels[block.level - 1][(slice(None), *finer)], 0, -1))
         planes = pixels.reshape(*pixels.shape[:2], -1)
+        self._check_there(block.level)  # making it took a while
         self.levels[block.level][:, rows, cols] = np.moveaxis(planes, -1, 0)
+        for chunk in self._chunks(block):
+            sync_file(chunk)
+
+    def check_whole(self) -> Generator[None, None, None]:
+        """Look whether all is there before the picture passes for complete; yield now and then.
+
+        Raises
+        ------
+        MedRefineError
+            If something was taken away meanwhile.
+        """
+        for level in range(len(self.sizes)):
+            self._check_there(level)
+        for block in self.blocks():
+            if not self.has(block):
+                raise self._gone()
+            yield
+        for folder in self.folder.rglob("*"):
+            if folder.is_dir():
+                sync_folder(folder)
+
+    def _check_finer(self, block: Block) -> None:
+        if not all(self.has(finer) for finer in self.finer(block)):
+            raise self._gone()
+
+    def _check_there(self, level: int) -> None:
+        folders = (self.folder, self.folder / str(level))
+        if not all(any(map(Path.is_file, map(x.joinpath, _MARKERS))) for x in folders):
+            raise self._gone()
+
+    def _gone(self) -> MedRefineError:
+        return MedRefineError(
+            f"Cannot write {self.folder}: parts of it are gone; bring the folder back (is its "
+            "drive plugged in?) and start again."
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _opened(folder: Path) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_medrefine import __version__
+from napari_medrefine._atomic import going_on
 from napari_medrefine._cluster import client_for
 from napari_medrefine.io.ome_zarr import Version, begin, metadata_of, part_of
 from napari_medrefine.io.pyramid_writer import check_target, replacing_folder
@@ -79,7 +80,8 @@ def magnify_slide_steps(
     attributes = metadata_of(
         output.name, picture, pixel_um, version, facts, None if slide.rgb else slide.channels
     )
-    with replacing_folder(output, part_of(output)) as folder:
+    part = part_of(output)
+    with going_on(part) as share, replacing_folder(output, part) as folder:
         begin(folder, picture, version, attributes)
         pyramid = ZarrPyramid(folder, picture.shape, BLOCK)
         theirs = recipe if client is None else sent(client, recipe)
@@ -89,7 +91,10 @@ def magnify_slide_steps(
         yield Step(done, len(tasks), doing)
         for block in run:
             done += block is not None
+            share[0] = done / len(tasks)
             yield Step(done, len(tasks), doing)
+        for _ in pyramid.check_whole():
+            yield Step(done, len(tasks), "Looking whether all is written")
     return output
 
 

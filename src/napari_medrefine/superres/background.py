@@ -10,25 +10,92 @@ import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing import spawn
 from pathlib import Path
-from typing import IO
+from typing import IO, Generic, TypeVar, cast
 
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.progress import Step
 from napari_medrefine.superres.events import TrainingConfig, TrainingEvent, TrainingResult
+from napari_medrefine.superres.learning_events import LearningConfig, LearningResult
 from napari_medrefine.superres.worker import Failed, Message, Order, Ready, Stopped, from_line
 
-__all__ = ["BackgroundTraining", "Failed", "Outcome", "Ready", "Stopped"]
+__all__ = ["BackgroundLearning", "BackgroundTraining", "Failed", "Outcome", "Ready", "Stopped"]
 
 Outcome = TrainingResult | Stopped | Failed
+Report = TypeVar("Report", bound=Step)  # what is told on the way
+Result = TypeVar("Result", TrainingResult, LearningResult)
 _READ = 2**16  # bytes at a time
 _ENDING = 10.0  # seconds that a process may take to end after its last word
 _TAIL = 4000  # bytes of its complaints that are looked at
 
 
-class BackgroundTraining:
+class _Background(Generic[Report, Result]):
+    """A job that runs in a process of its own, started at once."""
+
+    def __init__(self, order: Order) -> None:
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is let go
+        self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._last: Result | Stopped | Failed | None = None  # its last word
+        self._outcome: Result | Stopped | Failed | None = None
+        self._asked = False
+        self._process = _start(self._complaints)
+        threading.Thread(target=_listen, args=(self._process, self._messages), daemon=True).start()
+        self._end: Callable[[], object] = weakref.finalize(self, _end, self._process)
+        weakref.finalize(self, self._complaints.close)
+        _tell(self._process, order.model_dump_json())
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether `poll` may still report something."""
+        return self._outcome is None
+
+    @property
+    def outcome(self) -> Result | Stopped | Failed | None:
+        """How it ended: its result, `Stopped`, or `Failed`; None while it runs, as `poll` knows."""
+        return self._outcome
+
+    def poll(self) -> list[Ready | Report]:
+        """Return what was reported since the last call; never waits."""
+        reports: list[Ready | Report] = []
+        with suppress(queue.Empty):
+            while self.running:
+                message = self._messages.get_nowait()
+                if message is None:
+                    self._outcome = self._last or self._died()
+                elif isinstance(message, Ready | Step):
+                    reports.append(cast("Ready | Report", message))
+                else:
+                    self._last = cast("Result | Stopped | Failed", message)
+        return reports
+
+    def stop(self) -> None:
+        """Ask it to write a checkpoint at its next step and to end; does not wait for that."""
+        self._asked = True
+        self._end()
+
+    def kill(self) -> None:
+        """End it at once; what came after the last checkpoint is lost."""
+        self._process.kill()
+
+    def _died(self) -> Stopped | Failed:
+        """Return what became of a process that ended without a last word."""
+        code = self._process.returncode
+        if self._asked and code == 0:
+            return Stopped()  # before it had begun
+        self._complaints.seek(0, os.SEEK_END)
+        self._complaints.seek(max(0, self._complaints.tell() - _TAIL))
+        return Failed(_why(code, self._complaints.read().decode(errors="replace")))
+
+
+class BackgroundTraining(_Background[TrainingEvent, TrainingResult]):
     """A training that runs in a process of its own, started at once.
 
     The process has a low priority and leaves a core to this one. It stops by itself, with a
@@ -62,63 +129,27 @@ class BackgroundTraining:
         order = Order(
             dataset=dataset.absolute(), folder=folder.absolute(), config=config, resume=resume
         )
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is let go
-        self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self._last: Outcome | None = None  # its last word
-        self._outcome: Outcome | None = None
-        self._asked = False
-        self._process = _start(self._complaints)
-        threading.Thread(target=_listen, args=(self._process, self._messages), daemon=True).start()
-        self._end = weakref.finalize(self, _end, self._process)
-        weakref.finalize(self, self._complaints.close)
-        _tell(self._process, order.model_dump_json())
+        super().__init__(order)
 
-    @property
-    def pid(self) -> int:
-        """The number of the process."""
-        return self._process.pid
 
-    @property
-    def running(self) -> bool:
-        """Whether `poll` may still report something."""
-        return self._outcome is None
+class BackgroundLearning(_Background[Step, LearningResult]):
+    """A fine-tuning in a process of its own, as `BackgroundTraining`; or what is left of it.
 
-    @property
-    def outcome(self) -> Outcome | None:
-        """How it ended: its result, `Stopped`, or `Failed`; None while it runs, as `poll` knows."""
-        return self._outcome
+    Parameters
+    ----------
+    folder : Path
+        Of the run; its pairs are there already, see `fine_tuning.fine_tune_steps`.
+    config : LearningConfig
 
-    def poll(self) -> list[Ready | TrainingEvent]:
-        """Return what was reported since the last call; never waits."""
-        reports: list[Ready | TrainingEvent] = []
-        with suppress(queue.Empty):
-            while self.running:
-                message = self._messages.get_nowait()
-                if message is None:
-                    self._outcome = self._last or self._died()
-                elif isinstance(message, Ready | TrainingEvent):
-                    reports.append(message)
-                else:
-                    self._last = message
-        return reports
+    Raises
+    ------
+    MedRefineError
+        If no process can be started.
+    """
 
-    def stop(self) -> None:
-        """Ask it to write a checkpoint at its next step and to end; does not wait for that."""
-        self._asked = True
-        self._end()
-
-    def kill(self) -> None:
-        """End it at once; what came after the last checkpoint is lost."""
-        self._process.kill()
-
-    def _died(self) -> Outcome:
-        """Return what became of a process that ended without a last word."""
-        code = self._process.returncode
-        if self._asked and code == 0:
-            return Stopped()  # before it had begun
-        self._complaints.seek(0, os.SEEK_END)
-        self._complaints.seek(max(0, self._complaints.tell() - _TAIL))
-        return Failed(_why(code, self._complaints.read().decode(errors="replace")))
+    def __init__(self, folder: Path, config: LearningConfig) -> None:
+        where = folder.absolute()
+        super().__init__(Order(dataset=where, folder=where, learning=config))
 
 
 def _start(complaints: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -42,6 +42,16 @@ class View(BaseModel):
     na_out: Aperture | None = None
 
 
+class LearnedPhoto(BaseModel):
+    """A photo that weights were fine-tuned on: its name, the SHA-256 of its pixels, its part."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    sha256: str
+    side: Literal["overview", "learned", "held out"]
+
+
 class ModelCard(BaseModel):
     """What travels with weights, inside their file.
 
@@ -84,6 +94,8 @@ class ModelCard(BaseModel):
         Of the weights.
     software : str
         What wrote them.
+    learned_from : tuple of LearnedPhoto
+        The user's photos, if the weights were fine-tuned on registered fields.
     sha256 : str
         Of the tensors; written and checked by `superres.models`.
     caution : str
@@ -116,6 +128,7 @@ class ModelCard(BaseModel):
     metrics: dict[str, dict[str, dict[str, float]]] = {}
     licence: str = ""
     software: str = ""
+    learned_from: tuple[LearnedPhoto, ...] = ()
     sha256: str = ""
     caution: str = CAUTION
 

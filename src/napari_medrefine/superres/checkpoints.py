@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import zipfile
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ import torch
 from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor
 
-from napari_medrefine._atomic import cannot, replacing
+from napari_medrefine._atomic import cannot, write_bytes
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.data import Tile
 from napari_medrefine.superres.events import Stage, TrainingConfig
@@ -86,8 +87,10 @@ class Checkpoint:
             "networks": self.networks,
             "best": self.best,
         }
-        with replacing(folder / CHECKPOINT) as file:
-            torch.save(content, file)
+        # Not into the file: of a full disk torch says something about its own insides.
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        write_bytes(folder / CHECKPOINT, buffer.getvalue())
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

@@ -120,9 +120,17 @@ class Trunk(Generator):
 
     def residual(self, shades: Tensor, scale: int) -> Tensor:
         """See `Generator.residual`."""
-        features = self.entry(shades.to(self.dtype))
+        return self.headed(self.features(shades), scale)
+
+    def features(self, shades: Tensor) -> Tensor:
+        """Return what all heads work on, ``(N, channels, H, W)``."""
+        features: Tensor = self.entry(shades.to(self.dtype))
         for block in self.blocks:
             features = block(features)
+        return features
+
+    def headed(self, features: Tensor, scale: int) -> Tensor:
+        """Return the residual that the head of `scale` makes of `features`."""
         head: Tensor = self.heads.get_parameter(f"{scale}.weight")
         head = head.unflatten(0, (3, scale * scale)).transpose(0, 1)  # was (colour, row, column)
         return nnf.conv2d(features, head.flatten(0, 1), padding=1)

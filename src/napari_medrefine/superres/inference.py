@@ -16,7 +16,7 @@ from napari_medrefine.superres.rendering import Levels, Rendering
 
 # The most pixels a side of a tile has, before and after. Larger ones do not fit into a processor's
 # cache; of smaller ones the surroundings, computed twice, take a larger share.
-_TILE, _TILE_OUT = 640, 2560
+_TILE, _TILE_OUT = 512, 1536
 
 
 def run_steps(
@@ -34,7 +34,7 @@ def run_steps(
     chain : Chain
         What to do.
     tile : int, optional
-        Side of a tile in input pixels; default: what keeps its memory within about 0.5 GB.
+        Side of a tile in input pixels; default: what keeps its memory within about 0.3 GB.
     text : str
         For the steps.
 

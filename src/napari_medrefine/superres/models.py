@@ -169,7 +169,17 @@ def save_model(path: Path, generator: Generator, card: ModelCard, *, half: bool 
         for name, tensor in generator.state_dict().items()
     }
     full = card.model_copy(update={**describe(generator), "sha256": fingerprint(state)})
-    write_bytes(Path(path), save(state, {"card": full.model_dump_json()}))
+    write_bytes(Path(path), _as_bytes(state, full))
+
+
+def _as_bytes(state: dict[str, Tensor], card: ModelCard) -> bytes:
+    try:
+        return save(state, {"card": card.model_dump_json()})
+    except BaseException as error:
+        # Rust, out of memory, panics: no Exception, so that nobody would tell the user.
+        if type(error).__name__ == "PanicException":
+            raise MemoryError from error
+        raise
 
 
 def describe(generator: Generator) -> dict[str, Any]:

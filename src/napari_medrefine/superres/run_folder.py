@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,9 +127,21 @@ def _whole_lines(path: Path) -> list[str]:
 
 
 def add_to_log(folder: Path, line: Mapping[str, object]) -> None:
-    """Append `line` to the log as JSON."""
-    with (folder / LOG).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    """Append `line` to the log as JSON.
+
+    Raises
+    ------
+    MedRefineError
+        If it cannot be written; what is cut off then, `keep_log` takes away.
+    """
+    path = folder / LOG
+    try:
+        with path.open("ab") as file:
+            file.write(f"{json.dumps(line)}\n".encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise MedRefineError(cannot("write", path, error)) from error
 
 
 def keep_log(folder: Path, epochs: int) -> None:

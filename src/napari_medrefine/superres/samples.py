@@ -11,7 +11,8 @@ from PIL import Image as Pillow
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from napari_medrefine._atomic import write_bytes
+from napari_medrefine._atomic import cannot, write_bytes
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.run_folder import GAP
 
 
@@ -32,7 +33,10 @@ def save_sample(path: Path, blurred: Tensor, generated: Tensor, sharp: Tensor) -
     ]
     buffer = io.BytesIO()
     Pillow.fromarray(_join(rows, axis=0)).save(buffer, "PNG")
-    path.parent.mkdir(exist_ok=True)
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise MedRefineError(cannot("make the folder", path.parent, error)) from error
     write_bytes(path, buffer.getvalue())
 
 

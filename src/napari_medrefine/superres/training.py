@@ -12,7 +12,7 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from napari_medrefine._atomic import cannot
+from napari_medrefine._atomic import PART, cannot, going_on
 from napari_medrefine.dataset import MANIFEST
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.checkpoints import check_same, fingerprint, load_checkpoint
@@ -20,8 +20,8 @@ from napari_medrefine.superres.data import Sides, Tile, check_split, read_datase
 from napari_medrefine.superres.events import TrainingConfig, TrainingEvent, TrainingResult
 from napari_medrefine.superres.precision import available, choose_precision
 from napari_medrefine.superres.run import Run
-from napari_medrefine.superres.run_folder import CHECKPOINT, keep_log, write_run
-from napari_medrefine.superres.run_lock import held
+from napari_medrefine.superres.run_folder import CHECKPOINT, RECORD, keep_log, read_run, write_run
+from napari_medrefine.superres.run_lock import LOCK, held
 
 __all__ = [
     "TrainingConfig",
@@ -105,13 +105,19 @@ def train_steps(
     check_split(training, validation)
     folder = Path(folder)
     with ExitStack() as stack:
-        if resume and (folder / CHECKPOINT).is_file():
+        locked = resume and any((folder / name).is_file() for name in (CHECKPOINT, RECORD))
+        if locked:
             stack.enter_context(held(folder))
+        stack.enter_context(going_on(folder, "start again with Resume (--resume)"))
         run = _open(training, validation, config, folder, resume=resume)
-        if not resume:
+        if not locked:
             stack.enter_context(held(folder))
+        for part in folder.glob(f"{PART}*.part"):  # of a training that was killed
+            part.unlink(missing_ok=True)
         if source is not None:
+            # Before the first checkpoint, or what is killed between the two could not be resumed.
             write_run(folder, source, config)
+        run.save()
         result = yield from _follow(run, workers)
         if source is not None:
             write_run(folder, source, config, finished=True)
@@ -138,7 +144,8 @@ def stored_config(folder: Path) -> TrainingConfig:
     MedRefineError
         If there is none to resume.
     """
-    return load_checkpoint(Path(folder)).config
+    folder = Path(folder)
+    return read_run(folder).config if _had_just_begun(folder) else load_checkpoint(folder).config
 
 
 def _open(
@@ -150,10 +157,11 @@ def _open(
     resume: bool,
 ) -> Run:
     tiles = fingerprint(training, validation)
-    saved = load_checkpoint(folder) if resume else None
+    begun = resume and not _had_just_begun(folder)
+    saved = load_checkpoint(folder) if begun else None
     if saved is not None:
         check_same(saved, config, tiles, folder)
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif not resume and _is_taken(folder):
         raise MedRefineError(
             f"{folder} is already there; resume the training in it or choose another folder."
         )
@@ -166,5 +174,16 @@ def _open(
     except OSError as error:
         raise MedRefineError(cannot("make", folder, error)) from error
     keep_log(folder, run.progress.epoch)
-    run.save()
     return run
+
+
+def _had_just_begun(folder: Path) -> bool:
+    """Say whether the training in `folder` was ended before its first checkpoint."""
+    return (folder / RECORD).is_file() and not (folder / CHECKPOINT).exists()
+
+
+def _is_taken(folder: Path) -> bool:
+    """Say whether there is more than what a training leaves that was killed at once."""
+    if not folder.is_dir():
+        return folder.exists()
+    return any(path.name != LOCK and not path.name.startswith(PART) for path in folder.iterdir())

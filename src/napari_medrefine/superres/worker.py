@@ -15,26 +15,34 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from pydantic import BaseModel, TypeAdapter
 
-from napari_medrefine.errors import MedRefineError
+from napari_medrefine._atomic import cannot
+from napari_medrefine.errors import MedRefineError, is_out_of_memory
+from napari_medrefine.progress import Step
 from napari_medrefine.superres.events import TrainingConfig, TrainingEvent, TrainingResult
+from napari_medrefine.superres.learning_events import LearningConfig, LearningResult
 
 GRACE = 120.0  # seconds that a step, or the judging of an epoch, may take after the end was asked
 _NICER = 10
 
 
 class Order(BaseModel):
-    """What to train; when resuming, the settings in the folder count."""
+    """What to train; when resuming, the settings in the folder count.
+
+    With `learning`, fine-tune on the pairs in the folder instead, or go on with that.
+    """
 
     dataset: Path
     folder: Path
     config: TrainingConfig | None = None
     resume: bool = False
+    learning: LearningConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +64,20 @@ class Failed:
     sentence: str
 
 
-Message = Ready | TrainingEvent | TrainingResult | Stopped | Failed
+Result = TrainingResult | LearningResult
+Message = Ready | Step | TrainingEvent | Result | Stopped | Failed
 _KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind for kind in (Ready, TrainingEvent, TrainingResult, Stopped, Failed)
+    kind.__name__: kind
+    for kind in (Ready, Step, TrainingEvent, TrainingResult, LearningResult, Stopped, Failed)
 }
 
 
 class Envelope(BaseModel):
     """A message as a line: its kind, and what it says."""
 
-    kind: Literal["Ready", "TrainingEvent", "TrainingResult", "Stopped", "Failed"]
+    kind: Literal[
+        "Ready", "Step", "TrainingEvent", "TrainingResult", "LearningResult", "Stopped", "Failed"
+    ]
     content: dict[str, object]
 
 
@@ -193,7 +205,7 @@ def _heed_signals(wire: _Wire) -> None:
 
 def _outcome(order: Order, wire: _Wire) -> Message:
     try:
-        return _train(order, wire)
+        return _follow(_learning(order) if order.learning else _training(order, wire), wire)
     except MedRefineError as error:
         return Failed(str(error))
     except GoneError:
@@ -203,7 +215,7 @@ def _outcome(order: Order, wire: _Wire) -> Message:
         return Failed(_sentence(error))
 
 
-def _train(order: Order, wire: _Wire) -> Message:
+def _training(order: Order, wire: _Wire) -> Generator[Step, None, Result]:
     from napari_medrefine.superres.training import (
         read_sides,
         stored_config,
@@ -215,8 +227,7 @@ def _train(order: Order, wire: _Wire) -> Message:
     sides = read_sides(order.dataset, config)
     text = f"{len(sides.training)} tiles to train on, {len(sides.validation)} held out."
     wire.tell(Ready(f"{text} Caution: {sides.caution}." if sides.caution else text))
-    wire.training = True
-    job = train_steps(
+    return train_steps(
         sides.training,
         sides.validation,
         config,
@@ -224,13 +235,24 @@ def _train(order: Order, wire: _Wire) -> Message:
         resume=order.resume,
         source=order.dataset,
     )
+
+
+def _learning(order: Order) -> Generator[Step, None, Result]:
+    from napari_medrefine.superres.fine_tuning import fine_tune_steps
+
+    return fine_tune_steps(order.folder, order.learning or LearningConfig())
+
+
+def _follow(job: Generator[Step, None, Result], wire: _Wire) -> Message:
+    """Run `job` to its end, or until it is to stop."""
+    wire.training = True
     try:
         while True:
             wire.tell(next(job))
             if wire.asked:
                 return Stopped()
     except StopIteration as stop:
-        result: TrainingResult = stop.value
+        result: Result = stop.value
         return result
     finally:
         job.close()
@@ -238,11 +260,13 @@ def _train(order: Order, wire: _Wire) -> Message:
 
 def _sentence(error: Exception) -> str:
     detail = " ".join(str(error).split()) or "no details"
-    if isinstance(error, MemoryError) or "memory" in detail.lower():
+    if is_out_of_memory(error):
         return (
             "There is not enough memory for this training: choose a smaller batch or crop, or "
             "close other programs."
         )
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        return cannot("use", Path(error.filename), error)
     return f"Something went wrong inside MedRefine ({type(error).__name__}: {detail[:300]})."
 
 

@@ -8,13 +8,15 @@ from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from magicgui.widgets import PushButton
 from napari.qt.threading import GeneratorWorkerSignals, WorkerBase, create_worker
 from napari.utils import cancelable_progress
 
-from napari_medrefine.errors import MedRefineError
+from napari_medrefine._atomic import cannot
+from napari_medrefine.errors import NO_MEMORY, MedRefineError, is_out_of_memory
 from napari_medrefine.progress import JobStopped, Step, look_up, stoppable
 from napari_medrefine.widgets._progress_panel import ProgressPanel
 from napari_medrefine.widgets._still_heap import no_collection, still_heap
@@ -39,8 +41,10 @@ def sentence_of(error: Exception) -> str:
     """Return what a user is told of `error`."""
     if isinstance(error, MedRefineError):
         return str(error)
-    if isinstance(error, MemoryError):
-        return "There is not enough memory for this; choose a smaller region or close other layers."
+    if is_out_of_memory(error):
+        return NO_MEMORY
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        return cannot("use", Path(error.filename), error)
     detail = " ".join(str(error).split()) or "no details"
     return f"Something went wrong inside MedRefine ({type(error).__name__}: {detail[:300]})."
 
@@ -207,9 +211,11 @@ class JobPanel(ProgressPanel):
     def _yielded(self, item: object) -> None:
         if not self.alive:
             return
+        if self._worker is None or not self.cancel.enabled:
+            return  # stopped: nobody wants to see it any more
         if not isinstance(item, Step):
             self._guarded(self._on_item, item)
-        elif self._worker is not None and self.cancel.enabled:
+        else:
             self.bar.max, self.bar.value = max(item.total, 1), min(item.done, item.total)
             self.message.value = item.text
             self._activity.tell(item)

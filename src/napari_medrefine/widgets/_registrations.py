@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari.layers import Image
 
+from napari_medrefine._names import safe_name
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._layers import KEY, Viewer, about, is_derived
@@ -83,6 +84,8 @@ class Registrations:
 
     def _place(self, field: Layer) -> None:
         known = self._known[field]
+        if not self._done:  # undone in the middle of the job
+            self.begin()
         self._done[-1].append(place(known.overview, field, known.placement))
         bring_into_sight(self._viewer, known.overview, field)
 
@@ -172,5 +175,4 @@ class Registrations:
 
 def file_name(field: Layer) -> str:
     """Return a file name for a field's placement that every system takes."""
-    safe = "".join(c if c.isalnum() or c in " ._-" else "_" for c in field.name).strip()
-    return f"{safe or 'field'}.placement.json"
+    return f"{safe_name(field.name, 'field')}.placement.json"

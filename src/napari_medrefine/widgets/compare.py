@@ -11,6 +11,7 @@ from magicgui.widgets import Container, Widget
 from napari_medrefine.widgets._fold import Fold
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer
+from napari_medrefine.widgets._learning import LearnSection
 from napari_medrefine.widgets._measuring import MeasureSection
 from napari_medrefine.widgets._panel import Panel
 from napari_medrefine.widgets._pixel_values import PixelSection
@@ -48,6 +49,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     Chapter("See", "Show or hide the ways to see both layers", SeeSection, shown=True),
     Chapter("Pixel values", "Show or hide the values under the mouse", PixelSection),
     Chapter("Measure", "Show or hide the numbers: how near to the truth", MeasureSection),
+    Chapter("Learn", "Show or hide learning from registered fields", LearnSection),
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, FloatSlider, FloatSpinBox, PushButton
 from qtpy.QtCore import QTimer
 
+from napari_medrefine._names import safe_name
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.progress import Step
@@ -219,6 +220,8 @@ class MagnifyWidget(Panel):
 
     def generate(self) -> None:
         """Magnify or sharpen what is chosen, and add the result as a layer."""
+        if self.job.running:
+            return
         recipe, trust = self.recipe, self.trust.value
         if self.region.value == FOLLOW:
             self.follow()
@@ -270,7 +273,7 @@ class MagnifyWidget(Panel):
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
             return
-        name = f"{layer.name} x{self.recipe.scale:g}{SUFFIX}".replace("/", "-")
+        name = safe_name(f"{layer.name} x{self.recipe.scale:g}{SUFFIX}")
         path = ask_save_path(self.native, "Magnify to", name, f"OME-Zarr (*{SUFFIX} *.zarr)")
         if path is None:
             return

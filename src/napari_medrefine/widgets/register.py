@@ -180,6 +180,8 @@ class RegisterWidget(Panel):
 
     def register(self) -> None:
         """Look for the chosen fields on the chosen overview, and place those that are found."""
+        if self.job.running:
+            return
         try:
             overview, tasks = self._tasks()
         except MedRefineError as error:

@@ -1,0 +1,122 @@
+"""Learning from registered fields, from photos to verdict: pairs, a process, weights or none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_medrefine._atomic import cannot
+from napari_medrefine.dataset.pair_files import PAIRS, PairManifest, Refused, read_pairs
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.learning.pair_folder import write_pairs
+from napari_medrefine.learning.pairing import LearnField, pairs_steps
+from napari_medrefine.progress import Step
+from napari_medrefine.superres.background import BackgroundLearning, Failed, Stopped
+from napari_medrefine.superres.learning_events import (
+    PAIR_FOLDER,
+    LearningConfig,
+    LearningResult,
+)
+
+__all__ = ["LearnField", "learn_steps", "refused_in"]
+_LOOK = 0.1  # seconds between two looks at what the process reports
+
+
+def learn_steps(
+    overview: Any,
+    fields: Sequence[LearnField],
+    folder: str | Path,
+    config: LearningConfig | None = None,
+    *,
+    name: str = "overview",
+    pixel_um: float | None = None,
+) -> Generator[Step, None, LearningResult]:
+    """Fine-tune the shipped weights on the registered fields of an overview, if that helps.
+
+    Whoever closes the generator stops it within a second; the same call with the same `folder` goes
+    on where it stopped, to the same result.
+
+    Parameters
+    ----------
+    overview : array
+        As for `pairs_steps`.
+    fields : sequence of LearnField
+        Two at least that can be learned from.
+    folder : str or Path
+        Of the run: new, empty, or that of an earlier call with the same photos and settings.
+    config : LearningConfig, optional
+        The settings.
+    name : str
+        Of the overview.
+    pixel_um : float, optional
+        Of the overview.
+
+    Returns
+    -------
+    LearningResult
+        `kept` says whether ``folder`` now holds weights for ``magnify(..., model=folder)``.
+
+    Raises
+    ------
+    MedRefineError
+        If fewer than two fields can be learned from (it says why), or `folder` holds something
+        else.
+    """
+    target = Path(folder)
+    yield from _pairs(overview, fields, target, name, pixel_um)
+    return (yield from _fine_tuned(target, config or LearningConfig()))
+
+
+def _pairs(
+    overview: Any, fields: Sequence[LearnField], folder: Path, name: str, pixel_um: float | None
+) -> Generator[Step, None, None]:
+    """Make the pairs, unless they are there already."""
+    where = folder / PAIR_FOLDER
+    if where.is_dir():
+        _check_same(read_pairs(where), fields, folder)
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise MedRefineError(f"Something else is in {folder}; choose a new folder.")
+    except OSError as error:
+        raise MedRefineError(cannot("make", folder, error)) from error
+    paired = yield from pairs_steps(overview, fields, name=name, pixel_um=pixel_um)
+    yield from write_pairs(paired, where)
+
+
+def _check_same(manifest: PairManifest, fields: Sequence[LearnField], folder: Path) -> None:
+    known = {p.field.name for p in manifest.pairs} | {r.field.name for r in manifest.refused}
+    if known != {field.name for field in fields}:
+        raise MedRefineError(
+            f"The pairs in {folder} were made of other fields; choose a new folder."
+        )
+
+
+def _fine_tuned(folder: Path, config: LearningConfig) -> Generator[Step, None, LearningResult]:
+    """Fine-tune in a process of its own; closing this stops it, with a checkpoint."""
+    yield Step(0, 1, "loading the network")
+    process = BackgroundLearning(folder, config)
+    last: Step = Step(0, 1, "loading the network")
+    try:
+        while process.running:
+            for report in process.poll():
+                last = report if isinstance(report, Step) else last
+            yield last
+            time.sleep(_LOOK)
+    finally:
+        process.stop()
+    outcome = process.outcome
+    if isinstance(outcome, Failed):
+        raise MedRefineError(outcome.sentence)
+    if outcome is None or isinstance(outcome, Stopped):
+        raise MedRefineError(f"The fine-tuning in {folder} was stopped; start it again to go on.")
+    return outcome
+
+
+def refused_in(folder: Path) -> tuple[Refused, ...]:
+    """Return the fields that the run in `folder` could not learn from, and why; none if no run."""
+    where = folder / PAIR_FOLDER
+    return read_pairs(where).refused if (where / PAIRS).is_file() else ()
