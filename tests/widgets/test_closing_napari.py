@@ -144,7 +144,7 @@ def test_a_process_whose_viewer_is_closed_ends(real_viewer, tmp_path):
     """
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
-        check=False, capture_output=True, text=True, timeout=300,
+        check=False, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.endswith("closed\n")

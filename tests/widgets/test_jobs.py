@@ -142,6 +142,21 @@ def test_steps_that_nobody_could_see_are_not_shown(panel, wait):
     assert items == [0, 1000, 2000]  # what is no step is never left out
 
 
+def test_the_last_step_before_a_long_one_is_shown(panel, wait, qtbot):
+    go_on = threading.Event()
+
+    def work():
+        yield Step(0, 2, "short")
+        yield Step(1, 2, "long")
+        go_on.wait(30)
+
+    panel.run(work, on_done=lambda _: panel.say("done"))
+    qtbot.waitUntil(lambda: panel.message.value == "long", timeout=10_000)
+    go_on.set()
+    wait(panel)
+    assert panel.message.value == "done"
+
+
 def test_what_there_was_before_a_job_is_not_looked_at_by_the_garbage_collector(panel, wait):
     def work():
         yield gc.get_freeze_count()

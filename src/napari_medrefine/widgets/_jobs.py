@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from magicgui.widgets import PushButton
 from napari.qt.threading import GeneratorWorkerSignals, WorkerBase, create_worker
 from napari.utils import cancelable_progress
+from qtpy.QtCore import QTimer
 
 from napari_medrefine._atomic import cannot
 from napari_medrefine.errors import NO_MEMORY, MedRefineError, is_out_of_memory
@@ -23,7 +23,7 @@ from napari_medrefine.widgets._still_heap import no_collection, still_heap
 from napari_medrefine.widgets._torch_library import load_library
 
 Work = Generator[object, None, object]
-OFTEN = 0.05  # seconds between two reports that are shown
+OFTEN_MS = 50  # between two steps that are shown
 _PATIENCE_S = 0.1
 
 
@@ -107,15 +107,8 @@ class _Worker(WorkerBase):
         return None
 
     def _go_through(self, job: Work) -> None:
-        """Hand on what the job yields, but no more steps than one can see."""
-        shown = -OFTEN
         while not self.abort_requested:
-            item = next(job)
-            if isinstance(item, Step):
-                if time.monotonic() - shown < OFTEN:
-                    continue
-                shown = time.monotonic()
-            self.yielded.emit(item)
+            self.yielded.emit(next(job))
         self.aborted.emit()
 
 
@@ -158,6 +151,11 @@ class JobPanel(ProgressPanel):
         )
         super().__init__((self.start, self.cancel), "How far the running job is")
         self.cancel.changed.connect(self.stop)
+        self._latest: Step | None = None  # not shown yet
+        self._resting = QTimer(self.native)
+        self._resting.setSingleShot(True)
+        self._resting.setInterval(OFTEN_MS)
+        self._resting.timeout.connect(self._show)
 
     @property
     def running(self) -> bool:
@@ -215,12 +213,23 @@ class JobPanel(ProgressPanel):
             return  # stopped: nobody wants to see it any more
         if not isinstance(item, Step):
             self._guarded(self._on_item, item)
-        else:
-            self.bar.max, self.bar.value = max(item.total, 1), min(item.done, item.total)
-            self.message.value = item.text
-            self._activity.tell(item)
+            return
+        self._latest = item
+        if not self._resting.isActive():
+            self._show()
+
+    def _show(self) -> None:
+        """Show the latest step; those that come at once after it wait, and only the last counts."""
+        step, self._latest = self._latest, None
+        if step is None or self._worker is None or not (self.alive and self.cancel.enabled):
+            return
+        self._resting.start()
+        self.bar.max, self.bar.value = max(step.total, 1), min(step.done, step.total)
+        self.message.value = step.text
+        self._activity.tell(step)
 
     def _returned(self, outcome: object) -> None:
+        self._latest = None
         if not self.alive:
             return
         if isinstance(outcome, _Finished):
@@ -229,6 +238,7 @@ class JobPanel(ProgressPanel):
             self.say(outcome.sentence, problem=True)
 
     def _aborted(self) -> None:
+        self._latest = None
         if self.alive:
             self.message.value = "Stopped."
             if self._on_stop is not None:
