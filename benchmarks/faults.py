@@ -259,8 +259,8 @@ def vanished(bench: Bench, rng: np.random.Generator, *, comes_back: bool) -> Cas
     if comes_back and not wrong and any(away.iterdir()):
         shutil.rmtree(there, ignore_errors=True)
         away.rename(there)
-    elif not top.exists() and "saved" in top.name:
-        top.mkdir()
+    elif bench.older:
+        shutil.copytree(bench.place / "older", bench.out, dirs_exist_ok=True)
     wrong = wrong or bench.resumed()
     how = "renamed and brought back" if comes_back else "taken away"
     cause = f"the output folder {how} after {wait:.2f} s"

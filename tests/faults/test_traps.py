@@ -46,6 +46,8 @@ def test_a_picture_killed_before_it_had_begun_is_begun_again(tmp_path: Path) -> 
     out, whole = tmp_path / "a.ome.zarr", tmp_path / "b.ome.zarr"
     zarr.create_group(part_of(out), zarr_format=3)  # and no attributes yet
     (part_of(out) / "zarr.0.partial").write_bytes(b"{")
+    (part_of(out) / "0/c/0/0").mkdir(parents=True)  # or in the moment somebody took it away
+    (part_of(out) / "0/c/0/0/0").write_bytes(b"lost")
     finish(write_ome_zarr(out, Held(), pixel_um=1.0, name="x", facts={"a": 1}, resume=True))
     finish(write_ome_zarr(whole, Held(), pixel_um=1.0, name="x", facts={"a": 1}))
     assert files(out) == files(whole)

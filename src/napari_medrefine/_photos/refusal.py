@@ -8,13 +8,14 @@ from json import JSONDecodeError
 from pathlib import Path
 
 from napari_medrefine._atomic import cannot
-from napari_medrefine.errors import MedRefineError
+from napari_medrefine.errors import MedRefineError, is_out_of_memory
 
 # Errors that damage causes in code which trusted the file, and words of such.
 _INTERNAL = (
     TypeError, AttributeError, LookupError, AssertionError, NameError, RecursionError,
     UnicodeError, JSONDecodeError,
 )  # fmt: skip
+NO_ROOM = "it does not fit into memory."  # how such sentences end
 _PYTHON = ("<", "NoneType", "Errno", "unpack", "argument", "invalid literal", "could not convert")
 
 
@@ -38,9 +39,9 @@ def one_sentence(path: Path) -> Iterator[None]:
         raise MedRefineError(_damaged(path, error)) from error
     except MedRefineError as error:
         raise MedRefineError(_sentence(path, str(error))) from error
-    except MemoryError as error:
-        raise MedRefineError(f"Cannot read {path}: it does not fit into memory.") from error
     except Exception as error:  # damaged files raise anything, from IndexError to zlib.error
+        if is_out_of_memory(error):
+            raise MedRefineError(f"Cannot read {path}: {NO_ROOM}") from error
         raise MedRefineError(_damaged(path, error)) from error
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from napari_medrefine._atomic import PART, cannot, move, part_beside, sync_folder
 from napari_medrefine._cluster import client_for, executor_of
+from napari_medrefine._photos.refusal import NO_ROOM
 from napari_medrefine.atlas.covered import COLUMNS, coverage_rows
 from napari_medrefine.atlas.record import (
     PLACEMENTS,
@@ -106,7 +107,9 @@ def atlas_steps(
     if not box:
         raise MedRefineError(f"No photo in {photos} can be read: {files[0].problem}")
     arranged = yield from arrange_steps(box, roots, executor=executor_of(client_for(client)))
-    return _write(photos, output, _records(files, readable, box, arranged))
+    records = _records(files, readable, box, arranged)
+    _check_still_there(files, records)
+    return _write(photos, output, records)
 
 
 def rows_of(path: str | Path, atlas: Atlas) -> list[dict[str, Cell]]:
@@ -121,6 +124,24 @@ def _check_free(output: Path, *, overwrite: bool) -> None:
     others = {name for name in there if not name.startswith(".")} - OURS
     if (others or RECORD in there) and not overwrite:
         raise MedRefineError(f"{output} is not empty; choose another folder, or overwrite.")
+
+
+def _check_still_there(
+    files: list[_File], records: list[tuple[PhotoRecord, Placement | None]]
+) -> None:
+    """Refuse to write an atlas that lacks photos only since they were not to be had for a while."""
+    paths = {file.source: file.path for file in files}
+    for record, _ in records:
+        if record.role == "unreadable" and not paths[record.source].exists():
+            raise MedRefineError(
+                f"The photo {paths[record.source]} is not there any more; bring it back, or take "
+                "it out for good, and start again."
+            )
+        if record.role == "unreadable" and record.reason.endswith(NO_ROOM):
+            raise MedRefineError(
+                f"{record.reason.rstrip('.')}; close other programs, or take it "
+                "out of the folder, and start again."
+            )
 
 
 def _by_source(named: Mapping[str, float], paths: Mapping[str, Path]) -> dict[str, float]:

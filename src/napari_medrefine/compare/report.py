@@ -59,14 +59,13 @@ def write_report(
     panels = [png_of(panel(evaluation)) for evaluation in evaluations]
     charts = [_chart(evaluation, facts) for evaluation in evaluations]
     page = render_page(evaluations, facts, panels, charts)
-    contents = {"report.csv": _csv(evaluations)}
+    contents = {"report.csv": _csv(evaluations), "report.html": page.encode()}
     for evaluation, picture, chart in zip(evaluations, panels, charts, strict=True):
         slug = re.sub(r"[^0-9a-z]+", "-", evaluation.protocol.name.lower()).strip("-")
         contents[f"{slug}-chart.png"], contents[f"{slug}.png"] = chart, picture
     contents["summary.csv"] = _summary_csv(evaluations)
-    contents["report.html"] = page.encode()
-    for name, content in contents.items():
-        write_bytes(folder / name, content)
+    for name in sorted(contents, key=lambda name: name == "report.html"):
+        write_bytes(folder / name, contents[name])
     return [folder / name for name in contents]
 
 

@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_medrefine._atomic import cannot, write_bytes
+from napari_medrefine._photos.refusal import NO_ROOM
 from napari_medrefine.dataset.clean import fault, fingerprint, measure
 from napari_medrefine.dataset.manifest import LeftOut, PhotoEntry, TileEntry
 from napari_medrefine.dataset.recipe import Cut, Pixels, Recipe, cut_and_reduce, plan_cut
@@ -68,6 +69,11 @@ def cut_photo(
     except MedRefineError as error:
         if not path.exists():
             raise
+        if str(error).endswith(NO_ROOM):  # perhaps only now: left out, it would stay left out
+            raise MedRefineError(
+                f"{str(error).rstrip('.')}; close other programs, or take it out of the folder, "
+                "and start again."
+            ) from error
         why = str(error).removeprefix(f"Cannot read {path}: ").rstrip(".")
         return LeftOut(source=source, sha256=sha256, reason=why)
     show(picture)

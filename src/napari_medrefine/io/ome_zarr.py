@@ -145,12 +145,16 @@ def _has_begun(folder: Path) -> bool:
     """Say whether there is more in `folder` than what a job leaves that was killed in `begin`."""
     names = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
     files = (path for path in folder.rglob("*") if path.is_file())
-    if any(path.name not in names and path.suffix != ".partial" for path in files):
+    if any(not _is_zarrs(path, names) for path in files):
         return True
     try:
         return bool(dict(zarr.open_group(folder, mode="r").attrs))
     except (OSError, ValueError, KeyError):
         return False
+
+
+def _is_zarrs(path: Path, names: tuple[str, ...]) -> bool:
+    return path.name in names or path.suffix == ".partial" or path.name.isdigit()
 
 
 def _empty(folder: Path) -> None:

@@ -25,8 +25,7 @@ from napari_medrefine.images import Image
 
 # Those that turn numbers into numbers, or bytes into bytes.
 _CODECS = frozenset(
-    "adler32 astype bitround blosc bytes bz2 crc32 crc32c delta fixedscaleoffset fletcher32 gzip "
-    "lz4 lzma packbits quantize sharding_indexed shuffle transpose zlib zstd".split()
+    ["adler32", "astype", "bitround", "blosc", "bytes", "bz2", "crc32", "crc32c", "delta", "fixedscaleoffset", "fletcher32", "gzip", "lz4", "lzma", "packbits", "quantize", "sharding_indexed", "shuffle", "transpose", "zlib", "zstd"]
 )
 _LARGEST = 2**31  # bytes of a decoded chunk; what blosc can hold
 _SMALL = 2**18  # bytes of a file that not even nothing but zeros makes a bomb of
