@@ -75,18 +75,8 @@ def world_to_data(layer: Layer, units: Any) -> Matrix:
     units : sequence of units or None
         Those of the canvas, ``viewer.layers.units``: the layers' common ones; None where they have
         none in common, and napari then shows all layers in the same numbers.
-
-    Raises
-    ------
-    MedRefineError
-        If the layer's transform makes a line or a point of it.
     """
-    try:
-        inverse = np.asarray(np.linalg.inv(data_to_world(layer)), np.float64)
-    except np.linalg.LinAlgError:
-        raise MedRefineError(
-            f"'{layer.name}' is squeezed to a line by its affine; set another affine or scale."
-        ) from None
+    inverse = np.asarray(np.linalg.inv(data_to_world(layer)), np.float64)
     if units is None:
         return inverse
     pairs = zip(units[-2:], layer.units[-2:], strict=True)
