@@ -79,7 +79,7 @@ def sample(
     Returns
     -------
     values : array of `shape`, with the image's channels and dtype
-        Outside of the image, those of its border.
+        Outside of the image, any.
     inside : bool array of `shape`
         Whether the point lies on a pixel of the image.
     """
@@ -88,15 +88,12 @@ def sample(
     inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
     if smooth:
         return _linear(image, to_image, shape), np.broadcast_to(inside, shape)
-    rows, cols = np.clip(rows, 0, height - 1), np.clip(cols, 0, width - 1)
-    if rows.shape == (shape[0], 1) and cols.shape == (
-        1,
-        shape[1],
-    ):  # upright: whole rows, then whole columns
-        values = image[rows[:, 0]].take(cols[0], axis=1)
+    if rows.shape == (shape[0], 1) and cols.shape == (1, shape[1]):  # upright: rows, then columns
+        values = image.take(rows[:, 0], axis=0, mode="clip").take(cols[0], axis=1, mode="clip")
     else:
         flat = image.reshape(height * width, *image.shape[2:])
-        values = flat.take(np.broadcast_to(rows * width + cols, shape), axis=0)
+        places = np.broadcast_to(rows * width + cols, shape)
+        values = flat.take(places, axis=0, mode="clip")
     return values, np.broadcast_to(inside, shape)
 
 

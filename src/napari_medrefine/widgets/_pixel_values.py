@@ -13,6 +13,7 @@ from qtpy.QtGui import QGuiApplication
 
 from napari_medrefine.compare.neighbourhood import Place, as_tsv
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.widgets._jobs import sentence_of
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer
 from napari_medrefine.widgets._mouse import place
@@ -96,9 +97,9 @@ class PixelSection:
             pair = self._pair.layers
             layers = layers_to_read(self._viewer, pair)
             self.place = self._reader.read(layers, pair[1], self._world, self.size.value)
-        except MedRefineError as error:
+        except Exception as error:  # noqa: BLE001 - a layer that cannot be read must not stop napari
             self.place = None
-            tell(self.said, str(error))
+            tell(self.said, sentence_of(error))
         else:
             self._tell()
         self.table.show_place(self.place)

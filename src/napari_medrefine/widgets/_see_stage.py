@@ -16,9 +16,9 @@ from qtpy.QtCore import QTimer
 
 from napari_medrefine.compare.blending import Seen, backed, over
 from napari_medrefine.compare.seen import View
-from napari_medrefine.errors import MedRefineError
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._helper_layer import HelperLayer
+from napari_medrefine.widgets._jobs import sentence_of
 from napari_medrefine.widgets._kept import Kept
 from napari_medrefine.widgets._layers import Viewer
 from napari_medrefine.widgets._screen import (
@@ -136,11 +136,11 @@ class Stage:
         try:
             check_flat(self.viewer)
             lower, upper, view = self._pictures()
-        except MedRefineError as error:
+        except Exception as error:  # noqa: BLE001 - a layer that cannot be read must not stop napari
             self._painter.scene = None
             self.lower.hide()
             self.upper.hide()
-            self._tell(str(error))
+            self._tell(sentence_of(error))
             return
         self.lower.show(lower, view)
         if upper is not None:

@@ -7,8 +7,8 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, Widget
 from qtpy.QtCore import QTimer
 
-from napari_medrefine.errors import MedRefineError
 from napari_medrefine.widgets._geometry import Layer
+from napari_medrefine.widgets._jobs import sentence_of
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer
 from napari_medrefine.widgets._panel import tell, wrapped_label
@@ -91,9 +91,9 @@ class SeeSection:
                 first, second = second, first
             self._running, self._seen = mode, (first, second)
             mode.begin(Compared(self._viewer, first, second, self._tell, self._density))
-        except MedRefineError as error:
-            self._running = None
-            tell(self.said, str(error))
+        except Exception as error:  # noqa: BLE001 - a layer that cannot be read must not stop napari
+            self._end()
+            tell(self.said, sentence_of(error))
 
     def stop(self) -> None:
         """End the mode, without a trace."""
