@@ -44,22 +44,19 @@ LAYERS = {
     "one row": lambda v: v.add_image(np.ones((1, 5000, 3), np.uint8), rgb=True),
     "whole numbers": lambda v: v.add_image(picture(40, 48)[..., 0].astype(np.int64) * 10**9),
     "truth values": lambda v: v.add_image(picture(40, 48)[..., 0] > 200),
-    "complex": lambda v: v.add_image(picture(40, 48)[..., 0].astype(np.complex64)),
     "stack": lambda v: v.add_image(np.zeros((3, 40, 48), np.uint8)),
-    "line": lambda v: v.add_image(np.arange(48, dtype=np.uint8)),
     "five channels": lambda v: v.add_image(np.zeros((40, 48, 5), np.uint8)),
     "pyramid": lambda v: v.add_image([picture(96, 160), picture(96, 160)[::2, ::2]], rgb=True),
     "unreadable": lambda v: v.add_image(da.zeros((40, 48), np.uint8).map_blocks(failing, dtype=np.uint8),
                                         contrast_limits=(0, 255), visible=False),
     "flat scale": lambda v: v.add_image(picture(40, 48), rgb=True, scale=(1, 1e-30)),
     "turned over": lambda v: v.add_image(picture(40, 48), rgb=True, scale=(-1, 2), rotate=200),
-    "singular": lambda v: v.add_image(picture(40, 48), rgb=True, affine=[[1, 1, 0], [1, 1, 0], [0, 0, 1]]),
     "strange notes": lambda v: v.add_image(picture(40, 48), rgb=True, metadata={"medrefine": {
         "pixel_um": "a few", "objective": [4], "made_from": 3, "difference_of": None}}),
     "other notes": lambda v: v.add_image(picture(40, 48), rgb=True, metadata={"medrefine": "mine"}),
     "negative notes": lambda v: v.add_image(picture(40, 48), rgb=True, metadata={"medrefine": {
         "pixel_um": -1, "objective": float("nan"), "dataset": 7, "manifest": None}}),
-    "long name": lambda v: v.add_image(picture(40, 48), rgb=True, name="é" * 3000),
+    "long name": lambda v: v.add_image(picture(40, 48), rgb=True, name="é" * 200),
     "no name": lambda v: v.add_image(picture(40, 48), rgb=True, name="<b>x</b>\n%s{0}"),
     "labels": lambda v: v.add_labels(np.ones((40, 48), int)),
     "points": lambda v: v.add_points([[1, 2]]),
@@ -71,8 +68,16 @@ LAYERS = {
 
 
 @pytest.fixture
-def press(qapp, qtbot):
+def press(qapp, qtbot, monkeypatch):
     """Press a panel's button, wait for its job, and judge what it then says."""
+    from qtpy.QtWidgets import QFileDialog
+
+    def cancel(answer):
+        return staticmethod(lambda *_, **__: answer)
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", cancel(("", "")))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", cancel(("", "")))
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", cancel(""))
 
     def judged(panel, button, kind, viewer):
         before = {id(layer): np.shape(layer.data) for layer in viewer.layers}
@@ -119,10 +124,10 @@ def test_each_layer_on_each_widget(name, press):
     magnify = MagnifyWidget(viewer)
     set_quietly(magnify.layer, odd)
     set_quietly(magnify.rectangles, odd)
-    for region in magnify.region.choices:
-        magnify.region.value = region
-        magnify.task.value = "sharpen"
-        if region != "whole" or name not in ("photo", "pyramid"):
+    magnify.task.value = "sharpen"
+    for region in ("whole", "rectangle"):
+        set_quietly(magnify.region, region)
+        if magnify.region.value == region and name not in ("photo", "pyramid"):
             press(magnify, magnify.job.start, "layer magnified", viewer)
 
 
@@ -149,8 +154,7 @@ def test_magnify_any_layer(press, names, data):
     if names:
         set_quietly(widget.layer, data.draw(st.sampled_from(list(viewer.layers))))
     widget.task.value = data.draw(st.sampled_from(["magnify", "sharpen"]))
-    if len(widget.region.choices):
-        widget.region.value = data.draw(st.sampled_from(list(widget.region.choices)))
+    widget.region.value = data.draw(st.sampled_from(["whole", "view", "rectangle"]))
     small = all(name not in ("photo", "pyramid") for name in names)
     if small or widget.region.value != "whole":
         press(widget, widget.job.start, "magnify widget", viewer)

@@ -29,8 +29,8 @@ _CODECS = frozenset(
     "lz4 lzma packbits quantize sharding_indexed shuffle transpose zlib zstd".split()
 )
 _LARGEST = 2**31  # bytes of a decoded chunk; what blosc can hold
-_SMALL = 2**18  # bytes of a file that not even nothing but zeros makes a bomb of
-_AT_ONCE = 2**16
+_DEFLATE = 1032  # times that deflate makes the smallest file larger
+_AT_ONCE = {"zlib": 2**14, "gzip": 2**14, "bz2": 2**9, "lzma": 2**9}  # bytes; zeros become 16 MB
 
 
 class Chunks:
@@ -103,9 +103,9 @@ class Chunks:
         last = next((c for c in reversed(self._codecs) if c not in ("crc32c", "crc32")), "")
         if last in _CLAIMS:
             return _CLAIMS[last](file.read(18))
-        if last in _DECODERS and size > _SMALL:
-            return _counted(file, _DECODERS[last](), self._most)
-        return 0
+        if last not in _DECODERS or (last in ("zlib", "gzip") and size * _DEFLATE < self._most):
+            return 0
+        return _counted(file, _DECODERS[last](), _AT_ONCE[last], self._most)
 
 
 def _codecs_of(metadata: Mapping[str, Any]) -> list[str]:
@@ -150,11 +150,11 @@ _DECODERS: dict[str, Callable[[], Any]] = {
 }
 
 
-def _counted(file: BinaryIO, decoder: Any, most: int) -> int:
+def _counted(file: BinaryIO, decoder: Any, step: int, most: int) -> int:
     """Return how many bytes come out, at most about `most`; damage is for the codec to tell."""
     total = 0
     with suppress(zlib.error, OSError, lzma.LZMAError, EOFError):
-        while total <= most and not decoder.eof and (content := file.read(_AT_ONCE)):
+        while total <= most and not decoder.eof and (content := file.read(step)):
             total += len(decoder.decompress(content))
     return total
 
