@@ -13,9 +13,30 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "napari_medrefine"
 FILES = sorted(SOURCE.rglob("*.py"))
 # Modules that read programs out of files, or talk to the network.
-BANNED = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml", "socket", "ssl",
-          "urllib", "http", "requests", "httpx", "aiohttp", "ftplib", "smtplib", "fsspec", "huggingface_hub",
-          "pooch", "telnetlib", "xmlrpc"}  # fmt: skip
+BANNED = {
+    "pickle",
+    "cPickle",
+    "dill",
+    "cloudpickle",
+    "joblib",
+    "shelve",
+    "marshal",
+    "yaml",
+    "socket",
+    "ssl",
+    "urllib",
+    "http",
+    "requests",
+    "httpx",
+    "aiohttp",
+    "ftplib",
+    "smtplib",
+    "fsspec",
+    "huggingface_hub",
+    "pooch",
+    "telnetlib",
+    "xmlrpc",
+}
 
 
 def calls(tree):
@@ -33,7 +54,15 @@ def test_no_module_runs_files_or_opens_connections(file):
         assert not {name.partition(".")[0] for name in names} & BANNED
     for call, name in calls(tree):
         given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
-        assert name not in ("eval", "exec", "compile", "__import__", "os.system", "np.load", "numpy.load")
+        assert name not in (
+            "eval",
+            "exec",
+            "compile",
+            "__import__",
+            "os.system",
+            "np.load",
+            "numpy.load",
+        )
         assert given.get("allow_pickle", "False") == "False"
         assert given.get("shell", "False") == "False"
         if name == "torch.load":
@@ -47,8 +76,8 @@ import os, sys, tempfile
 from pathlib import Path
 
 def guard(event, arguments):
-    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "urllib.Request",
-                 "ftplib.connect", "http.client.connect"):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto",
+                 "urllib.Request", "ftplib.connect", "http.client.connect"):
         local = event == "socket.connect" and isinstance(arguments[1], str | bytes)  # a Unix socket
         if not local:
             print("NETWORK", event, arguments, file=sys.stderr, flush=True)
@@ -81,7 +110,8 @@ napari_medrefine.trust_map(picture(16, 16), 2)
 napari_medrefine.register(picture(96, 160), picture(60, 64), ratio=2)
 assert main(["magnify", "rgb.png", "--scale", "2", "-o", "a.png"]) == 0
 assert main(["magnify", "rgb.png", "--scale", "2", "-o", "a.zarr"]) == 0
-for url in ("https://127.0.0.1:9/x.png", "http://localhost:9/a.zarr", "s3://bucket/a.zarr", "file:///etc/passwd",
+for url in ("https://127.0.0.1:9/x.png", "http://localhost:9/a.zarr", "s3://bucket/a.zarr",
+            "file:///etc/passwd",
             "ftp://localhost/x.tif", "//localhost/share/x.png", "github://a:b@/c.zarr"):
     assert main(["magnify", url, "-o", "b.png"]) == 1
     assert main(["magnify", "rgb.png", "-o", "c.png", "--model", url]) == 1
@@ -100,9 +130,12 @@ def test_nothing_is_sent_or_fetched(tmp_path):
     helpers = Path(__file__).parent / "fuzz"
     done = subprocess.run(
         [sys.executable, "-c", GUARDED, str(tmp_path), str(helpers)],
-        capture_output=True, text=True, check=False, timeout=300,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "QUIET" in done.stdout
 
@@ -126,10 +159,15 @@ def test_no_codec_of_zarr_runs_what_it_reads(tmp_path):
 
     pickled = {"id": "pickle"}
     for number, change in enumerate(
-        ({"compressor": pickled}, {"filters": [pickled], "compressor": None},
-         {"filters": [{"id": "delta", "dtype": "|u1"}, pickled]}, {"dtype": "|O", "filters": [pickled]},
-         {"dtype": "|O", "filters": [{"id": "json2"}]}, {"filters": [{"id": "base64"}]})
-    ):  # fmt: skip
+        (
+            {"compressor": pickled},
+            {"filters": [pickled], "compressor": None},
+            {"filters": [{"id": "delta", "dtype": "|u1"}, pickled]},
+            {"dtype": "|O", "filters": [pickled]},
+            {"dtype": "|O", "filters": [{"id": "json2"}]},
+            {"filters": [{"id": "base64"}]},
+        )
+    ):
         path = tmp_path / f"{number}.zarr"
         write_ome_zarr(path, "0.4")
         about = json.loads((path / "s0" / ".zarray").read_bytes())

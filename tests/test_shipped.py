@@ -21,25 +21,37 @@ WHEEL = re.compile(
     r"|napari_medrefine-[\d.]+\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt|licenses/(LICENSE|NOTICE))"
 )
 SDIST = re.compile(
-    r"src/" + f"({WHEEL.pattern})" + r"|tests/([a-z_]+/)*[a-z0-9_]+\.py|docs/([a-z_]+/)*[a-z0-9_]+\.(md|png|py)"
+    rf"src/({WHEEL.pattern})"
+    r"|tests/([a-z_]+/)*[a-z0-9_]+\.py|docs/([a-z_]+/)*[a-z0-9_]+\.(md|png|py)"
     r"|benchmarks/([a-z_]+/)*[a-z0-9_]+\.(py|md|json)"
     r"|README\.md|CHANGELOG\.md|LICENSE|NOTICE|tox\.ini|constraints\.txt|pyproject\.toml|PKG-INFO|\.gitignore"
-)  # fmt: skip
-NEEDED = {"napari_medrefine/napari.yaml", "napari_medrefine/py.typed",
-          "napari_medrefine/dataset/summary.html.jinja", "napari_medrefine/superres/weights/trust.json",
-          *(f"napari_medrefine/superres/weights/{task}-{kind}.safetensors"
-            for task in ("magnify", "sharpen") for kind in ("faithful", "gan"))}  # fmt: skip
+)
+NEEDED = {
+    "napari_medrefine/napari.yaml",
+    "napari_medrefine/py.typed",
+    "napari_medrefine/dataset/summary.html.jinja",
+    "napari_medrefine/superres/weights/trust.json",
+    *(
+        f"napari_medrefine/superres/weights/{task}-{kind}.safetensors"
+        for task in ("magnify", "sharpen")
+        for kind in ("faithful", "gan")
+    ),
+}
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     if importlib.util.find_spec("hatchling") is None:
-        pytest.skip("HATCHLING MISSING: it builds the wheel without the network; pip install hatchling")
+        pytest.skip(
+            "HATCHLING MISSING: it builds the wheel without the network; pip install hatchling"
+        )
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-d", str(folder)],
-        cwd=ROOT, check=True, capture_output=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
     return next(folder.glob("*.whl")), next(folder.glob("*.tar.gz"))
 
 
@@ -71,7 +83,11 @@ def test_the_source_archive_holds_what_is_needed_and_nothing_else(built):
 
 def test_only_files_under_version_control_are_shipped(built):
     listed = subprocess.run(
-        ["git", "ls-files", "src"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "ls-files", "src"],  # noqa: S607 - whichever git there is
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if listed.returncode != 0:
         pytest.skip("not a git checkout: nothing to compare with")

@@ -79,10 +79,12 @@ def text_bomb(kind):
 
 LAUGHS = (
     '<?xml version="1.0"?><!DOCTYPE OME [<!ENTITY a "aaaaaaaaaa">'
-    + "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefghi", "bcdefghij", strict=True))
-    + ']><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0" Name="&j;">'
-    '<Pixels SizeX="32" SizeY="24"/></Image></OME>'
-)  # fmt: skip
+    + "".join(
+        f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefghi", "bcdefghij", strict=True)
+    )
+    + ']><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+    '<Image ID="Image:0" Name="&j;"><Pixels SizeX="32" SizeY="24"/></Image></OME>'
+)
 
 
 BOMBS = {
@@ -180,13 +182,16 @@ def zarr_with(path, version, codec, content, chunk=(1, 16, 16)):
 SIZE = 2**26
 CODECS = {
     "blosc": ({"id": "blosc", "cname": "zstd", "clevel": 5, "shuffle": 0, "blocksize": 0}, None),
-    "zstd": ({"id": "zstd", "level": 1}, {"name": "zstd", "configuration": {"level": 1, "checksum": False}}),
+    "zstd": (
+        {"id": "zstd", "level": 1},
+        {"name": "zstd", "configuration": {"level": 1, "checksum": False}},
+    ),
     "gzip": ({"id": "gzip", "level": 9}, {"name": "gzip", "configuration": {"level": 9}}),
     "zlib": ({"id": "zlib", "level": 9}, None),
     "bz2": ({"id": "bz2", "level": 9}, None),
     "lzma": ({"id": "lzma"}, None),
     "lz4": ({"id": "lz4", "acceleration": 1}, None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.skipif(not MEASURED, reason="peaks are read from /proc")
@@ -224,15 +229,21 @@ def test_a_checkpoint_that_is_a_zip_bomb(tmp_path):
 
     with zipfile.ZipFile(tmp_path / CHECKPOINT, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("archive/data.pkl", bytes(2**24))
-    verdict = judge(lambda: load_checkpoint(tmp_path), tmp_path, kind="bomb",
-                    named=tmp_path / CHECKPOINT)  # fmt: skip
+    verdict = judge(
+        lambda: load_checkpoint(tmp_path), tmp_path, kind="bomb", named=tmp_path / CHECKPOINT
+    )
     assert verdict.refused
 
 
-@pytest.mark.parametrize("words", [
-    '<!DOCTYPE x [<!ENTITY a "b">]>', '<!DOCTYPE x SYSTEM "file:///etc/passwd">',
-    '<!DOCTYPE x [<!ENTITY a SYSTEM "http://127.0.0.1:9/">]>', LAUGHS[21:LAUGHS.index("]>") + 2],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        '<!DOCTYPE x [<!ENTITY a "b">]>',
+        '<!DOCTYPE x SYSTEM "file:///etc/passwd">',
+        '<!DOCTYPE x [<!ENTITY a SYSTEM "http://127.0.0.1:9/">]>',
+        LAUGHS[21 : LAUGHS.index("]>") + 2],
+    ],
+)
 def test_deep_zoom_defines_no_entities(zarrs, words):
     path = zarrs["deep zoom"]
     text = path.read_text()
@@ -241,8 +252,16 @@ def test_deep_zoom_defines_no_entities(zarrs, words):
     assert "document type" in verdict.sentence
 
 
-@pytest.mark.parametrize("text", ["<Image " * 400_000, '<Pixels SizeX="' * 200_000, "<" * 2**21,
-                                  'objective ' * 200_000, 'PhysicalSizeX="1' * 200_000])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<Image " * 400_000,
+        '<Pixels SizeX="' * 200_000,
+        "<" * 2**21,
+        "objective " * 200_000,
+        'PhysicalSizeX="1' * 200_000,
+    ],
+)
 def test_endless_descriptions(tmp_path, text):
     path = tmp_path / "words.tif"
     path.write_bytes(tiff(picture(), photometric="rgb", description=text, metadata=None))

@@ -27,8 +27,17 @@ from napari_medrefine.io.slides import open_slide
 from napari_medrefine.io.writer import write_dataset
 from napari_medrefine.photos import find_photos, read_photo, write_image
 
-OUTSIDE = ["../outside.png", "../../etc/passwd", "/etc/passwd", "tiles/../../outside.png",
-           "C:/x.png", "tiles\\..\\x.png", "tiles/\0.png", "~/x.png/..", "file:///etc/passwd"]  # fmt: skip
+OUTSIDE = [
+    "../outside.png",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "tiles/../../outside.png",
+    "C:/x.png",
+    "tiles\\..\\x.png",
+    "tiles/\0.png",
+    "~/x.png/..",
+    "file:///etc/passwd",
+]
 
 
 @pytest.mark.parametrize("file", OUTSIDE)
@@ -58,21 +67,38 @@ def test_no_placement_of_an_atlas_is_read_from_elsewhere(tmp_path):
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
-@pytest.mark.parametrize("path", ["../other/s0", "../../other/s0", "/other/s0", "s0/../../other/s0",
-                                  "file:///etc", "http://127.0.0.1:9/s0", "..", "", "/"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../other/s0",
+        "../../other/s0",
+        "/other/s0",
+        "s0/../../other/s0",
+        "file:///etc",
+        "http://127.0.0.1:9/s0",
+        "..",
+        "",
+        "/",
+    ],
+)
 def test_no_level_of_ome_zarr_is_read_from_elsewhere(tmp_path, version, path):
     slide = write_slides(tmp_path / "slides")[f"zarr {version}"]
     secret = np.full((3, 24, 32), 77, np.uint8)
-    other = zarr.create_array(slide.parent / "other" / "s0", shape=secret.shape, dtype="u1",
-                              zarr_format=3 if version == "0.5" else 2)  # fmt: skip
+    other = zarr.create_array(
+        slide.parent / "other" / "s0",
+        shape=secret.shape,
+        dtype="u1",
+        zarr_format=3 if version == "0.5" else 2,
+    )
     other[:] = secret
     mark = slide / ("zarr.json" if version == "0.5" else ".zattrs")
     about = json.loads(mark.read_bytes())
     inner = about["attributes"]["ome"] if version == "0.5" else about
     inner["multiscales"][0]["datasets"][0]["path"] = path
     mark.write_text(json.dumps(about))
-    verdict = judge(lambda: np.asarray(open_slide(slide).levels[0]), slide,
-                    kind="path that leads elsewhere")  # fmt: skip
+    verdict = judge(
+        lambda: np.asarray(open_slide(slide).levels[0]), slide, kind="path that leads elsewhere"
+    )
     assert verdict.refused or not (verdict.value == 77).any()
 
 
@@ -91,12 +117,35 @@ def test_links_are_followed_and_rings_of_links_are_told(tmp_path):
     assert {path.name for path in found} == {"a.png", "link.png", "ring.png", "gone.png"}
 
 
-names = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="/\0"), min_size=1, max_size=40)
+names = st.text(
+    st.characters(exclude_categories=("Cs",), exclude_characters="/\0"), min_size=1, max_size=40
+)
 
 
 @examples(40, 600)
-@given(name=st.one_of(names, st.sampled_from(["-rf", "--help", " ", "\n", "é" * 120, "x" * 251, "CON",
-                                              "%s", "{0}", "$HOME", "a\tb", "\u202egnp", "'", '"'])))  # fmt: skip
+@given(
+    name=st.one_of(
+        names,
+        st.sampled_from(
+            [
+                "-rf",
+                "--help",
+                " ",
+                "\n",
+                "é" * 120,
+                "x" * 251,
+                "CON",
+                "%s",
+                "{0}",
+                "$HOME",
+                "a\tb",
+                "\u202egnp",
+                "'",
+                '"',
+            ]
+        ),
+    )
+)
 def test_any_name(bench, name):
     folder = bench / "names"
     shutil.rmtree(folder, ignore_errors=True)
@@ -107,15 +156,33 @@ def test_any_name(bench, name):
         assert len(path.name.encode()) > 255
         return
     assert [entry.name for entry in folder.iterdir()] == [path.name]
-    np.testing.assert_array_equal(judge(lambda: read_photo(path), path, kind="name").value.image, picture())
+    np.testing.assert_array_equal(
+        judge(lambda: read_photo(path), path, kind="name").value.image, picture()
+    )
     records.placement().save(folder / f"{name[:40]}.json")
     judge(lambda: Placement.load(folder / f"{name[:40]}.json"), kind="name")
 
 
 @examples(60, 800)
-@given(path=st.one_of(st.text(max_size=30), st.sampled_from(["", "/", ".", "a.svs", "a.SVS", "x/medrefine-dataset.json",
-                                                             "a.medrefine.json/", "a\0.svs", "é.ndpi" * 60]),
-                      st.lists(st.text(max_size=8), max_size=3)))  # fmt: skip
+@given(
+    path=st.one_of(
+        st.text(max_size=30),
+        st.sampled_from(
+            [
+                "",
+                "/",
+                ".",
+                "a.svs",
+                "a.SVS",
+                "x/medrefine-dataset.json",
+                "a.medrefine.json/",
+                "a\0.svs",
+                "é.ndpi" * 60,
+            ]
+        ),
+        st.lists(st.text(max_size=8), max_size=3),
+    )
+)
 def test_readers_claim_or_leave_any_path(path):
     for get in (get_reader, get_slide_reader):
         reader = judge(lambda get=get: get(path), kind="reader asked").value
@@ -124,17 +191,46 @@ def test_readers_claim_or_leave_any_path(path):
 
 
 odd_attributes = st.dictionaries(
-    st.sampled_from(["name", "scale", "translate", "rotate", "shear", "affine", "units", "opacity", "metadata", "rgb",
-                     "colormap", "contrast_limits", "gamma", "visible", "multiscale", "blending", "axis_labels"]),
-    st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.floats(), st.text(max_size=5),
-              st.lists(st.floats(), max_size=4), st.dictionaries(st.text(max_size=3), st.floats(), max_size=2)),
+    st.sampled_from(
+        [
+            "name",
+            "scale",
+            "translate",
+            "rotate",
+            "shear",
+            "affine",
+            "units",
+            "opacity",
+            "metadata",
+            "rgb",
+            "colormap",
+            "contrast_limits",
+            "gamma",
+            "visible",
+            "multiscale",
+            "blending",
+            "axis_labels",
+        ]
+    ),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-3, 3),
+        st.floats(),
+        st.text(max_size=5),
+        st.lists(st.floats(), max_size=4),
+        st.dictionaries(st.text(max_size=3), st.floats(), max_size=2),
+    ),
     max_size=4,
-)  # fmt: skip
+)
 
 
 @examples(60, 800)
-@given(attributes=odd_attributes, shape=st.sampled_from([(24, 32), (24, 32, 3), (0, 3), (1, 1), (2, 3, 4, 5), (5,), ()]),
-       dtype=st.sampled_from(["uint8", "float32", "int64", "bool", "complex64"]))  # fmt: skip
+@given(
+    attributes=odd_attributes,
+    shape=st.sampled_from([(24, 32), (24, 32, 3), (0, 3), (1, 1), (2, 3, 4, 5), (5,), ()]),
+    dtype=st.sampled_from(["uint8", "float32", "int64", "bool", "complex64"]),
+)
 def test_writer_of_odd_layers(bench, attributes, shape, dtype):
     folder = bench / "written"
     shutil.rmtree(folder, ignore_errors=True)
@@ -183,8 +279,11 @@ print(json.dumps([judge_command(argv).sentence for argv in json.loads(sys.argv[1
     drop = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"] if ROOT else []
     done = subprocess.run(
         [*drop, sys.executable, "-c", code, json.dumps(argvs)],
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     for argv, sentence in zip(argvs, json.loads(done.stdout.splitlines()[-1]), strict=True):
         CASES["locked folder"] += 1
@@ -195,8 +294,11 @@ print(json.dumps([judge_command(argv).sentence for argv in json.loads(sys.argv[1
 
 def test_a_file_in_place_of_a_folder(tmp_path):
     (tmp_path / "a.png").write_bytes(photo_files()["rgb.png"])
-    for argv in (["magnify", "a.png", "--scale=0.5", "-o", "a.png/b.png"],
-                 ["prepare", "a.png", "-o", "d"], ["atlas", "a.png", "-o", "a.png"],
-                 ["evaluate", "a.png", "-o", "a.png/r"]):  # fmt: skip
+    for argv in (
+        ["magnify", "a.png", "--scale=0.5", "-o", "a.png/b.png"],
+        ["prepare", "a.png", "-o", "d"],
+        ["atlas", "a.png", "-o", "a.png"],
+        ["evaluate", "a.png", "-o", "a.png/r"],
+    ):
         words = [str(tmp_path / word) if "a.png" in word or word == "d" else word for word in argv]
         assert judge_command(words, tmp_path).refused

@@ -25,8 +25,29 @@ from napari_medrefine.images import Image
 
 # Those that turn numbers into numbers, or bytes into bytes.
 _CODECS = frozenset(
-    "adler32 astype bitround blosc bytes bz2 crc32 crc32c delta fixedscaleoffset fletcher32 gzip "
-    "lz4 lzma packbits quantize sharding_indexed shuffle transpose zlib zstd".split()
+    [
+        "adler32",
+        "astype",
+        "bitround",
+        "blosc",
+        "bytes",
+        "bz2",
+        "crc32",
+        "crc32c",
+        "delta",
+        "fixedscaleoffset",
+        "fletcher32",
+        "gzip",
+        "lz4",
+        "lzma",
+        "packbits",
+        "quantize",
+        "sharding_indexed",
+        "shuffle",
+        "transpose",
+        "zlib",
+        "zstd",
+    ]
 )
 _LARGEST = 2**31  # bytes of a decoded chunk; what blosc can hold
 _DEFLATE = 1032  # times that deflate makes the smallest file larger
@@ -71,11 +92,9 @@ class Chunks:
 
     def _touched(self, index: tuple[slice | int, ...]) -> Iterator[tuple[int, ...]]:
         ranges = []
-        for part, side in zip(index, self._chunks, strict=True):
-            whole = isinstance(part, slice)
-            axis = len(ranges)
-            start, stop, _ = part.indices(self.shape[axis]) if whole else (part, part + 1, 1)
-            ranges.append(range(start // side, (stop - 1) // side + 1))
+        for part, side, length in zip(index, self._chunks, self.shape, strict=True):
+            rows = range(length)[part] if isinstance(part, slice) else range(part, part + 1)
+            ranges.append(range(rows.start // side, (rows.stop - 1) // side + 1))
         return product(*ranges)
 
     def _check(self, path: Path) -> None:
@@ -96,14 +115,15 @@ class Chunks:
     @property
     def _most(self) -> int:
         """Bytes that a chunk may become before its filters widen or narrow the numbers."""
-        return 8 * self._bytes + 2**20
+        return int(8 * self._bytes + 2**20)
 
     def _becomes(self, file: BinaryIO, size: int) -> int:
         """Return how large a chunk becomes, as it says, or, from deflate on, as is found out."""
         last = next((c for c in reversed(self._codecs) if c not in ("crc32c", "crc32")), "")
         if last in _CLAIMS:
             return _CLAIMS[last](file.read(18))
-        if last not in _DECODERS or (last in ("zlib", "gzip") and size * _DEFLATE < self._most):
+        few = last in ("zlib", "gzip") and size * _DEFLATE < self._most
+        if last not in _DECODERS or few:
             return 0
         return _counted(file, _DECODERS[last](), _AT_ONCE[last], self._most)
 
