@@ -16,13 +16,14 @@ ROOT = Path(__file__).parents[1]
 LARGEST = 10_000_000  # bytes
 WHEEL = re.compile(
     r"napari_medrefine/([a-z_]+/)*[a-z0-9_]+\.py"
-    r"|napari_medrefine/(napari\.yaml|py\.typed|dataset/summary\.html\.jinja)"
+    r"|napari_medrefine/(napari\.yaml|py\.typed|(dataset/summary|compare/report)\.html\.jinja"
+    r"|compare/tuned\.json)"
     r"|napari_medrefine/superres/weights/((magnify|sharpen)-(faithful|gan)\.safetensors|trust\.json)"
     r"|napari_medrefine-[\d.]+\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt|licenses/(LICENSE|NOTICE))"
 )
 SDIST = re.compile(
     rf"src/({WHEEL.pattern})"
-    r"|tests/([a-z_]+/)*[a-z0-9_]+\.py|docs/([a-z_]+/)*[a-z0-9_]+\.(md|png|py)"
+    r"|tests/([a-z_]+/)*[a-z0-9_]+\.py|docs/([a-z_]+/)*[a-z0-9_-]+\.(md|png|py)"
     r"|benchmarks/([a-z_]+/)*[a-z0-9_]+\.(py|md|json)"
     r"|README\.md|CHANGELOG\.md|LICENSE|NOTICE|tox\.ini|constraints\.txt|pyproject\.toml|PKG-INFO|\.gitignore"
 )
@@ -30,6 +31,8 @@ NEEDED = {
     "napari_medrefine/napari.yaml",
     "napari_medrefine/py.typed",
     "napari_medrefine/dataset/summary.html.jinja",
+    "napari_medrefine/compare/report.html.jinja",
+    "napari_medrefine/compare/tuned.json",
     "napari_medrefine/superres/weights/trust.json",
     *(
         f"napari_medrefine/superres/weights/{task}-{kind}.safetensors"
