@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
+from napari_medrefine._paths import is_folder
 from napari_medrefine.errors import MedRefineError
 
 PART = ".medrefine-"  # how the names of files that are still being written begin
@@ -124,12 +125,12 @@ def cannot(do: str, path: Path, error: OSError, size: int | None = None) -> str:
 
     `size` is how many bytes it would have, if that is known.
     """
-    folder = path if path.is_dir() else path.parent
+    folder = path if is_folder(path) else path.parent
     if error.errno in _FULL:
         return f"Cannot {do} {path}: {full(folder, _missing(folder, size))}{_AGAIN}"
     if error.errno == errno.EFBIG:
         why = "its disk takes no files as large as this (FAT32?); choose another one"
-    elif error.errno == errno.ENOENT and do != "read" and not path.parent.is_dir():
+    elif error.errno == errno.ENOENT and do != "read" and not is_folder(path.parent):
         why = (
             f"the folder {path.parent} is not there; bring it back (is its drive plugged in?), or "
             "choose another one, and start again"

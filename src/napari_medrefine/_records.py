@@ -60,8 +60,9 @@ def write_record(file: Path, data: dict[str, Any]) -> None:
 
 
 def _at(error: Exception) -> str:
-    known = isinstance(error, json.JSONDecodeError)
-    return f" (line {error.lineno}, column {error.colno})" if known else ""
+    if not isinstance(error, json.JSONDecodeError):
+        return ""
+    return f" (line {error.lineno}, column {error.colno})"
 
 
 def first_problem(error: Exception) -> str:

@@ -17,8 +17,24 @@ from napari_medrefine.photos import as_rgb, read_photo, write_image
 from napari_medrefine.superres import magnify_steps
 
 SIDES = st.sampled_from([0, 1, 2, 3, 5, 8, 17, 40])
-DTYPES = ["uint8", "uint16", "float32", "float64", "float16", "int8", "int64", "uint32", "bool",
-          "complex64", "object", "U3", "M8[s]", ">u2", ">f4", "V4"]  # fmt: skip
+DTYPES = [
+    "uint8",
+    "uint16",
+    "float32",
+    "float64",
+    "float16",
+    "int8",
+    "int64",
+    "uint32",
+    "bool",
+    "complex64",
+    "object",
+    "U3",
+    "M8[s]",
+    ">u2",
+    ">f4",
+    "V4",
+]
 VALUES = ["tissue", "noise", "black", "white", "nan", "infinite", "huge", "tiny", "negative"]
 
 
@@ -73,8 +89,12 @@ def unchanged(image, call, kind):
 
 
 @examples(60, 700)
-@given(image=arrays(17), scale=numbers, realism=st.sampled_from([0, 0.5, 1, -0.1, float("nan")]),
-       consistency=st.sampled_from([None, True, False]))  # fmt: skip
+@given(
+    image=arrays(17),
+    scale=numbers,
+    realism=st.sampled_from([0, 0.5, 1, -0.1, float("nan")]),
+    consistency=st.sampled_from([None, True, False]),
+)
 def test_magnify(image, scale, realism, consistency):
     made = unchanged(
         image, lambda: magnify(image, scale, realism=realism, consistency=consistency), "magnify"
@@ -95,8 +115,12 @@ def test_sharpen(image, strength):
 
 
 @examples(30, 400)
-@given(image=arrays(17), scale=st.sampled_from([1, 2, 3.5, 0, -1, 11, float("nan")]),
-       level=st.sampled_from([0.9, 0.5, 0.99, 1, 0, float("nan")]), generated=arrays(17))  # fmt: skip
+@given(
+    image=arrays(17),
+    scale=st.sampled_from([1, 2, 3.5, 0, -1, 11, float("nan")]),
+    level=st.sampled_from([0.9, 0.5, 0.99, 1, 0, float("nan")]),
+    generated=arrays(17),
+)
 def test_trust_map(image, scale, level, generated):
     given_one = generated if isinstance(generated, np.ndarray) else None
     made = unchanged(
@@ -115,9 +139,13 @@ def test_arguments_of_another_type(data, name):
 
 
 @examples(60, 700)
-@given(overview=arrays(), field=arrays(), ratio=st.one_of(st.none(), numbers, st.just((1, 2))),
-       angle=st.sampled_from([None, (-5, 5), (5, -5), (0, 0), (float("nan"), 1), (0, 1e9)]),
-       method=st.sampled_from(["pyramid", "spiral", "x"]))  # fmt: skip
+@given(
+    overview=arrays(),
+    field=arrays(),
+    ratio=st.one_of(st.none(), numbers, st.just((1, 2))),
+    angle=st.sampled_from([None, (-5, 5), (5, -5), (0, 0), (float("nan"), 1), (0, 1e9)]),
+    method=st.sampled_from(["pyramid", "spiral", "x"]),
+)
 def test_register(overview, field, ratio, angle, method):
     unchanged(
         field,
@@ -134,8 +162,9 @@ def test_register_large_enough(data):
     values = st.sampled_from(VALUES)
     shape = data.draw(st.sampled_from([(), (3,), (4,)]))
     overview = filled((60, 70, *shape), data.draw(dtypes), data.draw(values))
-    field = filled((64, 56, *data.draw(st.sampled_from([(), (3,)]))), data.draw(dtypes),
-                   data.draw(values))  # fmt: skip
+    field = filled(
+        (64, 56, *data.draw(st.sampled_from([(), (3,)]))), data.draw(dtypes), data.draw(values)
+    )
     ratio = data.draw(st.sampled_from([2.0, 2, 1.0, (1.5, 2.2), None]))
     method = data.draw(st.sampled_from(["pyramid", "spiral"]))
     unchanged(field, lambda: register(overview, field, ratio=ratio, method=method), "register")
@@ -152,14 +181,24 @@ def test_overview_of_levels(levels):
 def test_register_arguments_of_another_type(data, name):
     value = data.draw(anything)
     arguments = {"ratio": 2, name: value}
-    judge(lambda: register(picture(60, 70), picture(64, 56), **arguments),
-          kind="register with odd arguments")  # fmt: skip
+    judge(
+        lambda: register(picture(60, 70), picture(64, 56), **arguments),
+        kind="register with odd arguments",
+    )
 
 
 FILTERS = [filters.nearest, filters.bicubic, filters.lanczos, filters.back_projection]
 SHARPENERS = [filters.unsharp_mask, filters.richardson_lucy, filters.wiener]
-METRICS = [metrics.mse, metrics.psnr, metrics.ssim, metrics.colour_difference, metrics.mean_shift,
-           metrics.high_frequency_ratio, metrics.consistency, metrics.tile_errors]  # fmt: skip
+METRICS = [
+    metrics.mse,
+    metrics.psnr,
+    metrics.ssim,
+    metrics.colour_difference,
+    metrics.mean_shift,
+    metrics.high_frequency_ratio,
+    metrics.consistency,
+    metrics.tile_errors,
+]
 
 
 @examples(40, 500)
@@ -181,8 +220,11 @@ def test_metrics(first, second, same, method):
 
 
 @examples(40, 500)
-@given(image=arrays(17), suffix=st.sampled_from([".png", ".jpg", ".tif"]),
-       pixel_um=st.sampled_from([None, 0.25, 1e-9, 1e9]))  # fmt: skip
+@given(
+    image=arrays(17),
+    suffix=st.sampled_from([".png", ".jpg", ".tif"]),
+    pixel_um=st.sampled_from([None, 0.25, 1e-9, 1e9]),
+)
 def test_written_and_read(bench, image, suffix, pixel_um):
     path = bench / f"written{suffix}"
     path.unlink(missing_ok=True)

@@ -17,8 +17,33 @@ from fuzzing.slides import write_slides
 from hypothesis import given
 from hypothesis import strategies as st
 
-NUMBERS = ["0", "1", "2", "4", "-1", "0.5", "1e9", "1e-9", "nan", "inf", "-inf", "x", "", "1:2",
-           "2:1", ":", "1:2:3", "1x1", "0x0", "99999999999999999999", "１", "any", "40=1", "=", "a=b"]  # fmt: skip
+NUMBERS = [
+    "0",
+    "1",
+    "2",
+    "4",
+    "-1",
+    "0.5",
+    "1e9",
+    "1e-9",
+    "nan",
+    "inf",
+    "-inf",
+    "x",
+    "",
+    "1:2",
+    "2:1",
+    ":",
+    "1:2:3",
+    "1x1",
+    "0x0",
+    "99999999999999999999",
+    "１",
+    "any",
+    "40=1",
+    "=",
+    "a=b",
+]
 
 
 @pytest.fixture(scope="session")
@@ -71,8 +96,22 @@ def safe(argv):
 def test_magnify_and_sharpen(shelf, bench, data):
     task = data.draw(st.sampled_from(["magnify", "sharpen"]))
     photo = data.draw(places(shelf, folders=True))
-    name = data.draw(st.sampled_from(["a.png", "a.jpg", "a.tif", "a.zarr", "a", "no/such/a.png", "",
-                                      "é" * 150 + ".png", "a.ome.zarr", "-a.png"]))  # fmt: skip
+    name = data.draw(
+        st.sampled_from(
+            [
+                "a.png",
+                "a.jpg",
+                "a.tif",
+                "a.zarr",
+                "a",
+                "no/such/a.png",
+                "",
+                "é" * 150 + ".png",
+                "a.ome.zarr",
+                "-a.png",
+            ]
+        )
+    )
     argv = [task, photo, "-o", str(output(bench) / name)]
     options = ["--realism", "--model"] + (["--scale"] if task == "magnify" else ["--strength"])
     for option in data.draw(st.lists(st.sampled_from(options), max_size=2, unique=True)):
@@ -86,20 +125,33 @@ def test_magnify_and_sharpen(shelf, bench, data):
 def test_register(shelf, bench, data):
     fields = data.draw(st.lists(places(shelf), min_size=1, max_size=2))
     argv = ["register", data.draw(places(shelf)), *fields, "-o", str(output(bench))]
-    for option in data.draw(st.lists(st.sampled_from(["--ratio", "--angle"]), unique=True)):
-        argv.append(f"{option}={data.draw(st.sampled_from(NUMBERS))}")
+    options = data.draw(st.lists(st.sampled_from(["--ratio", "--angle"]), unique=True))
+    argv += [f"{option}={data.draw(st.sampled_from(NUMBERS))}" for option in options]
     judge_command(safe(argv), shelf)
 
 
 @examples(30, 400)
 @given(data=st.data())
 def test_prepare(shelf, bench, data):
-    folder = data.draw(st.sampled_from(["photos", "made", "atlas", "nothing inside", "rgb.png", "gone.png",
-                                        "loop.png", "missing"]))  # fmt: skip
+    folder = data.draw(
+        st.sampled_from(
+            [
+                "photos",
+                "made",
+                "atlas",
+                "nothing inside",
+                "rgb.png",
+                "gone.png",
+                "loop.png",
+                "missing",
+            ]
+        )
+    )
     argv = ["prepare", str(shelf / folder), "-o", str(output(bench) / "d")]
     names = ["--tile", "--reduce", "--crop", "--proportions", "--seed", "--objective", "--pixel-um"]
-    for option in data.draw(st.lists(st.sampled_from(names), max_size=3, unique=True)):
-        argv.append(f"{option}={data.draw(st.sampled_from([*NUMBERS, '32', '32x32', '1:1:1']))}")
+    values = st.sampled_from([*NUMBERS, "32", "32x32", "1:1:1"])
+    options = data.draw(st.lists(st.sampled_from(names), max_size=3, unique=True))
+    argv += [f"{option}={data.draw(values)}" for option in options]
     judge_command(argv, shelf)
 
 
@@ -127,8 +179,13 @@ def test_evaluate_and_train_on_a_damaged_dataset(shelf, bench, damage):
 
 
 @examples(25, 300)
-@given(table=st.one_of(st.binary(max_size=60), st.text(max_size=60).map(str.encode),
-                       st.sampled_from([b"rgb.jpg,4", b"file,objective\nx.jpg,40x\n", b"a\0,4"])))  # fmt: skip
+@given(
+    table=st.one_of(
+        st.binary(max_size=60),
+        st.text(max_size=60).map(str.encode),
+        st.sampled_from([b"rgb.jpg,4", b"file,objective\nx.jpg,40x\n", b"a\0,4"]),
+    )
+)
 def test_tables_of_objectives(shelf, bench, table):
     path = output(bench) / "table.csv"
     path.write_bytes(table)
@@ -137,9 +194,29 @@ def test_tables_of_objectives(shelf, bench, table):
 
 
 @examples(40, 500)
-@given(words=st.lists(st.sampled_from(["register", "magnify", "-o", "--scale", "--", "-", "", "x", "--overwrite",
-                                       "--help", "--version", "é", "atlas", "--no-such"]),
-                      max_size=5))  # fmt: skip
+@given(
+    words=st.lists(
+        st.sampled_from(
+            [
+                "register",
+                "magnify",
+                "-o",
+                "--scale",
+                "--",
+                "-",
+                "",
+                "x",
+                "--overwrite",
+                "--help",
+                "--version",
+                "é",
+                "atlas",
+                "--no-such",
+            ]
+        ),
+        max_size=5,
+    )
+)
 def test_words(bench, words, monkeypatch):
     os.makedirs(bench / "words", exist_ok=True)  # noqa: PTH103
     with pytest.MonkeyPatch.context() as patch:
@@ -166,9 +243,12 @@ def test_real_processes(shelf, bench, name, locale):
     CASES["real process"] += 1
     done = subprocess.run(
         [sys.executable, "-m", "napari_medrefine.cli", *argv],
-        cwd=shelf, capture_output=True, check=False, timeout=120,
+        cwd=shelf,
+        capture_output=True,
+        check=False,
+        timeout=120,
         env={**os.environ, "LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-    )  # fmt: skip
+    )
     told = done.stderr.decode(errors="replace")
     assert "Traceback" not in told
     if name in ("dash", "letters"):

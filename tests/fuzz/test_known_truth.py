@@ -1,4 +1,4 @@
-"""Files whose right pixels are known: turned, in other colour models, with profiles, in palettes."""
+"""Files whose right pixels are known: turned, in other colours, with profiles, in palettes."""
 
 from __future__ import annotations
 
@@ -100,9 +100,10 @@ def test_pixels_with_a_colour_profile_stay_as_they_are_stored(bench, kind):
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "I;16"])
 def test_other_kinds_of_pixels(bench, mode):
     image = Pillow.fromarray(alpha())
-    image = {"P": lambda: Pillow.fromarray(picture()).quantize(16),
-             "I;16": lambda: Pillow.fromarray(picture()[..., 0].astype(np.uint16) * 257)}.get(
-                 mode, lambda: image.convert(mode))()  # fmt: skip
+    image = {
+        "P": lambda: Pillow.fromarray(picture()).quantize(16),
+        "I;16": lambda: Pillow.fromarray(picture()[..., 0].astype(np.uint16) * 257),
+    }.get(mode, lambda: image.convert(mode))()
     shown = {"1": "L", "P": "RGB", "LA": "RGBA"}.get(mode, mode)
     expected = np.asarray(image if mode == "I;16" else image.convert(shown))
     path = bench / "kind.png"

@@ -121,6 +121,24 @@ def test_damage(made, bench, what, damage):
     judge(lambda: use(file), file, kind=f"{what} damaged", named=file.parent)
 
 
+@examples(30, 400)
+@given(
+    entries=st.lists(
+        st.sampled_from([0, 1, -1, 1e-9, 1e9, 1e-200, 1e200, float("inf"), float("nan")]),
+        min_size=9,
+        max_size=9,
+    ),
+    which=st.sampled_from(["matrix", "core"]),
+)
+def test_matrices_of_placements(made, bench, entries, which):
+    file = fresh(made, "placement", bench / "records")
+    content = json.loads(file.read_bytes())
+    holder = content if which == "matrix" else content["distortion"]
+    holder[which] = [entries[:3], entries[3:6], [0, 0, 1]]
+    file.write_text(json.dumps(content))
+    judge(lambda: use_placement(file), file, kind="placement with a strange matrix")
+
+
 @pytest.mark.parametrize("what", sorted(USES))
 def test_of_a_newer_version(made, bench, what):
     name, use = USES[what]
@@ -143,8 +161,11 @@ def test_damaged_tiles(made, bench, damage, which):
     broken.write_bytes(damage(broken.read_bytes()))
     judge(lambda: use_dataset(folder), folder, kind="tile damaged")
     with warnings.catch_warnings():
-        judge(lambda: show_dataset(folder / "medrefine-dataset.json"), folder,
-              kind="tile damaged, in napari")  # fmt: skip
+        judge(
+            lambda: show_dataset(folder / "medrefine-dataset.json"),
+            folder,
+            kind="tile damaged, in napari",
+        )
 
 
 @examples(30, 400)

@@ -91,13 +91,30 @@ def test_strange_metadata_of_ome_zarr(slides, bench, name, data):
     attribute=st.sampled_from(["Format", "Overlap", "TileSize", "Height", "Width", "xmlns"]),
     value=st.one_of(
         st.sampled_from(
-            ["", "0", "-1", "1e9", "99999999999", "2147483647", "../../x", "png/../../x", "png\0",
-             "NaN", "１", "16.0", " 16 ", "+16", "&lt;", "JPG", "x" * 5000]
+            [
+                "",
+                "0",
+                "-1",
+                "1e9",
+                "99999999999",
+                "2147483647",
+                "../../x",
+                "png/../../x",
+                "png\0",
+                "NaN",
+                "１",
+                "16.0",
+                " 16 ",
+                "+16",
+                "&lt;",
+                "JPG",
+                "x" * 5000,
+            ]
         ),
         st.integers(-3, 70).map(str),
         st.text(max_size=6),
     ),
-)  # fmt: skip
+)
 def test_strange_descriptions_of_deep_zoom(slides, bench, attribute, value):
     path = copy_of(slides["deep zoom"], bench)
     text = path.read_text()

@@ -74,8 +74,9 @@ def test_strange_cards(weights, bench, data):
     header["__metadata__"]["card"] = card.decode()
     path.write_bytes(joined(json.dumps(header).encode(), rest))
     read = judge(lambda: read_card(path), path, kind="card with strange values")
-    used = judge(lambda: magnify(picture(8, 8), 2, model=path), kind="strange card at work",
-                 named=path)  # fmt: skip
+    used = judge(
+        lambda: magnify(picture(8, 8), 2, model=path), kind="strange card at work", named=path
+    )
     if read.refused:
         assert used.refused
 
@@ -92,8 +93,21 @@ def test_a_card_of_a_newer_version(weights, bench):
         assert "update napari-medrefine" in sentence
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "no such model", "-x", "a\0b", "é" * 300, "~", "/dev/null",
-                                  "https://127.0.0.1:9/model.safetensors"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "no such model",
+        "-x",
+        "a\0b",
+        "é" * 300,
+        "~",
+        "/dev/null",
+        "https://127.0.0.1:9/model.safetensors",
+    ],
+)
 def test_names_of_models(name):
     judge(lambda: load_model(name), kind="name of a model")
     judge(lambda: magnify(picture(8, 8), 2, model=name), kind="name of a model")

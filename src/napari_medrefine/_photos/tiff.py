@@ -129,6 +129,8 @@ def _photo_shape(axes: str, shape: tuple[int, ...]) -> tuple[int, ...]:
         raise MedRefineError(
             f"it holds {planes} images in one; save the one that is meant by itself"
         )
+    if channels not in (1, 3, 4):
+        raise MedRefineError(f"it has {channels} channels; grey, RGB and RGBA can be read")
     return (height, width) if channels == 1 else (height, width, channels)
 
 

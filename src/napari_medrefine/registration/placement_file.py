@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from napari_medrefine._atomic import cannot, write_bytes
 from napari_medrefine.errors import MedRefineError
@@ -56,7 +56,21 @@ def _is_newer(content: bytes) -> bool:
 
 
 Row = tuple[float, float, float]
-Shape = tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+
+
+def _affine(rows: tuple[Row, Row, Row]) -> tuple[Row, Row, Row]:
+    """Return `rows` if they are a map of the plane that can be undone."""
+    if rows[2] != (0, 0, 1):
+        raise ValueError("its last row is not 0, 0, 1")
+    with np.errstate(all="ignore"):
+        grown = abs(float(np.linalg.det(np.array(rows)[:2, :2])))
+    if not 1e-12 < grown < 1e12 or np.abs(rows).max() > 1e12:
+        raise ValueError("it maps no photo onto another")
+    return rows
+
+
+Affine = Annotated[tuple[Row, Row, Row], AfterValidator(_affine)]
+Shape = tuple[Annotated[int, Field(gt=0, lt=2**31)], Annotated[int, Field(gt=0, lt=2**31)]]
 
 
 def _rows(matrix: Matrix) -> tuple[Row, Row, Row]:
@@ -65,14 +79,14 @@ def _rows(matrix: Matrix) -> tuple[Row, Row, Row]:
 
 
 class _Photo(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     shape: Shape
     sha256: str
 
 
 class _Distortion(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    core: tuple[Row, Row, Row]
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    core: Affine
     field_strength: Annotated[float, Field(ge=-STRONGEST, le=STRONGEST)]
     overview_strength: Annotated[float, Field(ge=-STRONGEST, le=STRONGEST)]
 
@@ -90,7 +104,7 @@ class _Units(BaseModel):
 class _File(BaseModel):
     """A placement on disk; `ratio`, `angle` and `overlap` are there to be read by people."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     kind: Literal["napari-medrefine placement"] = "napari-medrefine placement"
     format: Literal[1] = 1
     version: str
@@ -105,7 +119,7 @@ class _File(BaseModel):
     ratio: float
     angle: float
     overlap: float
-    matrix: tuple[Row, Row, Row]
+    matrix: Affine
     distortion: _Distortion | None
     field: _Photo
     overview: _Photo

@@ -102,7 +102,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         If there is none, or it is damaged or of another version.
     """
     path = folder / CHECKPOINT
-    content = _content(path, folder)
+    try:
+        content = read_state(path)
+    except FileNotFoundError as error:
+        raise MedRefineError(f"There is no training to resume in {folder}.") from error
     said = content.get("format") if isinstance(content, dict) else None
     if not isinstance(said, str) or said != _FORMAT:
         raise MedRefineError(f"Cannot read {path}: it is not a checkpoint of a training.")
@@ -122,17 +125,24 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise MedRefineError(f"Cannot read {path}: parts of it are missing or wrong.") from error
 
 
-def _content(path: Path, folder: Path) -> Any:
+def read_state(path: Path) -> Any:
+    """Return what `torch.save` wrote to `path`; nothing in it is run as a program.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    MedRefineError
+        If it is damaged, or a decompression bomb.
+    """
     try:
         with zipfile.ZipFile(path) as parts:
             total = sum(part.file_size for part in parts.infolist())
         if total > path.stat().st_size:  # what we write is not compressed: no bomb can be in it
             raise MedRefineError(f"Cannot read {path}: it is damaged, not a checkpoint.")
         return torch.load(path, map_location="cpu", weights_only=True)
-    except MedRefineError:
+    except (MedRefineError, FileNotFoundError):
         raise
-    except FileNotFoundError as error:
-        raise MedRefineError(f"There is no training to resume in {folder}.") from error
     except OSError as error:
         raise MedRefineError(cannot("read", path, error)) from error
     except Exception as error:  # damaged ones raise anything, from IndexError to AttributeError

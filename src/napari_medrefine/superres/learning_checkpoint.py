@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from napari_medrefine._atomic import cannot, replacing
+from napari_medrefine._atomic import replacing
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.superres.checkpoints import read_state
 
 _FORMAT = "medrefine-learning"
 _KEYS = {"pairs", "config", "fold", "looks", "best", "tuning"}
@@ -36,13 +36,9 @@ def load_state(path: Path) -> dict[str, Any] | None:
         If it is damaged or something else.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_state(path)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise MedRefineError(cannot("read", path, error)) from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise MedRefineError(f"Cannot read {path}: it is damaged, not a checkpoint.") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT or _KEYS - content.keys():
         raise MedRefineError(f"Cannot read {path}: it is no checkpoint of a fine-tuning.")
     return content

@@ -232,7 +232,10 @@ def _make_and_show(
 
 
 def _is_atlas(folder: Path) -> bool:
-    return (folder / RECORD).is_file()
+    try:
+        return (folder / RECORD).is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def describe(atlas: Atlas) -> str:

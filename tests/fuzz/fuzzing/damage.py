@@ -92,24 +92,66 @@ def _all_of(steps: list[Damage]) -> Damage:
 damages = st.lists(_one, min_size=1, max_size=3).map(_all_of)
 
 ODD_PATHS = [
-    "../../etc/passwd", "/etc/passwd", "..", ".", "", "C:\\x", "\\\\host\\x", "a/../../b", "a\0b",
-    "con", "x" * 300, "é" * 200, "~", "file:///etc/passwd", "s3://bucket/x",
-    "http://127.0.0.1:9/x", "-rf",
-]  # fmt: skip
+    "../../etc/passwd",
+    "/etc/passwd",
+    "..",
+    ".",
+    "",
+    "C:\\x",
+    "\\\\host\\x",
+    "a/../../b",
+    "a\0b",
+    "con",
+    "x" * 300,
+    "é" * 200,
+    "~",
+    "file:///etc/passwd",
+    "s3://bucket/x",
+    "http://127.0.0.1:9/x",
+    "-rf",
+]
 _DEEP: Any = []
 for _ in range(200):
     _DEEP = [_DEEP]
 odd_values = st.one_of(
     st.sampled_from(
-        [None, True, False, 0, -1, 1, 2**31, 2**63, 2**200, -(2**63), 0.5, 1e308, -1e308, 1e-308,
-         float("nan"), float("inf"), float("-inf"), [], {}, [[]], [0], [1e308] * 3, {"a": 1},
-         "\ud800", "\u202e", "1", "NaN", "x" * 10_000, _DEEP]
+        [
+            None,
+            True,
+            False,
+            0,
+            -1,
+            1,
+            2**31,
+            2**63,
+            2**200,
+            -(2**63),
+            0.5,
+            1e308,
+            -1e308,
+            1e-308,
+            float("nan"),
+            float("inf"),
+            float("-inf"),
+            [],
+            {},
+            [[]],
+            [0],
+            [1e308] * 3,
+            {"a": 1},
+            "\ud800",
+            "\u202e",
+            "1",
+            "NaN",
+            "x" * 10_000,
+            _DEEP,
+        ]
     ),
     st.sampled_from(ODD_PATHS),
     st.text(max_size=8),
     st.integers(-5, 5000),
     st.floats(),
-)  # fmt: skip
+)
 
 
 @st.composite

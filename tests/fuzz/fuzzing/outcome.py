@@ -20,11 +20,30 @@ SECONDS = 5.0  # of the processor: a busy machine makes nothing a hang
 WAITING = 60.0  # seconds on the clock: for what waits and computes nothing
 LONGEST = 1500  # letters of a sentence, without the path it names
 # What a library or Python says, and no user should read.
-_FOREIGN = ("Traceback", " object at 0x", "<class '", "[Errno", "NoneType", "pydantic",
-            "For further information", "Expecting value: line", "\n", "\r",
-            "object is not", "has no attribute", "unexpected keyword", "positional argument",
-            "to unpack", "subscriptable", "index out of range", "codec can't", "invalid literal",
-            "not supported between", "unhashable", "iterable")  # fmt: skip
+_FOREIGN = (
+    "Traceback",
+    " object at 0x",
+    "<class '",
+    "[Errno",
+    "NoneType",
+    "pydantic",
+    "For further information",
+    "Expecting value: line",
+    "\n",
+    "\r",
+    "object is not",
+    "has no attribute",
+    "unexpected keyword",
+    "positional argument",
+    "to unpack",
+    "subscriptable",
+    "index out of range",
+    "codec can't",
+    "invalid literal",
+    "not supported between",
+    "unhashable",
+    "iterable",
+)
 
 CASES: Counter[str] = Counter()  # how many cases were judged, by what was called
 
@@ -79,12 +98,11 @@ def judge_command(argv: list[str], *inputs: Path, named: Path | None = None) -> 
     before = [_fingerprint(path) for path in inputs]
     out, err = io.StringIO(), io.StringIO()
 
-    def run() -> int:
+    def run() -> object:
         with redirect_stdout(out), redirect_stderr(err):
             try:
                 return main(argv)
             except SystemExit as stop:
-                assert isinstance(stop.code, int), f"exits with {stop.code!r}"
                 return stop.code
 
     status = _call(run).value

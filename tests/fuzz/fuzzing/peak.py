@@ -47,6 +47,9 @@ def peaks(how: str, small: Path, *paths: Path) -> list[tuple[int, int, str | Non
     """
     done = subprocess.run(
         [sys.executable, "-c", CODE, how, str(small), *map(str, paths)],
-        capture_output=True, text=True, check=True, timeout=300,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
     return [tuple(one) for one in json.loads(done.stdout)]

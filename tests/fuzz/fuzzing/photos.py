@@ -109,9 +109,13 @@ def photo_files() -> dict[str, bytes]:
         "deep_planar.tif": tiff(
             np.moveaxis(deep(), 2, 0).copy(), photometric="rgb", planarconfig="separate"
         ),
-        "ome.tif": tiff(base, photometric="rgb", ome=True,
-                        metadata={"PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm"}),
+        "ome.tif": tiff(
+            base,
+            photometric="rgb",
+            ome=True,
+            metadata={"PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm"},
+        ),
         "imagej.tif": tiff(base, imagej=True, metadata={"unit": "um"}, resolution=(4, 4)),
         "big.tif": tiff(base, bigtiff=True, photometric="rgb", tile=(16, 16), compression="zlib"),
         "turned.tif": tiff(base, photometric="rgb", extratags=[(274, "H", 1, 8, True)]),
-    }  # fmt: skip
+    }

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-from fuzzing.photos import picture
 
+from fuzzing.photos import picture
 from napari_medrefine.atlas import load_atlas
 from napari_medrefine.atlas.record import Atlas, PhotoRecord, save_atlas
 from napari_medrefine.dataset import Recipe, prepare_steps
@@ -22,9 +22,18 @@ from napari_medrefine.superres.generator import Trunk
 from napari_medrefine.superres.models import describe, save_model
 from napari_medrefine.superres.training import train_steps
 
-CONFIG = TrainingConfig(epochs=2, steps_per_epoch=1, batch=1, crop=8, channels=4, blocks=1,
-                        scales=(2,), validation_steps=1, adversarial=0.5,
-                        precision="float32")  # fmt: skip
+CONFIG = TrainingConfig(
+    epochs=2,
+    steps_per_epoch=1,
+    batch=1,
+    crop=8,
+    channels=4,
+    blocks=1,
+    scales=(2,),
+    validation_steps=1,
+    adversarial=0.5,
+    precision="float32",
+)
 
 
 def placement() -> Placement:
@@ -34,8 +43,15 @@ def placement() -> Placement:
 
     matrix = np.array([[0.1, 0.01, 3.0], [-0.01, 0.1, 2.0], [0, 0, 1]])
     bent = Distortion(matrix, Lens((180, 240), 0.01), Lens((30, 40), -0.02))
-    return Placement(matrix, (180, 240), (30, 40), accepted=True, reason="Parts agree.",
-                     score=0.8, distortion=bent)  # fmt: skip
+    return Placement(
+        matrix,
+        (180, 240),
+        (30, 40),
+        accepted=True,
+        reason="Parts agree.",
+        score=0.8,
+        distortion=bent,
+    )
 
 
 def write_photos(folder: Path, count: int = 3) -> None:
@@ -49,8 +65,13 @@ def write_photos(folder: Path, count: int = 3) -> None:
 def write_dataset(folder: Path) -> Path:
     """Write a dataset of two tiles a photo; return its folder."""
     write_photos(folder / "photos")
-    recipe = Recipe(tile=32, reduce=1, split_by="photo", objective=40.0,
-                    cleaning=Cleaning(sharpness=0, contrast=0, clipped=1, duplicates=False))  # fmt: skip
+    recipe = Recipe(
+        tile=32,
+        reduce=1,
+        split_by="photo",
+        objective=40.0,
+        cleaning=Cleaning(sharpness=0, contrast=0, clipped=1, duplicates=False),
+    )
     finish(prepare_steps(folder / "photos", folder / "dataset", recipe))
     return folder / "dataset"
 
@@ -64,9 +85,15 @@ def write_atlas(folder: Path) -> Path:
     common = {"sha256": "0" * 64, "shape": (40, 72), "pixel_um": 0.25, "objective": 40.0}
     photos = (
         PhotoRecord(source="s0_40x.png", name="s0_40x", role="overview", **common),
-        PhotoRecord(source="s1_40x.png", name="s1_40x", role="field", overview="s0_40x.png",
-                    placement="placements/s1_40x.placement.json", **common),
-    )  # fmt: skip
+        PhotoRecord(
+            source="s1_40x.png",
+            name="s1_40x",
+            role="field",
+            overview="s0_40x.png",
+            placement="placements/s1_40x.placement.json",
+            **common,
+        ),
+    )
     save_atlas(output, Atlas(software="test", folder="../photos", photos=photos))
     load_atlas(output)
     return output
@@ -83,8 +110,10 @@ def write_weights(folder: Path) -> Path:
 
 def sides() -> tuple[list[Tile], list[Tile]]:
     """Return two slides of a tile each."""
-    return tuple([Tile(np.ascontiguousarray(picture(96, 160)[:40, x : x + 40]), name)]
-                 for name, x in (("a", 0), ("b", 80)))  # fmt: skip
+    return tuple(
+        [Tile(np.ascontiguousarray(picture(96, 160)[:40, x : x + 40]), name)]
+        for name, x in (("a", 0), ("b", 80))
+    )
 
 
 def write_training(folder: Path) -> Path:

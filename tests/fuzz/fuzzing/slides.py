@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import zarr
-from fuzzing.photos import picture
 from PIL import Image as Pillow
+
+from fuzzing.photos import picture
 
 DZI = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -31,8 +32,9 @@ def write_ome_zarr(path: Path, version: str) -> None:
     space = {"type": "space", "unit": "micrometer"}
     axes = [{"name": "c", "type": "channel"}, {"name": "y", **space}, {"name": "x", **space}]
     image = {"axes": axes, "datasets": datasets}
-    channels = [{"label": n, "color": c} for n, c in zip("RGB", ("FF0000", "00FF00", "0000FF"),
-                                                           strict=True)]  # fmt: skip
+    channels = [
+        {"label": n, "color": c} for n, c in zip("RGB", ("FF0000", "00FF00", "0000FF"), strict=True)
+    ]
     about = {"multiscales": [image], "omero": {"channels": channels}}
     if version == "0.5":
         group.attrs["ome"] = {"version": version, **about}

@@ -25,11 +25,33 @@ from napari_medrefine.images import Image
 
 # Those that turn numbers into numbers, or bytes into bytes.
 _CODECS = frozenset(
-    ["adler32", "astype", "bitround", "blosc", "bytes", "bz2", "crc32", "crc32c", "delta", "fixedscaleoffset", "fletcher32", "gzip", "lz4", "lzma", "packbits", "quantize", "sharding_indexed", "shuffle", "transpose", "zlib", "zstd"]
+    [
+        "adler32",
+        "astype",
+        "bitround",
+        "blosc",
+        "bytes",
+        "bz2",
+        "crc32",
+        "crc32c",
+        "delta",
+        "fixedscaleoffset",
+        "fletcher32",
+        "gzip",
+        "lz4",
+        "lzma",
+        "packbits",
+        "quantize",
+        "sharding_indexed",
+        "shuffle",
+        "transpose",
+        "zlib",
+        "zstd",
+    ]
 )
 _LARGEST = 2**31  # bytes of a decoded chunk; what blosc can hold
-_SMALL = 2**18  # bytes of a file that not even nothing but zeros makes a bomb of
-_AT_ONCE = 2**16
+_DEFLATE = 1032  # times that deflate makes the smallest file larger
+_AT_ONCE = {"zlib": 2**14, "gzip": 2**14, "bz2": 2**9, "lzma": 2**9}  # bytes; zeros become 16 MB
 
 
 class Chunks:
@@ -70,11 +92,9 @@ class Chunks:
 
     def _touched(self, index: tuple[slice | int, ...]) -> Iterator[tuple[int, ...]]:
         ranges = []
-        for part, side in zip(index, self._chunks, strict=True):
-            whole = isinstance(part, slice)
-            axis = len(ranges)
-            start, stop, _ = part.indices(self.shape[axis]) if whole else (part, part + 1, 1)
-            ranges.append(range(start // side, (stop - 1) // side + 1))
+        for part, side, length in zip(index, self._chunks, self.shape, strict=True):
+            rows = range(length)[part] if isinstance(part, slice) else range(part, part + 1)
+            ranges.append(range(rows.start // side, (rows.stop - 1) // side + 1))
         return product(*ranges)
 
     def _check(self, path: Path) -> None:
@@ -95,16 +115,17 @@ class Chunks:
     @property
     def _most(self) -> int:
         """Bytes that a chunk may become before its filters widen or narrow the numbers."""
-        return 8 * self._bytes + 2**20
+        return int(8 * self._bytes + 2**20)
 
     def _becomes(self, file: BinaryIO, size: int) -> int:
         """Return how large a chunk becomes, as it says, or, from deflate on, as is found out."""
         last = next((c for c in reversed(self._codecs) if c not in ("crc32c", "crc32")), "")
         if last in _CLAIMS:
             return _CLAIMS[last](file.read(18))
-        if last in _DECODERS and size > _SMALL:
-            return _counted(file, _DECODERS[last](), self._most)
-        return 0
+        few = last in ("zlib", "gzip") and size * _DEFLATE < self._most
+        if last not in _DECODERS or few:
+            return 0
+        return _counted(file, _DECODERS[last](), _AT_ONCE[last], self._most)
 
 
 def _codecs_of(metadata: Mapping[str, Any]) -> list[str]:
@@ -149,11 +170,11 @@ _DECODERS: dict[str, Callable[[], Any]] = {
 }
 
 
-def _counted(file: BinaryIO, decoder: Any, most: int) -> int:
+def _counted(file: BinaryIO, decoder: Any, step: int, most: int) -> int:
     """Return how many bytes come out, at most about `most`; damage is for the codec to tell."""
     total = 0
     with suppress(zlib.error, OSError, lzma.LZMAError, EOFError):
-        while total <= most and not decoder.eof and (content := file.read(_AT_ONCE)):
+        while total <= most and not decoder.eof and (content := file.read(step)):
             total += len(decoder.decompress(content))
     return total
 
