@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from napari_medrefine._atomic import cannot, replacing
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.superres.checkpoints import read_content, write_content
 
 _FORMAT = "medrefine-learning"
 _KEYS = {"pairs", "config", "fold", "looks", "best", "tuning"}
@@ -23,8 +20,7 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     MedRefineError
         If the disk is full or the folder read-only; the last one is then kept.
     """
-    with replacing(path) as file:
-        torch.save({"format": _FORMAT, **state}, file)
+    write_content(path, {"format": _FORMAT, **state})
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
@@ -35,14 +31,11 @@ def load_state(path: Path) -> dict[str, Any] | None:
     MedRefineError
         If it is damaged or something else.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except OSError as error:
-        raise MedRefineError(cannot("read", path, error)) from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise MedRefineError(f"Cannot read {path}: it is damaged, not a checkpoint.") from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT or _KEYS - content.keys():
+    content = read_content(path, f"There is no {path}.")
+    said = content.get("format") if isinstance(content, dict) else None
+    if said != _FORMAT or _KEYS - content.keys():
         raise MedRefineError(f"Cannot read {path}: it is no checkpoint of a fine-tuning.")
-    return content
+    found: dict[str, Any] = content
+    return found
