@@ -194,7 +194,8 @@ def _part(
     part = np.asarray(overview[rows, cols])
     white = white_level(overview if isinstance(overview, np.ndarray) else part)
     unit = part.astype(np.float32) / np.float32(white)
-    return np.clip(np.rint(colours_of(unit) * 255), 0, 255).astype(np.uint8)
+    levels = np.clip(np.rint(colours_of(unit) * 255), 0, 255)
+    return np.asarray(levels, np.uint8)
 
 
 def _sampled(placed: Placed, grid: Grid) -> tuple[Floats, npt.NDArray[np.bool_]]:

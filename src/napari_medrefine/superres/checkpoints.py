@@ -87,7 +87,10 @@ class Checkpoint:
             "networks": self.networks,
             "best": self.best,
         }
-        write_content(folder / CHECKPOINT, content)
+        # Not into the file: of a full disk torch says something about its own insides.
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        write_bytes(folder / CHECKPOINT, buffer.getvalue())
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -99,7 +102,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         If there is none, or it is damaged or of another version.
     """
     path = folder / CHECKPOINT
-    content = read_content(path, f"There is no training to resume in {folder}.")
+    content = _content(path, folder)
     said = content.get("format") if isinstance(content, dict) else None
     if not isinstance(said, str) or said != _FORMAT:
         raise MedRefineError(f"Cannot read {path}: it is not a checkpoint of a training.")
@@ -119,28 +122,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise MedRefineError(f"Cannot read {path}: parts of it are missing or wrong.") from error
 
 
-def write_content(path: Path, content: dict[str, Any]) -> None:
-    """Write what torch can save, whole or not at all.
-
-    Raises
-    ------
-    MedRefineError
-        If the disk is full or the folder read-only.
-    """
-    # Not into the file: of a full disk torch says something about its own insides.
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_bytes(path, buffer.getvalue())
-
-
-def read_content(path: Path, missing: str) -> Any:
-    """Read it back; nothing in it is run as a program.
-
-    Raises
-    ------
-    MedRefineError
-        If it is damaged or cannot be read; with the sentence `missing` if there is none.
-    """
+def _content(path: Path, folder: Path) -> Any:
     try:
         with zipfile.ZipFile(path) as parts:
             total = sum(part.file_size for part in parts.infolist())
@@ -150,7 +132,7 @@ def read_content(path: Path, missing: str) -> Any:
     except MedRefineError:
         raise
     except FileNotFoundError as error:
-        raise MedRefineError(missing) from error
+        raise MedRefineError(f"There is no training to resume in {folder}.") from error
     except OSError as error:
         raise MedRefineError(cannot("read", path, error)) from error
     except Exception as error:  # damaged ones raise anything, from IndexError to AttributeError

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from napari_medrefine._atomic import cannot, replacing
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.superres.checkpoints import read_content, write_content
 
 _FORMAT = "medrefine-learning"
 _KEYS = {"pairs", "config", "fold", "looks", "best", "tuning"}
@@ -20,7 +23,8 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     MedRefineError
         If the disk is full or the folder read-only; the last one is then kept.
     """
-    write_content(path, {"format": _FORMAT, **state})
+    with replacing(path) as file:
+        torch.save({"format": _FORMAT, **state}, file)
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
@@ -31,11 +35,14 @@ def load_state(path: Path) -> dict[str, Any] | None:
     MedRefineError
         If it is damaged or something else.
     """
-    if not path.exists():
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
         return None
-    content = read_content(path, f"There is no {path}.")
-    said = content.get("format") if isinstance(content, dict) else None
-    if said != _FORMAT or _KEYS - content.keys():
+    except OSError as error:
+        raise MedRefineError(cannot("read", path, error)) from error
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise MedRefineError(f"Cannot read {path}: it is damaged, not a checkpoint.") from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT or _KEYS - content.keys():
         raise MedRefineError(f"Cannot read {path}: it is no checkpoint of a fine-tuning.")
-    found: dict[str, Any] = content
-    return found
+    return content
