@@ -182,9 +182,24 @@ def read_pair(folder: str | Path, entry: PairEntry) -> StoredPair:
     pair = StoredPair(
         np.asarray(given, np.uint8), np.asarray(target, np.uint8), np.asarray(mask, np.uint8) > 127
     )
-    if sums(pair) != (entry.input_sha256, entry.target_sha256, entry.mask_sha256):
+    if not _fits(pair, entry) or sums(pair) != (
+        entry.input_sha256,
+        entry.target_sha256,
+        entry.mask_sha256,
+    ):
         raise MedRefineError(f"Cannot use {place}: its images are not those that were written.")
     return pair
+
+
+def _fits(pair: StoredPair, entry: PairEntry) -> bool:
+    """Return whether the images have the sizes that the manifest names."""
+    if pair.given.ndim != 3 or pair.target.ndim != 3 or pair.mask.shape != entry.shape:
+        return False
+    needed = [m + n for m, n in zip(entry.margin, entry.shape, strict=True)]
+    zooms = {large / n for large, n in zip(pair.target.shape, entry.shape, strict=False)}
+    return len(zooms) == 1 and all(
+        has >= need for has, need in zip(pair.given.shape, needed, strict=False)
+    )
 
 
 def sums(pair: StoredPair) -> tuple[str, str, str]:

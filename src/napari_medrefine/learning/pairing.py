@@ -21,7 +21,7 @@ from napari_medrefine.dataset.pair_files import (
     sums,
 )
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import colours_of, sha256_of, to_unit
+from napari_medrefine.images import colours_of, sha256_of, to_unit, white_level
 from napari_medrefine.learning.blocks import SHARPER, Judged, judge
 from napari_medrefine.learning.tone import ToneMatch, fit_tone
 from napari_medrefine.progress import Step
@@ -191,10 +191,11 @@ def _part(
         slice(low - before, low + length + MARGIN)
         for low, length, before in zip(first, shape, margin, strict=True)
     )
-    whole = overview if isinstance(overview, np.ndarray) else None
     part = np.asarray(overview[rows, cols])
-    unit = to_unit(part) if whole is None else to_unit(whole[rows, cols])
-    return np.clip(np.rint(colours_of(unit) * 255), 0, 255).astype(np.uint8)
+    white = white_level(overview if isinstance(overview, np.ndarray) else part)
+    unit = part.astype(np.float32) / np.float32(white)
+    levels = np.clip(np.rint(colours_of(unit) * 255), 0, 255)
+    return np.asarray(levels, np.uint8)
 
 
 def _sampled(placed: Placed, grid: Grid) -> tuple[Floats, npt.NDArray[np.bool_]]:

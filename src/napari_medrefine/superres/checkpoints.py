@@ -9,10 +9,11 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import torch
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
+from pydantic_core import to_json
 from torch import Tensor
 
 from napari_medrefine._atomic import cannot, write_bytes
@@ -24,6 +25,7 @@ from napari_medrefine.superres.run_folder import CHECKPOINT
 
 _FORMAT = "medrefine-training"
 _VERSION = 1
+T = TypeVar("T")
 Count = Annotated[int, Field(ge=0, lt=2**40)]
 
 
@@ -116,12 +118,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         return Checkpoint(
             TrainingConfig.model_validate_json(content["config"]),
             str(content["tiles"]),
-            TypeAdapter(Precision).validate_python(content["precision"], strict=True),
-            TypeAdapter(Progress).validate_python(content["progress"], strict=True),
+            _strictly(Precision, content["precision"]),
+            _strictly(Progress, content["progress"]),
             content["networks"],
             content["best"],
         )
-    except (KeyError, TypeError, ValidationError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise MedRefineError(f"Cannot read {path}: parts of it are missing or wrong.") from error
 
 
@@ -147,6 +149,11 @@ def read_state(path: Path) -> Any:
         raise MedRefineError(cannot("read", path, error)) from error
     except Exception as error:  # damaged ones raise anything, from IndexError to AttributeError
         raise MedRefineError(f"Cannot read {path}: it is damaged, not a checkpoint.") from error
+
+
+def _strictly(kind: type[T], content: Any) -> T:
+    """Return `content` as a `kind`, by way of JSON: strictly, Python may not give a dict for it."""
+    return TypeAdapter(kind).validate_json(to_json(content, inf_nan_mode="constants"), strict=True)
 
 
 def check_same(saved: Checkpoint, config: TrainingConfig, tiles: str, folder: Path) -> None:

@@ -71,6 +71,7 @@ def _card(
     base: Model, manifest: PairManifest, record: LearningRecord, held_out: Sequence[int]
 ) -> ModelCard:
     old, config = base.card, record.config
+    assert isinstance(old, ModelCard)  # noqa: S101 - they ship with us
     photos = [
         LearnedPhoto(
             name=pair.field.name,
