@@ -170,7 +170,7 @@ def whole(side: int) -> None:
     ):
         print(f"--- {' '.join(command)}", flush=True)
         run = [sys.executable, str(here / command[0]), *command[1:]]
-        subprocess.run(run, check=False)  # noqa: S603 - our own
+        subprocess.run(run, check=False)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from napari_medrefine.compare.protocols import Protocol
 from napari_medrefine.compare.ranges import check_range, on_one_range
 from napari_medrefine.compare.shift import Shift, measured_shift
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, check_image, from_unit, to_unit
+from napari_medrefine.images import check_image, from_unit, to_unit
 
 if TYPE_CHECKING:
     from napari_medrefine.compare.pairs import Pair
