@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -272,7 +273,7 @@ def test_folders_that_cannot_be_written_to_or_read(tmp_path):
     ]
     code = f"""
 import json, sys
-sys.path.insert(0, {str(next(p for p in sys.path if p.endswith("fuzz")))!r})
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 from fuzzing.outcome import judge_command
 print(json.dumps([judge_command(argv).sentence for argv in json.loads(sys.argv[1])]))
 """
