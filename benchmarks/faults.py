@@ -4,8 +4,8 @@ usage: python benchmarks/faults.py [--times 6] [--seed 0] [--parallel 2] [--jobs
 
 Each job runs in a process of its own. What must hold afterwards: what was finished before is as it
 was, nothing half-written passes for whole, the job says in one sentence what is wrong (where it can
-say anything), and the same call again comes to the same bytes. Writes ``faults.md`` beside itself, job
-by job; of jobs that are left out, what it said before stays.
+say anything), and the same call again comes to the same bytes. Writes ``faults.md`` beside itself,
+job by job; of jobs that are left out, what it said before stays.
 
 The disk is a small tmpfs, which takes root, or sudo without a password; without it that fault is
 left out, saying so. Linux only.
