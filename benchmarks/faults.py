@@ -4,7 +4,9 @@ usage: python benchmarks/faults.py [--times 6] [--seed 0] [--parallel 2] [--jobs
 
 Each job runs in a process of its own. What must hold afterwards: what was finished before is as it
 was, nothing half-written passes for whole, the job says in one sentence what is wrong (where it can
-say anything), and the same call again comes to the same bytes. Writes ``faults.md`` beside itself.
+say anything), and the same call again comes to the same bytes. Writes ``faults.md`` beside itself,
+job by job; of jobs that are left out, what it said before stays.
+
 The disk is a small tmpfs, which takes root, or sudo without a password; without it that fault is
 left out, saying so. Linux only.
 """
@@ -364,7 +366,7 @@ def cases(bench: Bench, times: int, rng: np.random.Generator, *, mount: bool) ->
 
 def table(found: list[Case]) -> list[str]:
     """Return one line for every fault and job."""
-    lines = ["| Fault | Job | Times | How it was caused | What was seen | |", "|-" * 6 + "|"]
+    lines = []
     for fault in dict.fromkeys(case.fault for case in found):
         for job in JOBS:
             same = [case for case in found if (case.fault, case.job) == (fault, job)]
@@ -380,19 +382,28 @@ def table(found: list[Case]) -> list[str]:
     return lines
 
 
-def report(found: list[Case], *, mount: bool, seed: int) -> str:
-    bad = sum(bool(case.wrong) for case in found)
+def kept(page: Path, jobs: list[str]) -> list[str]:
+    """Return the lines of an earlier page on jobs that were left out this time."""
+    lines = page.read_text().splitlines() if page.exists() else []
+    rows = [line for line in lines if line.startswith("| ") and " | " in line][1:]
+    return [row for row in rows if row.split(" | ")[1] not in jobs]
+
+
+def report(rows: list[str], *, mount: bool, seed: int) -> str:
+    total = sum(int(row.split(" | ")[2]) for row in rows)
+    bad = sum("NOT OK" in row for row in rows)
     parts = [
         "# Faults",
         "",
-        f"By `python benchmarks/faults.py --seed {seed}`: {len(found)} faults, {bad} not ok.",
+        f"By `python benchmarks/faults.py --seed {seed}`: {total} faults, {bad} kinds not ok.",
         "",
         EXPLAINED,
         "",
     ]
     if not mount:
         parts += ["**No full disk: this machine lets nobody mount one.**", ""]
-    return "\n".join([*parts, *table(found), ""])
+    head = ["| Fault | Job | Times | How it was caused | What was seen | |", "|-" * 6 + "|"]
+    return "\n".join([*parts, *head, *sorted(rows), ""])
 
 
 def main() -> int:
@@ -418,8 +429,11 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="medrefine-faults-") as folder,
         ThreadPoolExecutor(arguments.parallel) as pool,
     ):
-        found = [case for made in pool.map(every, arguments.jobs) for case in made]
-    arguments.output.write_text(report(found, mount=mount, seed=arguments.seed))
+        found: list[Case] = []
+        for made in pool.map(every, arguments.jobs):
+            found += made
+            rows = [*kept(arguments.output, arguments.jobs), *table(found)]
+            arguments.output.write_text(report(rows, mount=mount, seed=arguments.seed))
     return int(any(case.wrong for case in found))
 
 
