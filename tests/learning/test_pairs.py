@@ -169,3 +169,11 @@ def test_a_changed_image_is_noticed(tmp_path) -> None:
     (place / "target.png").write_bytes((place / "input.png").read_bytes())
     with pytest.raises(MedRefineError, match="not those that were written"):
         read_pair(folder, pair.manifest.pairs[0])
+
+
+def test_a_pair_of_another_size_than_its_manifest_says_is_refused(tmp_path) -> None:
+    pair = paired(*SCENE.fields(placed()))
+    folder = finish(write_pairs(pair, tmp_path / "pairs"))
+    entry = pair.manifest.pairs[0].model_copy(update={"shape": (9, 400)})
+    with pytest.raises(MedRefineError, match="not those that were written"):
+        read_pair(folder, entry)
