@@ -9,6 +9,7 @@ from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSlider, PushButton, Select
 
+from napari_medrefine._tables import Cell
 from napari_medrefine.atlas import (
     RECORD,
     Atlas,
@@ -19,7 +20,6 @@ from napari_medrefine.atlas import (
     rows_of,
 )
 from napari_medrefine.atlas.layers import LayerData, layers_steps
-from napari_medrefine.atlas.table import Cell
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import find_photos
 from napari_medrefine.progress import Step
