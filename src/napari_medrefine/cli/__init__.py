@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         atlas,
         demo,
         evaluate,
+        export,
         export_model,
         learn,
         magnify,
@@ -48,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medrefine {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, register, atlas, magnify, prepare, train, learn, evaluate, export_model):
+    for command in (demo, register, export, atlas, magnify, prepare, train, learn, evaluate, export_model):
         command.add_to(commands)
     return parser
 

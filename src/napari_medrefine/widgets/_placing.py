@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from napari_medrefine.widgets._geometry import (
     registered_affine,
     same_place,
 )
-from napari_medrefine.widgets._layers import KEY, all_pixels, note, pixels
+from napari_medrefine.widgets._layers import KEY, all_pixels, file_of, note, pixels
 
 Ratio = float | tuple[float, float] | None
 PARTS = 1000  # progress units per field
@@ -100,7 +100,10 @@ def register_steps(
             job = prepared.register_steps(
                 image, ratio=task.ratio, angle=angle, method=method, trace=trace
             )
-            placement = yield from retold(job, partial(_within, k=k, total=total, name=name))
+            found = yield from retold(job, partial(_within, k=k, total=total, name=name))
+            placement = replace(
+                found, field_name=file_of(task.layer), overview_name=file_of(overview)
+            )
             middle = (np.array(image.shape[:2]) - 1) / 2
             yield Found(task.layer, placement, walks=trace.walked(middle))
         except MedRefineError as error:
