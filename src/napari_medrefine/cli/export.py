@@ -103,9 +103,16 @@ def run_export(arguments: argparse.Namespace) -> int:
 
 
 def _format(arguments: argparse.Namespace, count: int) -> Format:
-    if count > 1 and arguments.format is None and not arguments.output.suffix:
-        raise MedRefineError("Say which format the files in the folder are to have: --format.")
-    return format_of(arguments.output, arguments.format)
+    """Return the format: of several placements a table, or what is said for a folder."""
+    chosen: str | None = arguments.format
+    output: Path = arguments.output
+    table = chosen == "csv" or (chosen is None and output.suffix.lower() == ".csv")
+    if count > 1 and chosen is None and not table:
+        raise MedRefineError(
+            f"{count} placements go into a table (.csv) or a folder: name one, and say which "
+            "format its files are to have (--format)."
+        )
+    return format_of(output, chosen)
 
 
 def _targets(arguments: argparse.Namespace, paths: list[Path], chosen: Format) -> list[Path]:
