@@ -18,7 +18,6 @@ import zarr
 
 from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, check_image
 from napari_medrefine.io.ome_zarr import FACTS_KEY, begin, metadata_of
 from napari_medrefine.io.pyramid_writer import check_target, replacing_folder
 from napari_medrefine.io.zarr_pyramid import ZarrPyramid
@@ -40,14 +39,14 @@ class ScenePhoto:
     ----------
     name : str
         Its file, or what it is called.
-    image : ndarray
-        ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``; uint8, uint16 or float.
+    image : array
+        ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``; uint8, uint16 or float; also a lazy one.
     pixel_um : float or None
         Side of a pixel in micrometres.
     """
 
     name: str
-    image: Image
+    image: Any
     pixel_um: float | None = None
 
     @classmethod
@@ -59,16 +58,17 @@ class ScenePhoto:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the image."""
-        return self.image.shape
+        return tuple(self.image.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the image."""
-        return self.image.dtype
+        dtype: np.dtype[Any] = np.dtype(self.image.dtype)
+        return dtype
 
     def render(self, top: int, left: int, height: int, width: int) -> npt.NDArray[Any]:
         """Return a part of it."""
-        return self.image[top : top + height, left : left + width]
+        return np.asarray(self.image[top : top + height, left : left + width])
 
 
 def write_scene(
@@ -168,7 +168,7 @@ def _names(photos: Sequence[ScenePhoto]) -> list[str]:
 
 def _check(overview: ScenePhoto, field: ScenePhoto, place: Placement) -> None:
     for photo, shape in ((overview, place.overview_shape), (field, place.field_shape)):
-        if check_image(photo.image, photo.name).shape[:2] != tuple(shape):
+        if photo.shape[:2] != tuple(shape):
             raise MedRefineError(
                 f"{photo.name} is {photo.shape[:2]}, but its placement was made for {shape}."
             )

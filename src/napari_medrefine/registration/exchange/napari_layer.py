@@ -1,8 +1,8 @@
 """The transform that napari copies and pastes (layer list > right click > Copy Transform > ...).
 
 A JSON object with the layer's own properties by name and nothing else: with any other entry napari
-does not offer to paste it. Here it is the field's, for an overview that lies at the origin with its
-pixel size for scale.
+does not offer to paste it. Here it is the field's, for an overview that lies where `Side.to_world`
+says: by default at the origin, with its pixel size for scale.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _UM = {"um": 1.0, "µm": 1.0, "micrometer": 1.0, "micron": 1.0, "nm": 1e-3, "nan
 def write(path: Path, placement: Placement, sides: Sides) -> str:
     """Write what lays the field on its overview; return what is lost."""
     sides = sides if sides.measured else sides.in_pixels()
-    own, ground = sides.field.scaled(1), sides.overview.scaled(1)
+    own, ground = sides.field.scaled(1), sides.overview.ground
     data = {
         "affine": field_affine(ground, placement.matrix, own).tolist(),
         "rotate": np.eye(2).tolist(),
@@ -58,7 +58,7 @@ def read(path: Path, sides: Sides) -> Placement:
         )
     world = _affine(data, path) @ physical(data, path, sides.field.pixel_um)
     world = np.diag([*(factors or (1.0, 1.0)), 1.0]) @ world
-    matrix = np.asarray(inverse(sides.overview.scaled(1)) @ world, np.float64)
+    matrix = np.asarray(inverse(sides.overview.ground) @ world, np.float64)
     return restored(matrix, None, sides, str(path), "napari")
 
 

@@ -23,7 +23,7 @@ RECORD = "napari-medrefine"  # under this name our own record stands in a foreig
 Pair = tuple[float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Side:
     """One of the two photos of a placement.
 
@@ -37,12 +37,16 @@ class Side:
         Height and width in pixels: for files that do not say it.
     sha256 : str
         `napari_medrefine.images.sha256_of` of its pixels, where it is known.
+    to_world : ndarray, optional
+        3x3 from its (row, col) to where it is shown, in micrometres or, of unknown pixel size, in
+        the viewer's own unit; default: at the origin. Only napari's transforms ask for it.
     """
 
     name: str = ""
     pixel_um: Pair | None = None
     shape: tuple[int, int] | None = None
     sha256: str = ""
+    to_world: Matrix | None = None
 
     def __post_init__(self) -> None:
         if self.pixel_um is not None and not all(0 < s < np.inf for s in self.pixel_um):
@@ -52,6 +56,15 @@ class Side:
         """Return the 3x3 from (row, col) to lengths, `per_um` of which make a micrometre."""
         sides = self.pixel_um or (1.0, 1.0)
         return np.diag([sides[0] * per_um, sides[1] * per_um, 1.0])
+
+    @property
+    def ground(self) -> Matrix:
+        """The 3x3 from (row, col) to where it is shown."""
+        return self.scaled(1) if self.to_world is None else self.to_world
+
+    def in_pixels(self) -> Side:
+        """Return it without a pixel size, and so at the origin if it had one."""
+        return self if self.pixel_um is None else replace(self, pixel_um=None, to_world=None)
 
 
 UNKNOWN = Side()
@@ -71,7 +84,7 @@ class Sides:
 
     def in_pixels(self) -> Sides:
         """Return them without pixel sizes."""
-        return Sides(replace(self.field, pixel_um=None), replace(self.overview, pixel_um=None))
+        return Sides(self.field.in_pixels(), self.overview.in_pixels())
 
 
 def lost(placement: Placement) -> str:
