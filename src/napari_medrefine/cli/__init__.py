@@ -39,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         prepare,
         register,
         train,
+        verify,
     )
 
     parser = argparse.ArgumentParser(
