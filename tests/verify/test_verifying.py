@@ -15,7 +15,7 @@ from napari_medrefine.photos import read_header, read_note, read_photo, write_im
 from napari_medrefine.progress import finish
 from napari_medrefine.provenance import Provenance
 from napari_medrefine.registration import Placement
-from napari_medrefine.samples import demo_photos
+from napari_medrefine.registration.overlay import block_mean
 from napari_medrefine.superres.models import list_models
 from napari_medrefine.verify import verify
 
@@ -121,17 +121,21 @@ def test_another_precision_may_round_otherwise(folder):
 
 
 def test_of_a_large_picture_a_sample_is_taken_unless_all_is_asked_for(folder, monkeypatch):
-    monkeypatch.setattr("napari_medrefine.verify.pictures.BLOCK", 32)
+    monkeypatch.setattr("napari_medrefine.verify.pictures.BLOCK", 48)
+    monkeypatch.setattr("napari_medrefine.verify.pictures.SAMPLE", 3)
     report = verify(folder / "x.ome.zarr")
-    assert any("A sample of 12 of 36 blocks" in text for text in report.confirmed)
+    assert any("A sample of 3 of 16 blocks" in text for text in report.confirmed)
     report = verify(folder / "x.ome.zarr", everything=True)
     assert any("All of it was made again: identical" in text for text in report.confirmed)
 
 
 def test_a_generated_layer_that_was_saved(viewer, once, tmp_path, wait):
+    from npe2 import PluginManager
+
     from napari_medrefine.io.layer_images import save_image_steps
     from napari_medrefine.widgets.magnify import MagnifyWidget
 
+    PluginManager.instance().discover()
     layer = viewer.open(str(once / "s_4x.png"), plugin="napari")[0]
     widget = MagnifyWidget(viewer)
     widget.layer.choose([layer])
@@ -149,11 +153,12 @@ def test_a_generated_layer_that_was_saved(viewer, once, tmp_path, wait):
 
 
 def test_a_placement_is_searched_for_again(tmp_path, capsys):
-    overview, fields = demo_photos(3)
-    write_image(tmp_path / "o_4x.png", overview.image)
-    write_image(tmp_path / "f_40x.png", fields[-1].image)
+    tissue = immunohistochemistry()
+    field = tissue[100:340, 140:440]
+    write_image(tmp_path / "o_4x.png", block_mean(tissue.astype(np.float32), 4).astype(np.uint8))
+    write_image(tmp_path / "f_40x.png", field)
     words = [str(tmp_path / "o_4x.png"), str(tmp_path / "f_40x.png"), "-o", str(tmp_path)]
-    assert main(["register", *words]) == 0
+    assert main(["register", *words, "--ratio", "4", "--angle=-2:2"]) == 0
     path = tmp_path / "f_40x.placement.json"
     assert main(["verify", str(path)]) == 0
     assert "0.0000 overview pixels" in capsys.readouterr().out
@@ -161,7 +166,7 @@ def test_a_placement_is_searched_for_again(tmp_path, capsys):
     place.matrix[0, 2] += 0.5
     place.save(path)
     assert "0.5000 overview pixels" in verify(path).problems[0]
-    write_image(tmp_path / "f_40x.png", fields[-1].image[::-1])
+    write_image(tmp_path / "f_40x.png", field[::-1])
     assert "other pixels" in verify(path).problems[0]
 
 
@@ -170,8 +175,7 @@ def test_a_dataset_and_a_model(tmp_path):
 
     (tmp_path / "photos").mkdir()
     for slide in (1, 2, 3):
-        rng = np.random.default_rng(slide)
-        image = np.repeat(np.repeat(rng.integers(60, 250, (20, 20, 3), np.uint8), 8, 0), 8, 1)
+        image = immunohistochemistry()[slide * 60 : slide * 60 + 256, slide * 80 :][:, :256]
         write_image(tmp_path / "photos" / f"slide{slide}_40x.png", image)
     finish(prepare_steps(tmp_path / "photos", tmp_path / "set", Recipe(tile=64, reduce=1)))
     assert verify(tmp_path / "set", inputs=tmp_path / "photos").ok

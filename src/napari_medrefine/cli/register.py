@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   medrefine register slide1_4x.jpg slide1_40x_1.jpg slide1_40x_2.jpg -o placements
   medrefine register overview.tif field.tif --ratio 10 --angle any
-  medrefine register overview.tif field.tif --ratio 8:12 --angle -5:5
+  medrefine register overview.tif field.tif --ratio 8:12 --angle=-5:5
   medrefine register overview.tif fields/*.tif -o placements --scheduler tcp://10.0.0.1:8786"""
 
 REFUSED = 3
