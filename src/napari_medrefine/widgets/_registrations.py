@@ -9,9 +9,10 @@ from napari.layers import Image
 
 from napari_medrefine._names import safe_name
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.registration import Placement
 from napari_medrefine.widgets._exporting import Item, item_of, other_pixels, take_over
 from napari_medrefine.widgets._geometry import Layer
-from napari_medrefine.widgets._layers import KEY, Viewer, about, is_derived
+from napari_medrefine.widgets._layers import KEY, Viewer, about, images, is_derived
 from napari_medrefine.widgets._placing import (
     Found,
     Known,
@@ -136,10 +137,23 @@ class Registrations:
         """
         if not fields:
             raise MedRefineError("Select one or more registered fields under 'Fields' first.")
+        for field in fields:
+            self._remember(field)
         missing = [field.name for field in fields if field not in self._known]
         if missing:
             raise MedRefineError(f"Register '{missing[0]}' first.")
         return [(field, self._known[field]) for field in fields]
+
+    def _remember(self, field: Layer) -> None:
+        """Take up what is noted on a field that a session, a file or an atlas brought."""
+        noted = about(field)
+        placement, overview = noted.get("placement"), noted.get("overview")
+        if field in self._known or not isinstance(placement, Placement):
+            return
+        stem = str(overview).rpartition(".")[0]
+        there = [x for x in images(self._viewer) if x.name in (overview, stem) and x is not field]
+        if there:
+            self._known[field] = Known(there[0], placement)
 
     def add_outlines(self, fields: Sequence[Layer]) -> str:
         """Draw each field's outline on its overview; our own earlier one is replaced."""

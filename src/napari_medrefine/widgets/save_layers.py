@@ -17,7 +17,7 @@ from napari_medrefine.progress import finish
 from napari_medrefine.widgets._dialogs import ask_save_path
 from napari_medrefine.widgets._exporting import safe_name
 from napari_medrefine.widgets._geometry import Layer
-from napari_medrefine.widgets._layers import Viewer, images
+from napari_medrefine.widgets._layers import Viewer, images, note
 
 KINDS = "OME-TIFF (*.ome.tif);;OME-Zarr (*.ome.zarr)"
 
@@ -50,5 +50,7 @@ def save(layers: list[Layer], target: Path) -> None:
     except MedRefineError as error:
         show_warning(str(error))
         return
+    for layer in layers:
+        note(layer, saved_as=str(path.absolute()))  # for the session
     names = ", ".join(f"'{layer.name}'" for layer in layers)
     show_info(f"Saved {names} in {path}.")
