@@ -22,6 +22,7 @@ from napari_medrefine.photos import SUFFIXES, read_note
 from napari_medrefine.progress import Step, finish
 from napari_medrefine.provenance import Provenance
 from napari_medrefine.registration import Placement
+from napari_medrefine.superres.cards import ModelCard
 from napari_medrefine.verify.collections import verify_atlas, verify_dataset
 from napari_medrefine.verify.inputs import Folders
 from napari_medrefine.verify.pictures import verify_photo, verify_pixels
@@ -141,6 +142,8 @@ def _model(path: Path, report: Report) -> Generator[Step, None, None]:
 
     yield Step(0, 1, "Reading the weights ...")
     card = models.load_model(path).card
+    if not isinstance(card, ModelCard):
+        raise MedRefineError(f"{path} has no model card of ours, so it cannot be verified.")
     report.confirmed.append(f"The weights are those that its card describes ({card.sha256[:12]}).")
     report.remarks.append(f"Written by {card.software or 'an unknown version'}; {card.training}")
     report.remarks.append("It was not trained again.")
