@@ -20,7 +20,7 @@ from napari_medrefine.provenance import inputs_of
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._generating import NOT_FOR_DIAGNOSIS, title_of
 from napari_medrefine.widgets._geometry import Layer, part_place
-from napari_medrefine.widgets._layers import KEY, file_of, pixel_um, pixels, shape
+from napari_medrefine.widgets._layers import KEY, file_of, note, pixel_um, pixels, shape
 from napari_medrefine.widgets._preferences import load_networks, preferences
 
 SUFFIX = ".ome.zarr"
@@ -97,6 +97,7 @@ class DiskView:
         """Show what is complete, in its final place; return what to say."""
         if self.layer is not None and self.layer in self._viewer.layers:
             self.layer.data = picture.levels
+            note(self.layer, saved_as=str(picture.folder.absolute()))  # for the session
         return f"Wrote {picture.folder}."
 
     def steps(self) -> Generator[Step | OnDisk, None, OnDisk]:
