@@ -12,7 +12,9 @@ import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from errno import ENOENT
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import NAMESPACE_OID, uuid5
@@ -147,15 +149,7 @@ def _fill(
         for number, picture in enumerate(pictures):
             for text, pixels in _tiles(picture, scratch / str(number)):
                 yield Step(done, total, text)
-                stored = levels[index]
-                pixels = rendered(source, (rows, cols)) if stored is None else stored[rows, cols]
-                if index + 1 < len(levels):
-                    if not scratch.is_dir():  # Zarr would make all its folders anew
-                        raise FileNotFoundError(ENOENT, "it was taken away", str(scratch))
-                    half = halved(pixels)
-                    top, left = rows.start // 2, cols.start // 2
-                    levels[index + 1][top : top + half.shape[0], left : left + half.shape[1]] = half
-                while not writer.takes(pixels):
+                while not writer.takes(pixels()):
                     yield Step(done, total, text)
                 done += 1
         while not writer.ended():
@@ -176,15 +170,19 @@ def _tiles(picture: Picture, scratch: Path) -> Iterator[tuple[str, Callable[[], 
     for index, size in enumerate(sizes):
         coarser = levels[index + 1] if index + 1 < len(levels) else None
         for tile in tiles_of(size):
-            make = cache(partial(_tile, source, levels[index], coarser, tile))
+            make = cache(partial(_tile, source, levels[index], coarser, tile, scratch))
             yield f"Writing level {index + 1} of {len(sizes)}", make
 
 
-def _tile(source: PixelSource, stored: Any, coarser: Any, tile: tuple[slice, slice]) -> Pixels:
+def _tile(
+    source: PixelSource, stored: Any, coarser: Any, tile: tuple[slice, slice], scratch: Path
+) -> Pixels:
     """Return a tile, and note its mean for the next coarser level."""
     rows, cols = tile
     pixels = rendered(source, tile) if stored is None else stored[rows, cols]
     if coarser is not None:
+        if not scratch.is_dir():  # Zarr would make all its folders anew
+            raise FileNotFoundError(ENOENT, "it was taken away", str(scratch))
         half = _half(pixels)
         top, left = rows.start // 2, cols.start // 2
         coarser[top : top + half.shape[0], left : left + half.shape[1]] = half
@@ -289,14 +287,28 @@ def _waiting(folder: Path, shape: tuple[int, ...], dtype: Any) -> Any:
     )
 
 
-def _metadata(name: str, pixel_um: float | None, facts: Facts | None) -> dict[str, Any]:
-    """Return the OME metadata, and the pixels to a centimetre for readers that know only TIFF."""
-    ome: dict[str, Any] = {"axes": "YXS", "Name": name}
-    if pixel_um is not None:
-        for axis in "XY":
-            ome |= {f"PhysicalSize{axis}": float(pixel_um), f"PhysicalSize{axis}Unit": "µm"}
-    if facts is not None:
-        ome["Description"] = json.dumps(dict(facts))
+def _metadata(picture: Picture) -> dict[str, Any]:
+    """Return the OME metadata of a picture."""
+    ome: dict[str, Any] = {
+        "axes": "YXS" if len(picture.source.shape) == 3 else "YX",
+        "Name": picture.name,
+    }
+    for axis, side in zip("YX", sides_um(picture.pixel_um) or (), strict=False):
+        ome |= {f"PhysicalSize{axis}": side, f"PhysicalSize{axis}Unit": "µm"}
+    if picture.facts is not None:
+        ome["Description"] = json.dumps(dict(picture.facts))
         # Else tifffile takes a new one every time, and no two runs would give the same bytes.
-        ome["UUID"] = str(uuid5(NAMESPACE_OID, f"{name} {pixel_um} {ome['Description']}"))
-    return {"ome": ome, "resolution": None if pixel_um is None else 1e4 / pixel_um}
+        told = f"{picture.name} {picture.pixel_um} {ome['Description']}"
+        ome["UUID"] = str(uuid5(NAMESPACE_OID, told))
+    return ome
+
+
+def _per_centimetre(pixel_um: PixelSize) -> tuple[float, float] | None:
+    """Return pixels to a centimetre, x and y, for readers that know only TIFF.
+
+    None where they are not known, or no fraction of two 32-bit numbers.
+    """
+    sides = sides_um(pixel_um)
+    if sides is None or not all(_FINEST < side < _COARSEST for side in sides):
+        return None
+    return 1e4 / sides[1], 1e4 / sides[0]

@@ -98,7 +98,9 @@ def write_ome_zarr(
     path = Path(path)
     check_target(path, source, pixel_um, overwrite)
     part = part_of(path) if resume else None
-    attributes = metadata_of(name or path.name, source, pixel_um, version, facts, channels)
+    attributes = metadata_of(
+        name or path.name, source, pixel_um, version, facts, channels, origin=origin
+    )
     with (
         going_on(part) if part else nullcontext([0.0]) as share,
         replacing_folder(path, part) as folder,

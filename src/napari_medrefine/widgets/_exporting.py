@@ -12,6 +12,7 @@ import numpy as np
 from magicgui.widgets import ComboBox, PushButton
 from qtpy.QtWidgets import QWidget
 
+from napari_medrefine._names import safe_name
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import sha256_of
 from napari_medrefine.io.scene import ScenePhoto, write_scene
@@ -165,17 +166,11 @@ def item_of(overview: Layer, field: Layer, placement: Placement) -> Item:
     """Return what is to be exported of a field that lies on `overview`."""
     sides = Sides(side_of(field), side_of(overview))
     return Item(
-        safe_name(field.name),
+        safe_name(field.name, "field"),
         placement,
         sides if sides.measured else sides.in_pixels(),
         lambda: (_photo(overview), _photo(field)),
     )
-
-
-def safe_name(name: str) -> str:
-    """Return `name` so that every system takes it for a file's."""
-    safe = "".join(c if c.isalnum() or c in " ._-" else "_" for c in name).strip()
-    return safe or "field"
 
 
 def side_of(layer: Layer) -> Side:

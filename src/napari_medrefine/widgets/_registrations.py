@@ -7,7 +7,6 @@ from pathlib import Path
 
 from napari.layers import Image
 
-from napari_medrefine._names import safe_name
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.registration import Placement
 from napari_medrefine.widgets._exporting import Item, item_of, other_pixels, take_over
@@ -83,10 +82,9 @@ class Registrations:
 
     def _place(self, field: Layer) -> None:
         known = self._known[field]
-        if not self._done:  # undone in the middle of the job
-            self.begin()
-        self._done[-1].append(place(known.overview, field, known.placement))
-        bring_into_sight(self._viewer, known.overview, field)
+        with self.history.changing(PLACED, [field, known.overview]):
+            place(known.overview, field, known.placement)
+            bring_into_sight(self._viewer, known.overview, field)
 
     def refused(self, fields: Sequence[Layer]) -> list[Layer]:
         """Return those fields that were looked for and not accepted."""
@@ -186,7 +184,14 @@ class Registrations:
         """Return what is to be exported of the fields; see `of`."""
         return [item_of(known.overview, field, known.placement) for field, known in self.of(fields)]
 
-
-def file_name(field: Layer) -> str:
-    """Return a file name for a field's placement that every system takes."""
-    return f"{safe_name(field.name, 'field')}.placement.json"
+    def take_over(self, overview: Layer, field: Layer, path: Path) -> str:
+        """Lay `field` where the file at `path` says, and say what is known of that."""
+        placement = take_over(path, overview, field)
+        self._known[field] = Known(overview, placement)
+        self.begin()
+        self._place(field)
+        others = other_pixels(placement, overview, field)
+        doubt = (
+            f" It was made from other pixels than those of {', '.join(others)}." if others else ""
+        )
+        return f"{field.name}: placed as {path.name} says. {placement.reason}{doubt}"

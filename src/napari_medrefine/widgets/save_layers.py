@@ -11,11 +11,11 @@ from pathlib import Path
 import napari
 from napari.utils.notifications import show_info, show_warning
 
+from napari_medrefine._names import safe_name
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.layer_images import save_image_steps
 from napari_medrefine.progress import finish
 from napari_medrefine.widgets._dialogs import ask_save_path
-from napari_medrefine.widgets._exporting import safe_name
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._layers import Viewer, images, note
 
