@@ -21,7 +21,7 @@ from napari_medrefine._photos.tiff import TiffPhoto
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image
 
-_Writer = Callable[[BinaryIO, Image, float | None], None]
+_Writer = Callable[[BinaryIO, Image, float | None, str], None]
 _WRITERS: dict[str, _Writer] = {
     ".png": encode.write_png,
     ".jpg": encode.write_jpeg,
@@ -144,11 +144,20 @@ def as_rgb(image: Image) -> npt.NDArray[np.uint8]:
     return picture if picture.ndim == 3 else picture[..., None].repeat(3, axis=2)
 
 
-def write_image(path: str | Path, image: Image, *, pixel_um: float | None = None) -> None:
+def read_note(path: str | Path) -> str:
+    """Return what `write_image` noted in a file; empty where it noted nothing."""
+    with open_photo(Path(path)) as (_, file):
+        return file.note
+
+
+def write_image(
+    path: str | Path, image: Image, *, pixel_um: float | None = None, note: str = ""
+) -> None:
     """Write `image` as PNG, JPEG or TIFF, as the suffix of `path` says; whole or not at all.
 
     PNG keeps uint8 and uint16 and gives floats 16 bits; JPEG has 8 bits and no transparency; TIFF
-    keeps everything. `pixel_um` goes into the file's resolution entries.
+    keeps everything. `pixel_um` goes into the file's resolution entries, `note`, a provenance as
+    text, into its description.
 
     Raises
     ------
@@ -163,7 +172,7 @@ def write_image(path: str | Path, image: Image, *, pixel_um: float | None = None
         )
     checked = check_image(image)
     with replacing(target) as file:
-        writer(file, checked, pixel_um)
+        writer(file, checked, pixel_um, note)
 
 
 @contextmanager

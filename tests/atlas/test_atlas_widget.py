@@ -132,3 +132,13 @@ def test_cancel_leaves_no_atlas(widget, photos, wait):
     wait(widget.job)
     assert not photos.with_name("photos-atlas").exists()
     assert widget.job.message.value == "Stopped."
+
+
+def test_placements_leave_the_atlas(opened, tmp_path, monkeypatch):
+    ask = "napari_medrefine.widgets._exporting.ask_save_path"
+    monkeypatch.setattr(ask, lambda *_: tmp_path / "all.csv")
+    opened.exporting.format.value = "Table of all (CSV)"
+    opened.exporting.button.native.click()
+    lines = (tmp_path / "all.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert len(lines) == 1 + 8
+    assert "8 placements are in" in opened.job.message.value

@@ -25,7 +25,19 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SlidePhoto,
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "register", "atlas", "magnify", "sharpen", "prepare", "train", "evaluate"]
+    "command",
+    [
+        "demo",
+        "register",
+        "export",
+        "import",
+        "atlas",
+        "magnify",
+        "sharpen",
+        "prepare",
+        "train",
+        "evaluate",
+    ],
 )
 def test_every_command_explains_itself_with_examples(
     command: str, capsys: pytest.CaptureFixture[str]

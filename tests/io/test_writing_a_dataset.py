@@ -168,7 +168,9 @@ def test_metadata_that_json_cannot_hold_are_named(viewer, tmp_path) -> None:
         "nan": float("nan"),
     })  # fmt: skip
     path = tmp_path / "a.medrefine.json"
-    with pytest.warns(UserWarning, match="cannot keep array, 7, path, nan of the metadata of 'a'"):
+    with pytest.warns(
+        UserWarning, match="array, 7, path, nan of the metadata of 'a' cannot be kept"
+    ):
         save_layers(path, [layer.as_layer_data_tuple() for layer in viewer.layers])
     assert opened(path).layers[0].metadata == {"good": 1.5}
 

@@ -303,8 +303,8 @@ def test_placements_are_saved_to_files(viewer, search, photos, wait, monkeypatch
     widget = RegisterWidget(viewer)
     widget.register()
     wait(widget.job)
-    monkeypatch.setattr("napari_medrefine.widgets.register.ask_folder", lambda *_: tmp_path)
-    widget.save.native.click()
+    monkeypatch.setattr("napari_medrefine.widgets._exporting.ask_folder", lambda *_: tmp_path)
+    widget.exporting.button.native.click()
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["s_40x_1.placement.json", "s_40x_2.placement.json"]
     loaded = Placement.load(tmp_path / names[0])

@@ -30,6 +30,7 @@ class PhotoFile(Protocol):
     dtype: np.dtype[np.generic]
     pixel_um: float | None
     texts: Sequence[str]  # descriptions that may name the objective
+    note: str  # what we wrote into it: see `napari_medrefine.provenance`
 
     def pixels(self) -> Image:
         """Decode the pixels."""

@@ -10,8 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 from PIL import Image as Pillow
+from PIL.PngImagePlugin import PngInfo
 
-from napari_medrefine._photos.jpeg_png import RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION
+from napari_medrefine._photos.jpeg_png import (
+    DESCRIPTION,
+    NOTE,
+    RESOLUTION_UNIT,
+    X_RESOLUTION,
+    Y_RESOLUTION,
+)
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, to_unit
 
@@ -20,8 +27,8 @@ JPEG_SIDE = 65_500  # libjpeg's limit
 CHUNK_ROWS = 256
 
 
-def write_tiff(file: BinaryIO, image: Image, pixel_um: float | None) -> None:
-    """Write `image` as it is, losslessly compressed."""
+def write_tiff(file: BinaryIO, image: Image, pixel_um: float | None, note: str = "") -> None:
+    """Write `image` as it is, losslessly compressed; `note` becomes its description."""
     density = UM_PER_CM / pixel_um if pixel_um else None
     tifffile.imwrite(
         file,
@@ -31,11 +38,12 @@ def write_tiff(file: BinaryIO, image: Image, pixel_um: float | None) -> None:
         compression="zlib",
         resolution=(density, density) if density else None,
         resolutionunit="CENTIMETER" if density else None,
+        description=note or None,
         metadata=None,
     )
 
 
-def write_jpeg(file: BinaryIO, image: Image, pixel_um: float | None) -> None:
+def write_jpeg(file: BinaryIO, image: Image, pixel_um: float | None, note: str = "") -> None:
     """Write `image` with 8 bits and no transparency (what JPEG can hold), at high quality."""
     if max(image.shape[:2]) > JPEG_SIDE:
         raise MedRefineError(
@@ -46,19 +54,24 @@ def write_jpeg(file: BinaryIO, image: Image, pixel_um: float | None) -> None:
     if pixel_um:
         exif[X_RESOLUTION] = exif[Y_RESOLUTION] = UM_PER_CM / pixel_um
         exif[RESOLUTION_UNIT] = 3  # per centimetre
+    if note:
+        exif[DESCRIPTION] = note
     picture = Pillow.fromarray(flatten(to_8_bits(image)))
     picture.save(file, "JPEG", quality=95, subsampling=0, exif=exif)
 
 
-def write_png(file: BinaryIO, image: Image, pixel_um: float | None) -> None:
+def write_png(file: BinaryIO, image: Image, pixel_um: float | None, note: str = "") -> None:
     """Write uint8 and uint16 as they are; floats with 16 bits."""
     if image.dtype.kind == "f":
         image = np.rint(np.clip(to_unit(image), 0, 1) * 65535).astype(np.uint16)
     if image.dtype == np.uint16:
-        _write_deep_png(file, image, pixel_um)
+        _write_deep_png(file, image, pixel_um, note)
         return
     dpi = {"dpi": (UM_PER_INCH / pixel_um,) * 2} if pixel_um else {}
-    Pillow.fromarray(np.ascontiguousarray(image)).save(file, "PNG", **dpi)
+    told = PngInfo()
+    if note:
+        told.add_text(NOTE, note)
+    Pillow.fromarray(np.ascontiguousarray(image)).save(file, "PNG", pnginfo=told, **dpi)
 
 
 def to_8_bits(image: Image) -> npt.NDArray[np.uint8]:
@@ -76,7 +89,7 @@ def flatten(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.rint(image[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
 
 
-def _write_deep_png(file: BinaryIO, image: Image, pixel_um: float | None) -> None:
+def _write_deep_png(file: BinaryIO, image: Image, pixel_um: float | None, note: str) -> None:
     """Write 16-bit PNG, which Pillow can do for grey only (PNG specification, sections 5 and 9)."""
     height, width = image.shape[:2]
     colour = 0 if image.ndim == 2 else {3: 2, 4: 6}[image.shape[2]]
@@ -85,6 +98,8 @@ def _write_deep_png(file: BinaryIO, image: Image, pixel_um: float | None) -> Non
     if pixel_um:
         per_metre = round(UM_PER_M / pixel_um)
         _chunk(file, b"pHYs", struct.pack(">IIB", per_metre, per_metre, 1))
+    if note:
+        _chunk(file, b"tEXt", NOTE.encode() + b"\0" + note.encode("latin-1"))
     deflate = zlib.compressobj(6)
     above = np.zeros((1, image[0].size * 2), np.uint8)
     for top in range(0, height, CHUNK_ROWS):

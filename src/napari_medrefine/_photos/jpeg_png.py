@@ -21,9 +21,11 @@ from PIL.PngImagePlugin import PngImageFile
 from napari_medrefine._photos import scale
 from napari_medrefine._photos.base import Box, as_array, check_size, strips, turn, turned_shape
 from napari_medrefine.images import Image
+from napari_medrefine.provenance import is_note
 
 ORIENTATION, DESCRIPTION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 270, 282, 283, 296
 UNITS = {2: "inch", 3: "cm"}
+NOTE = "napari-medrefine"  # the keyword of our text in a PNG
 EXACT = (1, 2, 4, 8, 16)  # sides for which Pillow's block means are rounded right
 _GREY = {"1", "L"}
 _WITH_ALPHA = {"RGBA", "LA", "PA", "La", "RGBa"}
@@ -48,7 +50,9 @@ class PillowPhoto:
             exif.load(self._image.info.get("exif", b""))
             self._orientation = _whole(exif.get(ORIENTATION))
             density = _number(exif.get(X_RESOLUTION)), _number(exif.get(Y_RESOLUTION))
-            self.texts: Sequence[str] = [str(exif.get(DESCRIPTION, ""))]
+            texts = [str(exif.get(DESCRIPTION, "")), str(self._image.info.get(NOTE, ""))]
+        self.note = next(filter(is_note, texts), "")
+        self.texts: Sequence[str] = [text for text in texts if text != self.note]
         self._raw = str(self._image.tile[0].args) if self._image.format == "PNG" else ""
         self._deep = self._image.mode.startswith("I;16") or self._raw.endswith(";16B")
         self.dtype: np.dtype[np.generic] = np.dtype(np.uint16 if self._deep else np.uint8)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 _IMAGE = re.compile(r"<(?:\w+:)?Image\b.*?(?:</(?:\w+:)?Image\s*>|\Z)", re.DOTALL)
 _PIXELS = re.compile(r"<(?:\w+:)?Pixels\b[^>]*>")
+_DESCRIPTION = re.compile(r"<(?:\w+:)?Description\s*>(.*?)</(?:\w+:)?Description\s*>", re.DOTALL)
 _CHANNEL = re.compile(r"<(?:\w+:)?Channel\b[^>]*>")
 _ATTRIBUTE = re.compile(r"\b([A-Za-z]+)\s*=\s*\"([^\"]*)\"")
 
@@ -30,6 +31,12 @@ def image_part(text: str, height: int, width: int) -> str | None:
         if any((p.get("SizeX"), p.get("SizeY")) == (str(width), str(height)) for p in pixels):
             return image.group()
     return None
+
+
+def descriptions(text: str) -> list[str]:
+    """Return the description of every ``<Image>``, in order; empty where it has none."""
+    found = (_DESCRIPTION.search(image.group()) for image in _IMAGE.finditer(text))
+    return ["" if one is None else html.unescape(one.group(1)) for one in found]
 
 
 def channels(image: str) -> list[Channel]:

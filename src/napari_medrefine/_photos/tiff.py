@@ -16,6 +16,7 @@ from napari_medrefine._photos.base import MODES, Box, as_array, check_size, turn
 from napari_medrefine._photos.tiff_pages import check_pages
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
+from napari_medrefine.provenance import is_note
 
 # tifffile tells its troubles to a logger; without a handler Python would print them.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -53,7 +54,9 @@ class TiffPhoto:
         self.shape: tuple[int, ...] = turned_shape(shape, self._orientation)
         stored = self._series.dtype
         self.dtype: np.dtype[np.generic] = np.dtype(_WHOLE.get(stored.name, stored.name))
-        self.texts: Sequence[str] = texts_of(self._tiff, self._page)
+        texts = texts_of(self._tiff, self._page)
+        self.note = next(filter(is_note, texts), "")
+        self.texts: Sequence[str] = [text for text in texts if text != self.note]
         self.pixel_um = pixel_um_of(self._tiff, self._page)
 
     def pixels(self) -> Image:

@@ -3,7 +3,7 @@
 from napari_medrefine.atlas.covered import coverage_rows, describe_coverage
 from napari_medrefine.atlas.folder import atlas_steps, rows_of
 from napari_medrefine.atlas.record import RECORD, Atlas, PhotoRecord, Role, load_atlas
-from napari_medrefine.atlas.table import COLUMNS, write_csv
+from napari_medrefine.atlas.table import COLUMNS
 
 __all__ = [
     "COLUMNS",
@@ -16,5 +16,4 @@ __all__ = [
     "describe_coverage",
     "load_atlas",
     "rows_of",
-    "write_csv",
 ]

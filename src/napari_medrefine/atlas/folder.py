@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from os.path import relpath
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from napari_medrefine._atomic import PART, cannot, move, part_beside, sync_folder
 from napari_medrefine._cluster import client_for, executor_of
 from napari_medrefine._photos.refusal import NO_ROOM
+from napari_medrefine._tables import Cell, write_csv
 from napari_medrefine.atlas.covered import COLUMNS, coverage_rows
 from napari_medrefine.atlas.record import (
     PLACEMENTS,
@@ -28,7 +29,8 @@ from napari_medrefine.atlas.record import (
     load_placement,
     save_atlas,
 )
-from napari_medrefine.atlas.table import Cell, row_of, write_csv
+from napari_medrefine.atlas.table import COLUMNS as TABLE_COLUMNS
+from napari_medrefine.atlas.table import row_of
 from napari_medrefine.dataset.sources import digest, find_sources, name_photos
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import PhotoHeader, read_header, read_photo
@@ -254,8 +256,11 @@ def _write(
         (part / PLACEMENTS).mkdir(parents=True)
         for record, place in records:
             if place is not None and record.placement is not None:
-                place.save(part / record.placement)
-        write_csv(part / TABLE, [row_of(record, place) for record, place in records])
+                named = replace(
+                    place, field_name=record.source, overview_name=record.overview or ""
+                )
+                named.save(part / record.placement)
+        write_csv(part / TABLE, [row_of(*one) for one in records], tuple(TABLE_COLUMNS))
         write_csv(part / COVERED, coverage_rows(part, atlas), COLUMNS)
         save_atlas(part, atlas)
         _take_over(part, output)

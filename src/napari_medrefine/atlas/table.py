@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-
-from napari_medrefine._atomic import write_bytes
+from napari_medrefine._tables import Cell
 from napari_medrefine.atlas.record import PhotoRecord
 from napari_medrefine.registration import Placement
 
-Cell = str | float | None
 COLUMNS = {
     "photo": "the photo's file",
     "role": "overview, field, refused or unreadable",
@@ -61,19 +55,3 @@ def row_of(photo: PhotoRecord, place: Placement | None) -> dict[str, Cell]:
         known = {name: value for name, value in numbers.items() if value == value}
         row |= {name: round(value, DIGITS[name]) for name, value in known.items()}
     return row
-
-
-def write_csv(
-    path: Path, rows: Sequence[Mapping[str, Cell]], columns: Sequence[str] = tuple(COLUMNS)
-) -> None:
-    """Write `rows` as CSV (UTF-8, which spreadsheets are told by a mark), whole or not at all."""
-    text = io.StringIO(newline="")
-    table = csv.DictWriter(text, columns)
-    table.writeheader()
-    table.writerows({name: _safe(value) for name, value in row.items()} for row in rows)
-    write_bytes(path, text.getvalue().encode("utf-8-sig"))
-
-
-def _safe(value: Cell) -> Cell:
-    """Return text so that no spreadsheet takes it for a formula (OWASP, CSV injection)."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value

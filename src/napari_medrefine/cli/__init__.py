@@ -22,6 +22,7 @@ exit status:
   2    the command line itself is wrong
   3    register: at least one photo was refused (its place is not on that overview);
        learn: it did not help enough, and no weights were kept
+  4    verify: something differs
   130  stopped with Ctrl-C; nothing half-written is left behind"""
 
 
@@ -32,12 +33,14 @@ def build_parser() -> argparse.ArgumentParser:
         atlas,
         demo,
         evaluate,
+        export,
         export_model,
         learn,
         magnify,
         prepare,
         register,
         train,
+        verify,
     )
 
     parser = argparse.ArgumentParser(
@@ -48,7 +51,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medrefine {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, register, atlas, magnify, prepare, train, learn, evaluate, export_model):
+    for command in (
+        demo, register, export, atlas, magnify, prepare, train, learn, evaluate, export_model,
+        verify,
+    ):  # fmt: skip
         command.add_to(commands)
     return parser
 

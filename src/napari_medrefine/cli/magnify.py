@@ -15,7 +15,9 @@ from napari_medrefine.cli._common import (
     run_with_progress,
 )
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.images import sha256_of
 from napari_medrefine.photos import read_photo, write_image
+from napari_medrefine.provenance import Input
 from napari_medrefine.superres.recipe import Recipe
 
 MAGNIFY_EXAMPLES = """\
@@ -104,11 +106,14 @@ def _run(arguments: argparse.Namespace, recipe: Recipe) -> int:
 
 def _run_photo(arguments: argparse.Namespace, recipe: Recipe) -> int:
     from napari_medrefine.superres.api import generate_steps
+    from napari_medrefine.superres.made import provenance_of
 
     photo = read_photo(arguments.photo)
     made = run_with_progress(generate_steps(photo.image, recipe), arguments.photo.name)
     pixel_um = photo.pixel_um / recipe.scale if photo.pixel_um else None
-    write_image(arguments.output, made, pixel_um=pixel_um)
+    one = Input(name=photo.path.name, sha256=sha256_of(photo.image), shape=photo.image.shape)
+    note = provenance_of(recipe, [one]).as_text()
+    write_image(arguments.output, made, pixel_um=pixel_um, note=note)
     print(f"Wrote {arguments.output} ({made.shape[1]} x {made.shape[0]}). {NOTE}")
     return 0
 

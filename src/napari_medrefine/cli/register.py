@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   medrefine register slide1_4x.jpg slide1_40x_1.jpg slide1_40x_2.jpg -o placements
   medrefine register overview.tif field.tif --ratio 10 --angle any
-  medrefine register overview.tif field.tif --ratio 8:12 --angle -5:5
+  medrefine register overview.tif field.tif --ratio 8:12 --angle=-5:5
   medrefine register overview.tif fields/*.tif -o placements --scheduler tcp://10.0.0.1:8786"""
 
 REFUSED = 3
@@ -97,8 +98,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise MedRefineError("Two fields have the same file name; register them into two folders.")
     accepted = True
     placed = _placed_elsewhere if arguments.scheduler else _placed
-    for path, target, placement in zip(arguments.fields, targets, placed(arguments), strict=True):
+    for path, target, found in zip(arguments.fields, targets, placed(arguments), strict=True):
         arguments.output.mkdir(parents=True, exist_ok=True)
+        placement = replace(found, field_name=path.name, overview_name=arguments.overview.name)
         placement.save(target)
         print(describe(path.name, placement))
         accepted &= placement.accepted

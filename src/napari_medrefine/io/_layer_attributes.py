@@ -14,6 +14,8 @@ from pydantic import ValidationError
 from napari_medrefine._records import first_problem
 from napari_medrefine.dataset.layer_state import LayerAttributes
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io._layers import KEY
+from napari_medrefine.registration import Placement, placement_file
 
 _NAMED_UM = {"um": 1.0, "µm": 1.0, "micrometer": 1.0, "nm": 1e-3, "nanometer": 1e-3, "mm": 1e3,
              "millimeter": 1e3, "cm": 1e4, "centimeter": 1e4, "m": 1e6, "meter": 1e6}  # fmt: skip
@@ -49,6 +51,9 @@ def keep(name: str, state: Mapping[str, Any]) -> LayerAttributes:
 def restore(attributes: LayerAttributes) -> dict[str, Any]:
     """Return `attributes` as napari takes them."""
     given: dict[str, Any] = attributes.model_dump(exclude_none=True)
+    ours = (given.get("metadata") or {}).get(KEY)
+    if isinstance(ours, dict) and isinstance(ours.get("placement"), dict):
+        ours["placement"] = placement_file.from_json(ours["placement"], "A layer's metadata")
     if "colormap" in given:
         given["colormap"] = _arrays(given["colormap"])
     for key in ("rotate", "shear", "affine", "custom_interpolation_kernel_2d"):
@@ -69,6 +74,12 @@ def pixel_um(state: Mapping[str, Any]) -> float | None:
     return float(np.sqrt(sides[0] * sides[1]))
 
 
+def um_of(units: tuple[str, str] | None) -> tuple[float, float] | None:
+    """Return how many micrometres the units of rows and columns are; None: no lengths."""
+    found = [_NAMED_UM.get(unit) for unit in units or ()]
+    return (found[0], found[1]) if len(found) == 2 and found[0] and found[1] else None
+
+
 def _micrometres(unit: Any) -> float | None:
     """Return how many micrometres a unit (pint's, or its name) is; None if it is no length."""
     if isinstance(unit, str):
@@ -85,7 +96,7 @@ def _kept_metadata(name: str, metadata: Mapping[Any, Any]) -> dict[str, Any]:
     lost = []
     for key, value in metadata.items():
         try:
-            text = json.dumps({key: value}, allow_nan=False, ensure_ascii=False, default=_number)
+            text = json.dumps({key: value}, allow_nan=False, ensure_ascii=False, default=_as_json)
             text.encode()
             if not _text_keys({key: value}):
                 raise TypeError("JSON has text for keys")
@@ -94,8 +105,8 @@ def _kept_metadata(name: str, metadata: Mapping[Any, Any]) -> dict[str, Any]:
             lost.append(str(key))
     if lost:
         warnings.warn(
-            f"A dataset cannot keep {', '.join(lost)} of the metadata of '{name}'; only text, "
-            "numbers, lists and dictionaries are saved.",
+            f"{', '.join(lost)} of the metadata of '{name}' cannot be kept; only text, numbers, "
+            "lists and dictionaries are saved.",
             stacklevel=2,
         )
     return kept
@@ -107,8 +118,10 @@ def _text_keys(value: Any) -> bool:
     return all(_text_keys(inner) for inner in value) if isinstance(value, list | tuple) else True
 
 
-def _number(value: Any) -> Any:
-    """Return a NumPy number as Python's own (for `json`)."""
+def _as_json(value: Any) -> Any:
+    """Return a NumPy number as Python's own, a placement as its record (for `json`)."""
+    if isinstance(value, Placement):
+        return placement_file.to_json(value)
     if isinstance(value, np.bool_ | np.integer | np.floating):
         return value.item()
     raise TypeError(f"{type(value).__name__} is no JSON")

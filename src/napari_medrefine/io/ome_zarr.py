@@ -22,10 +22,12 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.pyramid_writer import (
     TILE,
     Facts,
+    PixelSize,
     PixelSource,
     check_target,
     level_sizes,
     replacing_folder,
+    sides_um,
 )
 from napari_medrefine.io.zarr_pyramid import ZarrPyramid
 from napari_medrefine.progress import Step
@@ -42,7 +44,7 @@ def write_ome_zarr(
     path: str | Path,
     source: PixelSource,
     *,
-    pixel_um: float | None,
+    pixel_um: PixelSize,
     name: str = "",
     overwrite: bool = False,
     version: Version = "0.5",
@@ -50,6 +52,7 @@ def write_ome_zarr(
     channels: Sequence[str] | None = None,
     resume: bool = False,
     block: int = TILE,
+    origin: tuple[float, float] = (0.0, 0.0),
 ) -> Generator[Step, None, Path]:
     """Write a picture and its pyramid as a long job: axes c, y, x; chunks of 512 x 512.
 
@@ -61,8 +64,8 @@ def write_ome_zarr(
         The folder to make, ``NAME.ome.zarr`` by custom. It appears only when it is complete.
     source : PixelSource
         What is written: ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``, or with other `channels`.
-    pixel_um : float or None
-        Size of a pixel of `source` in micrometres; None where it is not known.
+    pixel_um : float, (float, float) or None
+        Side of a pixel of `source`, or its height and width, in micrometres; None: not known.
     name : str
         Name of the image; default: the folder's.
     overwrite : bool
@@ -78,6 +81,8 @@ def write_ome_zarr(
         call with the same `facts` goes on with it, to the same result.
     block : int
         Pixels, a multiple of 512: side of the parts that `source` is asked for.
+    origin : (float, float)
+        Where the centre of the first pixel lies, in the unit of `pixel_um`, else in pixels.
 
     Returns
     -------
@@ -93,7 +98,9 @@ def write_ome_zarr(
     path = Path(path)
     check_target(path, source, pixel_um, overwrite)
     part = part_of(path) if resume else None
-    attributes = metadata_of(name or path.name, source, pixel_um, version, facts, channels)
+    attributes = metadata_of(
+        name or path.name, source, pixel_um, version, facts, channels, origin=origin
+    )
     with (
         going_on(part) if part else nullcontext([0.0]) as share,
         replacing_folder(path, part) as folder,
@@ -106,13 +113,16 @@ def write_ome_zarr(
 def metadata_of(
     name: str,
     source: PixelSource,
-    pixel_um: float | None,
+    pixel_um: PixelSize,
     version: Version,
     facts: Facts | None = None,
     channels: Sequence[str] | None = None,
+    *,
+    origin: tuple[float, float] = (0.0, 0.0),
 ) -> dict[str, Any]:
     """Return the attributes of a picture's group; see `write_ome_zarr`."""
-    return _attributes(_metadata(name, source, pixel_um, channels), version, facts)
+    metadata = _metadata(name, source, pixel_um, channels, origin)
+    return _attributes(metadata, version, facts)
 
 
 def part_of(path: Path) -> Path:
@@ -223,18 +233,22 @@ def _attributes(metadata: dict[str, Any], version: Version, facts: Facts | None)
 
 
 def _metadata(
-    name: str, source: PixelSource, pixel_um: float | None, channels: Sequence[str] | None
+    name: str,
+    source: PixelSource,
+    pixel_um: PixelSize,
+    channels: Sequence[str] | None,
+    origin: tuple[float, float],
 ) -> dict[str, Any]:
     """Return the image's description: axes, the levels' scales and places, and the colours."""
     unit = {} if pixel_um is None else {"unit": "micrometer"}
     axes = [{"name": "c", "type": "channel"}]
     axes += [{"name": axis, "type": "space", **unit} for axis in AXES[1:]]
-    pixel = 1.0 if pixel_um is None else float(pixel_um)
+    pixel = sides_um(pixel_um) or (1.0, 1.0)
     levels = len(level_sizes(*source.shape[:2]))
     multiscale = {
         "name": name,
         "axes": axes,
-        "datasets": [_dataset(level, pixel) for level in range(levels)],
+        "datasets": [_dataset(level, pixel, origin) for level in range(levels)],
         "type": "mean",
         "metadata": {"description": "Means of 2 x 2 pixels of the next finer level."},
     }
@@ -273,14 +287,14 @@ def _count(source: PixelSource) -> int:
     return source.shape[2] if len(source.shape) == 3 else 1
 
 
-def _dataset(level: int, pixel: float) -> dict[str, Any]:
+def _dataset(level: int, pixel: tuple[float, float], origin: tuple[float, float]) -> dict[str, Any]:
     """Return where a level lies: a mean of f pixels has its centre (f - 1) / 2 pixels further."""
     factor = 2**level
-    shift = (factor - 1) / 2 * pixel
+    shift = (first + (factor - 1) / 2 * side for first, side in zip(origin, pixel, strict=True))
     return {
         "path": str(level),
         "coordinateTransformations": [
-            {"type": "scale", "scale": [1.0, factor * pixel, factor * pixel]},
-            {"type": "translation", "translation": [0.0, shift, shift]},
+            {"type": "scale", "scale": [1.0, factor * pixel[0], factor * pixel[1]]},
+            {"type": "translation", "translation": [0.0, *shift]},
         ],
     }

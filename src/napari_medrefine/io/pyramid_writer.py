@@ -18,7 +18,8 @@ import numpy.typing as npt
 from napari_medrefine._atomic import cannot, move, part_beside, sync_folder
 from napari_medrefine.errors import MedRefineError
 
-Bytes = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[Any]
+PixelSize = float | tuple[float, float] | None  # side, or height and width, in micrometres
 T = TypeVar("T", bound=np.generic)
 Facts = Mapping[str, Any]
 TILE = 512  # also the size below which no further level is made
@@ -62,7 +63,7 @@ def count_tiles(sizes: list[tuple[int, int]]) -> int:
     return sum(-(-height // TILE) * -(-width // TILE) for height, width in sizes)
 
 
-def rendered(source: PixelSource, tile: tuple[slice, slice]) -> Bytes:
+def rendered(source: PixelSource, tile: tuple[slice, slice]) -> Pixels:
     """Return a tile of the finest level."""
     rows, cols = tile
     return source.render(rows.start, cols.start, rows.stop - rows.start, cols.stop - cols.start)
@@ -94,13 +95,21 @@ def halved(pixels: npt.NDArray[T]) -> npt.NDArray[T]:
     return np.asarray(means, pixels.dtype)
 
 
-def check_target(path: Path, source: PixelSource, pixel_um: float | None, overwrite: bool) -> None:
+def sides_um(pixel_um: PixelSize) -> tuple[float, float] | None:
+    """Return height and width of a pixel in micrometres; None where they are not known."""
+    if pixel_um is None:
+        return None
+    high, wide = pixel_um if isinstance(pixel_um, tuple) else (pixel_um, pixel_um)
+    return float(high), float(wide)
+
+
+def check_target(path: Path, source: PixelSource, pixel_um: PixelSize, overwrite: bool) -> None:
     """Raise a `MedRefineError` where nothing could be written to `path`, before work begins."""
     if len(source.shape) not in (2, 3) or min(source.shape) < 1:
         raise MedRefineError(
             f"The picture has shape {source.shape}; it must be (H, W) or (H, W, channels)."
         )
-    if pixel_um is not None and not (np.isfinite(pixel_um) and pixel_um > 0):
+    if not all(np.isfinite(side) and side > 0 for side in sides_um(pixel_um) or ()):
         raise MedRefineError(f"The pixel size is {pixel_um} um; it must be more than 0.")
     if path.exists() and not overwrite:
         raise MedRefineError(f"{path} exists already; choose another name or allow overwriting.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal
 
@@ -14,7 +15,7 @@ from napari_medrefine.progress import Step, finish
 from napari_medrefine.registration.brute_force import brute_force_steps
 from napari_medrefine.registration.keypoints import IN_OVERVIEW, Keypoints
 from napari_medrefine.registration.locate import Locator
-from napari_medrefine.registration.placement import Placement
+from napari_medrefine.registration.placement import Asked, Placement
 from napari_medrefine.registration.pyramid import Level
 from napari_medrefine.registration.sought import Sought
 from napari_medrefine.registration.sources import Photo, source_of
@@ -97,13 +98,14 @@ class Overview:
         sought = Sought(field)
         locator = self.locator(sought, ratio=ratio, angle=angle, trace=trace)
         yield Step(0, 1, "preparing")
+        asked = Asked(ratio, angle)
         if method == "pyramid":
-            return (yield from locator.by_pyramid_steps())
+            return replace((yield from locator.by_pyramid_steps()), asked=asked)
         if not isinstance(self._source, Photo):
             raise MedRefineError("The method 'spiral' is for photos, not for whole slides.")
         nominal = window_of(ratio, angle).nominal
         found = yield from brute_force_steps(self._source.full, sought.image, nominal, trace)
-        return locator.judge_spotted(found)
+        return replace(locator.judge_spotted(found), asked=asked)
 
     def locator(
         self,

@@ -22,6 +22,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.registration.lens import Lens, Points
 
 Matrix = npt.NDArray[np.float64]
+NET = 33  # points a side of the net on which a lens is measured
 EDGE_POINTS = 9  # per side of an outline that lens distortion bends
 
 
@@ -56,6 +57,22 @@ class Distortion:
         return self.field.bend(transform(inverse(self.core), self.overview.straighten(points)))
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a search was told: with the same, it finds the same again.
+
+    Attributes
+    ----------
+    ratio : float, (float, float) or None
+        See `napari_medrefine.register`.
+    angle : (float, float) or None
+        See there.
+    """
+
+    ratio: float | tuple[float, float] | None = None
+    angle: tuple[float, float] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Placement:
     """Where a field lies on its overview, and how sure that is.
@@ -86,9 +103,13 @@ class Placement:
     field_sha256, overview_sha256 : str
         `napari_medrefine.images.sha256_of` of either image.
     method : str
-        ``"pyramid"`` or ``"spiral"``.
+        ``"pyramid"`` or ``"spiral"``; ``"imported"`` where another program found it.
     version : str
         Version of the package that made it.
+    field_name, overview_name : str
+        Files (or layers) that it was made from, where that is known.
+    asked : Asked, optional
+        What the search was told; None where nothing was searched.
     """
 
     matrix: Matrix
@@ -105,6 +126,9 @@ class Placement:
     overview_sha256: str = ""
     method: str = "pyramid"
     version: str = field(default_factory=_package_version)
+    field_name: str = ""
+    overview_name: str = ""
+    asked: Asked | None = None
 
     @property
     def ratio(self) -> float:
@@ -122,6 +146,20 @@ class Placement:
     def mirrored(self) -> bool:
         """Whether the field lies on the overview as its mirror image (columns reversed)."""
         return bool(np.linalg.det(self.matrix[:2, :2]) < 0)
+
+    @property
+    def lost_by_affine(self) -> float:
+        """How far `matrix` alone is from the placement, in overview pixels: 0 without a lens.
+
+        The largest distance over a net of points on the field, its edges included.
+        """
+        if self.distortion is None:
+            return 0.0
+        height, width = self.field_shape
+        sides = np.linspace(-0.5, height - 0.5, NET), np.linspace(-0.5, width - 0.5, NET)
+        points = np.stack(np.meshgrid(*sides, indexing="ij"), -1).reshape(-1, 2)
+        apart = self.to_overview(points) - transform(self.matrix, points)
+        return float(np.sqrt((apart**2).sum(axis=1)).max())
 
     @property
     def overlap(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -13,13 +13,33 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from napari_medrefine._atomic import cannot, write_bytes
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.registration.lens import STRONGEST, Lens
-from napari_medrefine.registration.placement import Distortion, Matrix, Placement
+from napari_medrefine.registration.placement import Asked, Distortion, Matrix, Placement
 
 
 def write(path: str | Path, placement: Placement) -> None:
     """Write `placement` to `path`, whole or not at all."""
-    text = json.dumps(_File.of(placement).model_dump(mode="json"), indent=2, allow_nan=False)
+    text = json.dumps(to_json(placement), indent=2, allow_nan=False)
     write_bytes(Path(path), text.encode() + b"\n")
+
+
+def to_json(placement: Placement) -> dict[str, Any]:
+    """Return what `write` writes, as what JSON can hold."""
+    return _File.of(placement).model_dump(mode="json")
+
+
+def from_json(data: object, where: str) -> Placement:
+    """Return the placement that `to_json` made `data` of.
+
+    Raises
+    ------
+    MedRefineError
+        If it is none; `where` says of what.
+    """
+    try:
+        return _File.model_validate_json(json.dumps(data)).placement()
+    except (ValidationError, TypeError, ValueError) as error:
+        first = _first(error) if isinstance(error, ValidationError) else str(error)
+        raise MedRefineError(f"{where} holds no placement ({first}).") from error
 
 
 def read(path: str | Path) -> Placement:
@@ -82,6 +102,7 @@ class _Photo(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     shape: Shape
     sha256: str
+    name: str = ""
 
 
 class _Distortion(BaseModel):
@@ -89,6 +110,12 @@ class _Distortion(BaseModel):
     core: Affine
     field_strength: Annotated[float, Field(ge=-STRONGEST, le=STRONGEST)]
     overview_strength: Annotated[float, Field(ge=-STRONGEST, le=STRONGEST)]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    ratio: float | tuple[float, float] | None
+    angle: tuple[float, float] | None
 
 
 class _Units(BaseModel):
@@ -123,6 +150,7 @@ class _File(BaseModel):
     distortion: _Distortion | None
     field: _Photo
     overview: _Photo
+    asked: _Asked | None = None
 
     @staticmethod
     def of(p: Placement) -> _File:
@@ -147,8 +175,9 @@ class _File(BaseModel):
                 field_strength=bent.field.strength,
                 overview_strength=bent.overview.strength,
             ),
-            field=_Photo(shape=p.field_shape, sha256=p.field_sha256),
-            overview=_Photo(shape=p.overview_shape, sha256=p.overview_sha256),
+            field=_Photo(shape=p.field_shape, sha256=p.field_sha256, name=p.field_name),
+            overview=_Photo(shape=p.overview_shape, sha256=p.overview_sha256, name=p.overview_name),
+            asked=None if p.asked is None else _Asked(ratio=p.asked.ratio, angle=p.asked.angle),
         )
 
     def placement(self) -> Placement:
@@ -174,6 +203,9 @@ class _File(BaseModel):
             overview_sha256=self.overview.sha256,
             method=self.method,
             version=self.version,
+            field_name=self.field.name,
+            overview_name=self.overview.name,
+            asked=None if self.asked is None else Asked(self.asked.ratio, self.asked.angle),
         )
 
 

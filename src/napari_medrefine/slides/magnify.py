@@ -16,6 +16,8 @@ from napari_medrefine.io.pyramid_writer import check_target, replacing_folder
 from napari_medrefine.io.slides import Slide, open_slide
 from napari_medrefine.io.zarr_pyramid import ZarrPyramid
 from napari_medrefine.progress import Step
+from napari_medrefine.provenance import KEY as PROVENANCE
+from napari_medrefine.provenance import inputs_of
 from napari_medrefine.slides.block_job import BlockJob
 from napari_medrefine.slides.cluster import sent
 from napari_medrefine.slides.graph import graph_of, run_here, run_on
@@ -100,11 +102,18 @@ def magnify_slide_steps(
 
 def _facts(slide: Slide, recipe: Recipe, fingerprint: str) -> Generator[Step, None, dict[str, Any]]:
     """Return what the result says of itself; a file's hash takes a second per gigabyte."""
+    from napari_medrefine.superres.made import provenance_of
     from napari_medrefine.superres.models import weights_of
 
+    sha256 = yield from _hashed(slide.path)
+    hashes = (("file", sha256), ("windows", fingerprint))
+    shape = slide.levels[0].shape
     return {
+        PROVENANCE: provenance_of(
+            recipe, inputs_of(slide.path.name, hashes, shape=shape)
+        ).as_dict(),
         "made_from": slide.path.name,
-        "made_from_sha256": (yield from _hashed(slide.path)),
+        "made_from_sha256": sha256,
         "made_from_windows_sha256": fingerprint,
         **asdict(recipe),
         "model": str(recipe.model or "shipped"),

@@ -23,6 +23,12 @@ def ask_folder(parent: QWidget | None, title: str) -> Path | None:
     return Path(chosen) if chosen else None
 
 
+def ask_file(parent: QWidget | None, title: str, kinds: str) -> Path | None:
+    """Ask for a file to open; None if the user changes their mind."""
+    chosen, _ = QFileDialog.getOpenFileName(parent, title, "", kinds)
+    return Path(chosen) if chosen else None
+
+
 def ask_weights(parent: QWidget | None) -> Path | None:
     """Ask for a file of weights; None if the user changes their mind."""
     kinds = f"Weights ({' '.join(f'*{suffix}' for suffix in SUFFIXES)})"

@@ -13,9 +13,11 @@ from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image, sha256_of
 from napari_medrefine.progress import Step
+from napari_medrefine.provenance import KEY as PROVENANCE
+from napari_medrefine.provenance import Input
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._geometry import Layer, part_place
-from napari_medrefine.widgets._layers import KEY, about, pixel_um, pixels
+from napari_medrefine.widgets._layers import KEY, about, file_of, pixel_um, pixels
 from napari_medrefine.widgets._placing import Made
 from napari_medrefine.widgets._preferences import load_networks, preferences
 from napari_medrefine.widgets._regions import Region
@@ -116,10 +118,20 @@ def _options(
 def _provenance(
     layer: Layer, region: Region, recipe: Recipe, source: Image, zoom: Any
 ) -> dict[str, Any]:
+    from napari_medrefine.superres.made import provenance_of
     from napari_medrefine.superres.models import weights_of
 
     size = pixel_um(layer)
+    one = Input(
+        name=file_of(layer),
+        sha256=sha256_of(source),
+        shape=source.shape,
+        level=region.level,
+        rows=region.rows,
+        cols=region.cols,
+    )
     return {
+        PROVENANCE: provenance_of(recipe, [one]).as_dict(),
         "made_from": layer.name,
         "made_from_file": str(layer.source.path) if layer.source.path else None,
         "made_from_sha256": sha256_of(source),

@@ -100,6 +100,12 @@ def pixel_um(layer: Layer) -> float | None:
     return float(noted) if noted else None
 
 
+def file_of(layer: Layer) -> str:
+    """Return the name of the file that a layer was opened from; else the layer's own."""
+    path = layer.source.path or about(layer).get("source")
+    return str(path).replace("\\", "/").rpartition("/")[2] if path else str(layer.name)
+
+
 def objective(layer: Layer) -> float | None:
     """Return the objective's magnification, from our notes, the layer's name or its file's."""
     noted = about(layer).get("objective")

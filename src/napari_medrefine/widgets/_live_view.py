@@ -17,10 +17,12 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.photos import as_rgb
 from napari_medrefine.progress import Step
+from napari_medrefine.provenance import KEY as PROVENANCE
+from napari_medrefine.provenance import inputs_of
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._generating import NOT_FOR_DIAGNOSIS, title_of
 from napari_medrefine.widgets._geometry import Layer, part_place
-from napari_medrefine.widgets._layers import KEY, pixels, shape
+from napari_medrefine.widgets._layers import KEY, about, file_of, note, pixels, shape
 from napari_medrefine.widgets._preferences import load_networks, preferences
 from napari_medrefine.widgets._regions import in_view
 from napari_medrefine.widgets._tile_store import TileStore
@@ -83,6 +85,7 @@ class LiveView:
         self._moved = threading.Event()
         self._contrast, self._gamma = tuple(layer.contrast_limits), float(layer.gamma)
         self._colormap = layer.colormap
+        self._provenance: dict[str, Any] | None = None
 
     def look(self) -> None:
         """Show what is in view now, as far as it has been made, and ask for the rest.
@@ -111,6 +114,8 @@ class LiveView:
         self.made += 1
         if self._view is None or self.layer is None or self.layer not in self._viewer.layers:
             return
+        if self._provenance and PROVENANCE not in about(self.layer):
+            note(self.layer, **{PROVENANCE: self._provenance})
         if made.place in self._view.tiles and made.place in self._kept:
             self._paste(made.place)
             self.layer.refresh(thumbnail=False, highlight=False, extent=False)
@@ -120,11 +125,16 @@ class LiveView:
         yield Step(0, 0, "Loading the network ...")
         wanted = preferences()
         load_networks(wanted)
+        from napari_medrefine.superres.made import provenance_of
         from napari_medrefine.superres.magnified import Magnified
 
         store = TileStore(Path(wanted.cache_folder)) if wanted.cache_folder.strip() else None
         picture = Magnified(pixels(self.source), self._recipe)
         white = picture.told[0].levels.white
+        one = inputs_of(
+            file_of(self.source), [("windows", picture.fingerprint())], shape=picture.source.shape
+        )
+        self._provenance = provenance_of(self._recipe, one).as_dict()
         while True:
             tile, done, total = self._next()
             if tile is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from napari_medrefine.widgets._geometry import (
     registered_affine,
     same_place,
 )
-from napari_medrefine.widgets._layers import KEY, all_pixels, note, pixels
+from napari_medrefine.widgets._layers import KEY, all_pixels, file_of, note, pixels
 
 Ratio = float | tuple[float, float] | None
 PARTS = 1000  # progress units per field
@@ -59,28 +59,6 @@ class Found:
     walks: Sequence[Walk] = ()
 
 
-@dataclass(frozen=True)
-class Former:
-    """A layer's transform and metadata before we changed them."""
-
-    layer: Layer
-    affine: npt.NDArray[np.float64]
-    units: tuple[Any, ...]
-    metadata: dict[str, Any]
-
-    @classmethod
-    def of(cls, layer: Layer) -> Former:
-        """Remember `layer` as it is now."""
-        affine = np.array(layer.affine.affine_matrix, np.float64)
-        return cls(layer, affine, tuple(layer.units), dict(layer.metadata))
-
-    def restore(self) -> None:
-        """Give the layer back what it had."""
-        self.layer.units = self.units
-        self.layer.affine = self.affine
-        self.layer.metadata = self.metadata
-
-
 def register_steps(
     overview: Layer,
     tasks: Sequence[Task],
@@ -100,7 +78,10 @@ def register_steps(
             job = prepared.register_steps(
                 image, ratio=task.ratio, angle=angle, method=method, trace=trace
             )
-            placement = yield from retold(job, partial(_within, k=k, total=total, name=name))
+            found = yield from retold(job, partial(_within, k=k, total=total, name=name))
+            placement = replace(
+                found, field_name=file_of(task.layer), overview_name=file_of(overview)
+            )
             middle = (np.array(image.shape[:2]) - 1) / 2
             yield Found(task.layer, placement, walks=trace.walked(middle))
         except MedRefineError as error:
@@ -122,13 +103,12 @@ def check_units(overview: Layer, field: Layer) -> None:
         checked_factors(overview, field)
 
 
-def place(overview: Layer, field: Layer, placement: Placement) -> Former:
-    """Lay `field` on `overview`, and return what the field's layer had before.
+def place(overview: Layer, field: Layer, placement: Placement) -> None:
+    """Lay `field` on `overview`.
 
     Only the affine changes. Where one of the two is in plain pixels there is nothing to convert:
     then the field takes the overview's units.
     """
-    former = Former.of(field)
     check_units(overview, field)
     if is_plain(overview) or is_plain(field):
         field.units = overview.units
@@ -141,7 +121,6 @@ def place(overview: Layer, field: Layer, placement: Placement) -> Former:
         field_sha256=placement.field_sha256,
         version=placement.version,
     )
-    return former
 
 
 def bring_into_sight(viewer: Any, overview: Layer, field: Layer) -> None:

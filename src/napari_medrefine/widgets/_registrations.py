@@ -7,12 +7,12 @@ from pathlib import Path
 
 from napari.layers import Image
 
-from napari_medrefine._names import safe_name
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.registration import Placement
+from napari_medrefine.widgets._exporting import Item, item_of, other_pixels, take_over
 from napari_medrefine.widgets._geometry import Layer
-from napari_medrefine.widgets._layers import KEY, Viewer, about, is_derived
+from napari_medrefine.widgets._layers import KEY, Viewer, about, images, is_derived
 from napari_medrefine.widgets._placing import (
-    Former,
     Found,
     Known,
     bring_into_sight,
@@ -21,6 +21,9 @@ from napari_medrefine.widgets._placing import (
     place,
 )
 from napari_medrefine.widgets._search_view import search_layers
+from napari_medrefine.widgets._undo import History
+
+PLACED, FADED = "placed", "faded"
 
 
 class Registrations:
@@ -29,16 +32,11 @@ class Registrations:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._known: dict[Layer, Known] = {}
-        self._done: list[list[Former]] = []
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether something was placed that can be put back."""
-        return any(self._done)
+        self.history = History(viewer)
 
     def begin(self) -> None:
         """Begin a group of changes that are undone together."""
-        self._done.append([])
+        self.history.begin()
 
     def forget_removed(self) -> None:
         """Let go of layers that are no longer in the viewer."""
@@ -46,7 +44,7 @@ class Registrations:
         self._known = {
             field: known for field, known in self._known.items() if {field, known.overview} <= there
         }
-        self._done = [[former for former in group if former.layer in there] for group in self._done]
+        self.history.forget_removed()
 
     def take(self, overview: Layer, found: Found) -> str:
         """Place a field that was found, if it is sure and still there; say what was done."""
@@ -68,7 +66,7 @@ class Registrations:
         if overview not in self._viewer.layers:
             return ""
         above = list(self._viewer.layers)[self._viewer.layers.index(overview) + 1 :]
-        placed = {former.layer for group in self._done for former in group}
+        placed = {layer for layer in above if "placement" in about(layer)}
         names = [
             f"'{layer.name}'"
             for layer in above
@@ -84,10 +82,9 @@ class Registrations:
 
     def _place(self, field: Layer) -> None:
         known = self._known[field]
-        if not self._done:  # undone in the middle of the job
-            self.begin()
-        self._done[-1].append(place(known.overview, field, known.placement))
-        bring_into_sight(self._viewer, known.overview, field)
+        with self.history.changing(PLACED, [field, known.overview]):
+            place(known.overview, field, known.placement)
+            bring_into_sight(self._viewer, known.overview, field)
 
     def refused(self, fields: Sequence[Layer]) -> list[Layer]:
         """Return those fields that were looked for and not accepted."""
@@ -108,16 +105,25 @@ class Registrations:
         names = ", ".join(field.name for field in refused)
         return f"{names}: put at the best guess, which is not to be trusted; Undo puts it back."
 
+    def fade(self, fields: Sequence[Layer], opacity: float) -> None:
+        """Give fields an opacity; one drag of a slider is undone at once."""
+        with self.history.changing(FADED, fields):
+            for field in fields:
+                field.opacity = opacity
+
     def undo(self) -> str:
-        """Put the fields of the last group back to where they were."""
-        while self._done:
-            group = self._done.pop()
-            for former in reversed(group):
-                former.restore()
-            if group:
-                names = ", ".join(former.layer.name for former in group)
-                return f"{names}: back where it was before."
-        raise MedRefineError("There is nothing to undo.")
+        """Undo the last change: the fields are back where and as they were."""
+        change = self.history.undo()
+        if change is None:
+            raise MedRefineError("There is nothing to undo.")
+        return f"{change.names}: back as it was before it was {change.what}."
+
+    def redo(self) -> str:
+        """Do again what was undone last."""
+        change = self.history.redo()
+        if change is None:
+            raise MedRefineError("There is nothing to do again.")
+        return f"{change.names}: {change.what} again."
 
     def of(self, fields: Sequence[Layer]) -> list[tuple[Layer, Known]]:
         """Return the fields with what is known of them.
@@ -129,10 +135,23 @@ class Registrations:
         """
         if not fields:
             raise MedRefineError("Select one or more registered fields under 'Fields' first.")
+        for field in fields:
+            self._remember(field)
         missing = [field.name for field in fields if field not in self._known]
         if missing:
             raise MedRefineError(f"Register '{missing[0]}' first.")
         return [(field, self._known[field]) for field in fields]
+
+    def _remember(self, field: Layer) -> None:
+        """Take up what is noted on a field that a session, a file or an atlas brought."""
+        noted = about(field)
+        placement, overview = noted.get("placement"), noted.get("overview")
+        if field in self._known or not isinstance(placement, Placement):
+            return
+        stem = str(overview).rpartition(".")[0]
+        there = [x for x in images(self._viewer) if x.name in (overview, stem) and x is not field]
+        if there:
+            self._known[field] = Known(there[0], placement)
 
     def add_outlines(self, fields: Sequence[Layer]) -> str:
         """Draw each field's outline on its overview; our own earlier one is replaced."""
@@ -161,18 +180,18 @@ class Registrations:
             if KEY in layer.metadata and about(layer).get(kind) == list(sources):
                 self._viewer.layers.remove(layer)
 
-    def save(self, fields: Sequence[Layer], target: Path) -> str:
-        """Write one field's placement to the file `target`, or several into the folder `target`."""
-        known = self.of(fields)
-        if len(known) == 1:
-            path = target if target.suffix else target.with_suffix(".json")
-            known[0][1].placement.save(path)
-            return f"The placement is in {path}"
-        for field, each in known:
-            each.placement.save(target / file_name(field))
-        return f"{len(known)} placements are in {target}"
+    def items(self, fields: Sequence[Layer]) -> list[Item]:
+        """Return what is to be exported of the fields; see `of`."""
+        return [item_of(known.overview, field, known.placement) for field, known in self.of(fields)]
 
-
-def file_name(field: Layer) -> str:
-    """Return a file name for a field's placement that every system takes."""
-    return f"{safe_name(field.name, 'field')}.placement.json"
+    def take_over(self, overview: Layer, field: Layer, path: Path) -> str:
+        """Lay `field` where the file at `path` says, and say what is known of that."""
+        placement = take_over(path, overview, field)
+        self._known[field] = Known(overview, placement)
+        self.begin()
+        self._place(field)
+        others = other_pixels(placement, overview, field)
+        doubt = (
+            f" It was made from other pixels than those of {', '.join(others)}." if others else ""
+        )
+        return f"{field.name}: placed as {path.name} says. {placement.reason}{doubt}"

@@ -15,10 +15,12 @@ import zarr
 from napari_medrefine import __version__
 from napari_medrefine.io.ome_zarr import part_of, write_ome_zarr
 from napari_medrefine.progress import Step
+from napari_medrefine.provenance import KEY as PROVENANCE
+from napari_medrefine.provenance import inputs_of
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._generating import NOT_FOR_DIAGNOSIS, title_of
 from napari_medrefine.widgets._geometry import Layer, part_place
-from napari_medrefine.widgets._layers import KEY, pixel_um, pixels, shape
+from napari_medrefine.widgets._layers import KEY, file_of, note, pixel_um, pixels, shape
 from napari_medrefine.widgets._preferences import load_networks, preferences
 
 SUFFIX = ".ome.zarr"
@@ -95,6 +97,7 @@ class DiskView:
         """Show what is complete, in its final place; return what to say."""
         if self.layer is not None and self.layer in self._viewer.layers:
             self.layer.data = picture.levels
+            note(self.layer, saved_as=str(picture.folder.absolute()))  # for the session
         return f"Wrote {picture.folder}."
 
     def steps(self) -> Generator[Step | OnDisk, None, OnDisk]:
@@ -135,9 +138,13 @@ class DiskView:
 
 
 def _facts(layer: Layer, recipe: Recipe, fingerprint: str) -> dict[str, Any]:
+    from napari_medrefine.superres.made import provenance_of
     from napari_medrefine.superres.models import weights_of
 
+    source = pixels(layer)
+    inputs = inputs_of(file_of(layer), [("windows", fingerprint)], shape=tuple(source.shape))
     return {
+        PROVENANCE: provenance_of(recipe, inputs).as_dict(),
         "made_from": layer.name,
         "made_from_file": str(layer.source.path) if layer.source.path else None,
         "made_from_windows_sha256": fingerprint,

@@ -9,6 +9,7 @@ from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSlider, PushButton, Select
 
+from napari_medrefine._tables import Cell
 from napari_medrefine.atlas import (
     RECORD,
     Atlas,
@@ -19,12 +20,13 @@ from napari_medrefine.atlas import (
     rows_of,
 )
 from napari_medrefine.atlas.layers import LayerData, layers_steps
-from napari_medrefine.atlas.table import Cell
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import find_photos
 from napari_medrefine.progress import Step
+from napari_medrefine.widgets._atlas_export import items_of
 from napari_medrefine.widgets._atlas_table import AtlasTable
 from napari_medrefine.widgets._atlas_view import AtlasView
+from napari_medrefine.widgets._exporting import Exporting, Item
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._panel import Panel, folder_edit, keep_low, row
 
@@ -65,6 +67,7 @@ class AtlasWidget(Panel):
                 self.replace,
                 self.job,
                 row(self.open, self.save, self.format),
+                row(self.exporting.format, self.exporting.button),
                 self.match,
                 self.table,
                 self.opacity,
@@ -101,6 +104,8 @@ class AtlasWidget(Panel):
         self.format = ComboBox(
             choices=list(FORMATS), tooltip="What the slides are saved as, for other viewers"
         )
+        self.exporting = Exporting(self._items, self.job)
+        self.exporting.parent = lambda: self.native
         self.match = CheckBox(
             text="Match colours in saved slides",
             tooltip="Fit the fields' brightness and contrast to the overview; else their pixels "
@@ -141,6 +146,7 @@ class AtlasWidget(Panel):
         idle = not self.job.running
         self.open.enabled = idle and _is_atlas(Path(self.output.value))
         self.save.enabled = self.format.enabled = idle and self._shown is not None
+        self.exporting.button.enabled = self.exporting.format.enabled = self.save.enabled
 
     def make(self) -> None:
         """Put the photos in order and show the slides."""
@@ -217,6 +223,15 @@ class AtlasWidget(Panel):
             on_end=self._refresh,
         )
         self._refresh()
+
+    def _items(self) -> list[Item]:
+        """Return the placements of all fields, for other programs."""
+        if self._shown is None:
+            raise MedRefineError("Open an atlas first.")
+        items = items_of(*self._shown)
+        if not items:
+            raise MedRefineError("No field of this atlas was placed.")
+        return items
 
     def _saved(self, paths: Sequence[Path]) -> None:
         self.job.say(f"Saved in {paths[0].parent}: {', '.join(path.name for path in paths)}")

@@ -9,7 +9,8 @@ from magicgui.widgets import FloatSlider, PushButton
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.widgets._choices import LayerChoice, LayerChoices
-from napari_medrefine.widgets._dialogs import ask_folder, ask_save_path
+from napari_medrefine.widgets._dialogs import ask_file
+from napari_medrefine.widgets._exporting import READ, Exporting
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layers import (
@@ -27,7 +28,7 @@ from napari_medrefine.widgets._placing import (
     differences,
     register_steps,
 )
-from napari_medrefine.widgets._registrations import Registrations, file_name
+from napari_medrefine.widgets._registrations import Registrations
 from napari_medrefine.widgets._search_controls import SearchControls
 
 OPEN_FIRST = (
@@ -61,9 +62,9 @@ class RegisterWidget(Panel):
                 *self.search.widgets,
                 self.job,
                 self.opacity,
-                row(self.undo, self.anyway),
-                row(self.outline, self.difference),
-                row(self.show_search, self.save),
+                row(self.undo, self.redo, self.anyway),
+                row(self.outline, self.difference, self.show_search),
+                row(self.exporting.format, self.exporting.button, self.load),
                 self.job.message,
             ]
         )
@@ -91,8 +92,11 @@ class RegisterWidget(Panel):
             tooltip="Fade the chosen fields to compare them with the overview below",
         )  # fmt: skip
         self.undo = PushButton(
-            text="Undo", enabled=False, tooltip="Put the fields back to where they were before"
+            text="Undo",
+            enabled=False,
+            tooltip="Put the fields back to where, and as visible as, they were before",
         )
+        self.redo = PushButton(text="Redo", enabled=False, tooltip="Do again what was undone last")
         self.anyway = PushButton(
             text="Apply anyway",
             enabled=False,
@@ -110,8 +114,13 @@ class RegisterWidget(Panel):
             text="Show search",
             tooltip="Add the places that the search looked at, level by level, coloured by score",
         )
-        self.save = PushButton(
-            text="Save…", tooltip="Write where the chosen fields lie to a file (JSON)"
+        self.exporting = Exporting(
+            lambda: self._registrations.items(self.fields.chosen()), self.job
+        )
+        self.exporting.parent = lambda: self.native
+        self.load = PushButton(
+            text="Import…",
+            tooltip="Lay the chosen field where a file of MedRefine, ITK, QuPath or napari says",
         )
 
     def _connect(self) -> None:
@@ -121,13 +130,14 @@ class RegisterWidget(Panel):
         self.job.start.changed.connect(self.register)
         self.opacity.changed.connect(self._fade)
         self.undo.changed.connect(lambda: self._do(self._registrations.undo))
+        self.redo.changed.connect(lambda: self._do(self._registrations.redo))
         self.anyway.changed.connect(lambda: self._do_with_fields(self._registrations.apply_anyway))
         self.outline.changed.connect(lambda: self._do_with_fields(self._registrations.add_outlines))
         self.difference.changed.connect(self.show_difference)
         self.show_search.changed.connect(
             lambda: self._do_with_fields(self._registrations.show_search)
         )
-        self.save.changed.connect(self._ask_and_save)
+        self.load.changed.connect(self._ask_and_load)
         events = self._viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self.reset_choices)
@@ -171,12 +181,16 @@ class RegisterWidget(Panel):
         if chosen:
             with self.opacity.changed.blocked():
                 self.opacity.value = chosen[0].opacity
-        self.undo.enabled = self._registrations.can_undo
+        self._refresh_history()
         self.anyway.enabled = bool(self._registrations.refused(chosen))
 
+    def _refresh_history(self) -> None:
+        history = self._registrations.history
+        self.undo.enabled, self.redo.enabled = history.can_undo, history.can_redo
+
     def _fade(self, opacity: float) -> None:
-        for layer in self.fields.chosen():
-            layer.opacity = opacity
+        self._registrations.fade(self.fields.chosen(), opacity)
+        self._refresh_history()
 
     def register(self) -> None:
         """Look for the chosen fields on the chosen overview, and place those that are found."""
@@ -238,15 +252,22 @@ class RegisterWidget(Panel):
             self._registrations.remove_own("difference_of", [layer.name for layer in made.of])
             self._viewer.add_image(made.image, **options)
 
-    def _ask_and_save(self) -> None:
+    def _ask_and_load(self) -> None:
+        self._do(self._load)
+
+    def _load(self) -> str:
+        overview = check_photo(self.overview.value, "a 4x overview")
         chosen = self.fields.chosen()
-        if len(chosen) > 1:
-            target = ask_folder(self.native, "Folder for the placements")
-        else:
-            name = file_name(chosen[0]) if chosen else ""
-            target = ask_save_path(self.native, "Save placement", name, "Placement (*.json)")
-        if target is not None:
-            self._do(lambda: self._registrations.save(chosen, target))
+        if len(chosen) != 1 or overview in chosen:
+            raise MedRefineError(
+                "Select the one field under 'Fields' that the file is about first."
+            )
+        field = check_photo(chosen[0], "a field")
+        check_units(overview, field)
+        path = ask_file(self.native, "Import a placement", READ)
+        if path is None:
+            return "Nothing was imported."
+        return self._registrations.take_over(overview, field, path)
 
     def _do_with_fields(self, action: Callable[[list[Layer]], str]) -> None:
         self._do(lambda: action(self.fields.chosen()))

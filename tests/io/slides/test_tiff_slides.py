@@ -26,7 +26,7 @@ class Held:
     """A picture in memory, as the writer takes it."""
 
     def __init__(self, pixels):
-        self.pixels, self.shape = pixels, pixels.shape
+        self.pixels, self.shape, self.dtype = pixels, pixels.shape, pixels.dtype
 
     def render(self, top, left, height, width):
         return self.pixels[top : top + height, left : left + width]

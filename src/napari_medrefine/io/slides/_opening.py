@@ -6,6 +6,7 @@ from pathlib import Path
 
 from napari_medrefine._photos.refusal import one_sentence
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io.slides import _tiff
 from napari_medrefine.io.slides._deep_zoom import open_deep_zoom
 from napari_medrefine.io.slides._ome_zarr import MARKERS, open_ome_zarr
 from napari_medrefine.io.slides._photo import open_photo_file
@@ -48,6 +49,18 @@ def open_slide(path: str | Path) -> Slide:
         with place.open("rb") as file:
             start = file.read(1024)
         return _open_file(place, start)
+
+
+def open_pictures(path: str | Path) -> list[Slide]:
+    """Open every picture of a TIFF; see `open_slide`, which opens the largest.
+
+    Raises
+    ------
+    MedRefineError
+        If one cannot be read.
+    """
+    with one_sentence(Path(path)):
+        return _tiff.open_pictures(Path(path))
 
 
 def _open_file(path: Path, start: bytes) -> Slide:

@@ -57,6 +57,24 @@ def open_tiff(path: Path) -> Slide:
         return slide
 
 
+def open_pictures(path: Path) -> list[Slide]:
+    """Open every picture of a TIFF, in order; each is open as long as one is used.
+
+    Raises
+    ------
+    MedRefineError
+        If one cannot be read; a reason, not a sentence.
+    """
+    with ExitStack() as stack:
+        tiff = stack.enter_context(tifffile.TiffFile(path))
+        for series in tiff.series:
+            check_parts(series)
+        file = _OpenFile(tiff)
+        slides = [_slide(path, tiff, series, file) for series in tiff.series]
+        stack.pop_all()
+        return slides
+
+
 class _OpenFile:
     """Closes a file when it is asked to, or when no level reads from it any more."""
 
@@ -70,8 +88,10 @@ class _OpenFile:
             raise MedRefineError("its slide was closed")
 
 
-def _slide(path: Path, tiff: tifffile.TiffFile, series: Any) -> Slide:
-    page, file = series.keyframe, _OpenFile(tiff)
+def _slide(
+    path: Path, tiff: tifffile.TiffFile, series: Any, file: _OpenFile | None = None
+) -> Slide:
+    page, file = series.keyframe, file or _OpenFile(tiff)
     levels = tuple(_level(path, series, i, file) for i in range(len(series.levels)))
     texts = texts_of(tiff, page)
     size = levels[0].shape[:2]

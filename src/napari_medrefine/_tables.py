@@ -1,0 +1,26 @@
+"""Tables as CSV, for people and for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from napari_medrefine._atomic import write_bytes
+
+Cell = str | float | None
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Cell]], columns: Sequence[str]) -> None:
+    """Write `rows` as CSV (UTF-8, which spreadsheets are told by a mark), whole or not at all."""
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, columns)
+    table.writeheader()
+    table.writerows({name: _safe(value) for name, value in row.items()} for row in rows)
+    write_bytes(path, text.getvalue().encode("utf-8-sig"))
+
+
+def _safe(value: Cell) -> Cell:
+    """Return text so that no spreadsheet takes it for a formula (OWASP, CSV injection)."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value

@@ -1,0 +1,215 @@
+"""`medrefine export` and `medrefine import`: placements in other programs' terms."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from napari_medrefine.cli._common import (
+    Commands,
+    add_command,
+    add_overwrite,
+    check_free,
+    run_with_progress,
+)
+from napari_medrefine.cli._sides import side_of
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.registration import Placement
+from napari_medrefine.registration.exchange import (
+    FORMATS,
+    Format,
+    Side,
+    format_of,
+    read_placement,
+    write_placement,
+    write_table,
+)
+from napari_medrefine.registration.exchange.sides import Sides
+
+SCENE = "ome-zarr"
+SCENE_ENDING = ".zarr"
+
+EXPORT_EXAMPLES = """\
+  medrefine export a.placement.json -o a.tfm
+  medrefine export a.placement.json -o a.qupath.txt
+  medrefine export a.placement.json -o a.napari.json --overview a_4x.tif --field a_40x.tif
+  medrefine export *.placement.json -o placements.csv
+  medrefine export *.placement.json -o folder --format itk
+  medrefine export *.placement.json -o slide.ome.zarr --photos photos
+
+A name that ends in .tfm is for ITK, SimpleITK and 3D Slicer (overview to field, as resampling wants
+it); .qupath.txt is for QuPath's Interactive image alignment, .qupath.json for its scripts;
+.napari.json is what napari pastes onto a layer. With the photos' pixel sizes, ITK gets millimetres
+and napari micrometres, else both get pixels. A name that ends in .ome.zarr is a scene of OME-Zarr
+0.6 with the photos in it, each in its place."""
+
+IMPORT_EXAMPLES = """\
+  medrefine import a.tfm --overview a_4x.tif --field a_40x.tif -o a.placement.json
+  medrefine import a.qupath.txt --overview a_4x.tif --field a_40x.tif -o a.placement.json
+  medrefine import slide.ome.zarr -o folder"""
+
+
+def add_to(commands: Commands) -> None:
+    """Add both commands to the parser."""
+    out = add_command(
+        commands, "export", "write placements for ITK, QuPath, napari, as a table", EXPORT_EXAMPLES
+    )
+    out.add_argument("placements", type=Path, nargs="+", help="NAME.placement.json files")
+    out.add_argument(
+        "-o", "--output", type=Path, required=True, help="file to write, or a folder for several"
+    )
+    out.add_argument(
+        "--format", choices=[*FORMATS, SCENE], help="default: what the output's name ends in"
+    )
+    _add_photos(out)
+    out.add_argument("--photos", type=Path, help="folder with the photos that the placements name")
+    add_overwrite(out)
+    out.set_defaults(run=run_export)
+    back = add_command(
+        commands, "import", "take over a placement from ITK, QuPath or napari", IMPORT_EXAMPLES
+    )
+    back.add_argument("transform", type=Path, help=".tfm, .qupath.txt, .qupath.json, .napari.json")
+    back.add_argument("-o", "--output", type=Path, required=True, help="NAME.placement.json")
+    back.add_argument("--format", choices=list(FORMATS), help="default: what the name ends in")
+    _add_photos(back)
+    add_overwrite(back)
+    back.set_defaults(run=run_import)
+
+
+def _add_photos(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--overview", type=Path, help="the overview's file, for its pixel size")
+    parser.add_argument("--field", type=Path, help="the field's file, for its pixel size")
+
+
+def run_export(arguments: argparse.Namespace) -> int:
+    """Write placements, and say what a format cannot hold."""
+    placed = [(path, Placement.load(path)) for path in arguments.placements]
+    if arguments.format == SCENE or arguments.output.suffix.lower() == SCENE_ENDING:
+        return _run_scene(arguments, placed)
+    sides = [_sides(arguments, place) for _, place in placed]
+    chosen = _format(arguments, len(placed))
+    if chosen.name == "csv":
+        write_table(
+            check_free(arguments.output, overwrite=arguments.overwrite),
+            [(p, s) for (_, p), s in zip(placed, sides, strict=True)],
+        )
+        print(f"Wrote {arguments.output}: {len(placed)} placements.")
+        return 0
+    targets = _targets(arguments, [path for path, _ in placed], chosen)
+    for (_, place), both, target in zip(placed, sides, targets, strict=True):
+        lost = write_placement(target, place, chosen.name, field=both.field, overview=both.overview)
+        print(f"Wrote {target}. {lost}".rstrip())
+    return 0
+
+
+def _format(arguments: argparse.Namespace, count: int) -> Format:
+    """Return the format: of several placements a table, or what is said for a folder."""
+    chosen: str | None = arguments.format
+    output: Path = arguments.output
+    table = chosen == "csv" or (chosen is None and output.suffix.lower() == ".csv")
+    if count > 1 and chosen is None and not table:
+        raise MedRefineError(
+            f"{count} placements go into a table (.csv) or a folder: name one, and say which "
+            "format its files are to have (--format)."
+        )
+    return format_of(output, chosen)
+
+
+def _targets(arguments: argparse.Namespace, paths: list[Path], chosen: Format) -> list[Path]:
+    """Return the file for each placement: the output itself, or one in the folder it is."""
+    output: Path = arguments.output
+    if len(paths) == 1 and not output.is_dir():
+        return [check_free(output, overwrite=arguments.overwrite)]
+    names = [path.name.removesuffix(".json").removesuffix(".placement") for path in paths]
+    if len(set(names)) < len(names):
+        raise MedRefineError("Two placements have the same name; export them into two folders.")
+    if output.is_file():
+        raise MedRefineError(f"{output} is a file; several placements go into a folder.")
+    targets = [output / f"{name}{chosen.ending}" for name in names]
+    for target in targets:
+        check_free(target, overwrite=arguments.overwrite)
+    output.mkdir(parents=True, exist_ok=True)
+    return targets
+
+
+def _sides(arguments: argparse.Namespace, place: Placement) -> Sides:
+    """Return what the photos say: named ones, or those in the folder of photos."""
+    field, overview = arguments.field, arguments.overview
+    if arguments.photos is not None:
+        field = field or arguments.photos / place.field_name
+        overview = overview or arguments.photos / place.overview_name
+    named = Sides(side_of(field), side_of(overview))
+    if not named.measured and any(one.pixel_um for one in (named.field, named.overview)):
+        return named.in_pixels()
+    return named
+
+
+def _run_scene(arguments: argparse.Namespace, placed: list[tuple[Path, Placement]]) -> int:
+    from napari_medrefine.io.scene import ScenePhoto, write_scene
+
+    folder = arguments.photos
+    names = {place.overview_name for _, place in placed}
+    overview = arguments.overview or (folder / names.pop() if folder and len(names) == 1 else None)
+    fields = [_field_file(arguments, place) for _, place in placed]
+    if overview is None or not all(fields):
+        raise MedRefineError(
+            "A scene holds the photos: name their folder (--photos), or --overview and --field; "
+            "all placements must be on one overview."
+        )
+    job = write_scene(
+        arguments.output,
+        ScenePhoto.read(overview),
+        [
+            (ScenePhoto.read(file), place)
+            for file, (_, place) in zip(fields, placed, strict=True)
+            if file is not None
+        ],
+        overwrite=arguments.overwrite,
+    )
+    lost = run_with_progress(job, arguments.output.name)
+    print(f"Wrote {arguments.output}. {lost}".rstrip())
+    return 0
+
+
+def _field_file(arguments: argparse.Namespace, place: Placement) -> Path | None:
+    if arguments.field is not None:
+        return Path(arguments.field)
+    if arguments.photos is None or not place.field_name:
+        return None
+    return Path(arguments.photos) / place.field_name
+
+
+def run_import(arguments: argparse.Namespace) -> int:
+    """Read a transform and save it as a placement."""
+    if arguments.transform.is_dir():
+        return _import_scene(arguments)
+    target = check_free(arguments.output, overwrite=arguments.overwrite)
+    place = read_placement(
+        arguments.transform,
+        arguments.format,
+        field=_read(arguments.field),
+        overview=_read(arguments.overview),
+    )
+    place.save(target)
+    print(
+        f"Wrote {target}: ratio {place.ratio:.3f}, angle {place.angle:.2f} degrees. {place.reason}"
+    )
+    return 0
+
+
+def _import_scene(arguments: argparse.Namespace) -> int:
+    from napari_medrefine.io.scene import read_scene
+
+    found = read_scene(arguments.transform)
+    folder: Path = arguments.output
+    for name in found:
+        check_free(folder / f"{name}.placement.json", overwrite=arguments.overwrite)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, place in found.items():
+        place.save(folder / f"{name}.placement.json")
+    print(f"Wrote {len(found)} placements to {folder}.")
+    return 0
+
+
+def _read(photo: Path | None) -> Side:
+    return side_of(photo, hashed=True)

@@ -1,0 +1,127 @@
+"""napari reader of OME-TIFF and OME-Zarr: layers that we saved come back as they were.
+
+Of other programs' files what they say: the pixel size, and the levels, read where one looks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import tifffile
+import zarr
+
+from napari_medrefine._photos.ome_xml import descriptions
+from napari_medrefine._photos.refusal import one_sentence
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io._layer_attributes import restore
+from napari_medrefine.io._layers import LayerData
+from napari_medrefine.io._saved_layer import SavedLayer, saved_in
+from napari_medrefine.io.layer_images import TIFF
+from napari_medrefine.io.ome_zarr import FACTS_KEY
+from napari_medrefine.io.slide_layers import read_slides
+from napari_medrefine.io.slides import Level, Slide, open_pictures, open_slide
+
+AT_ONCE = 2**26  # pixels up to which a layer without levels is read now, as it was
+MARKERS = ("zarr.json", ".zattrs", ".zgroup")
+
+Reader = Callable[[str | Sequence[str]], list[LayerData]]
+
+
+def get_image_reader(path: str | Sequence[str]) -> Reader | None:
+    """Return the reader of OME-TIFF, and of OME-Zarr by its ``zarr.json``; else None (npe2).
+
+    A folder is not claimed: napari would then ask for each folder that is dropped on it.
+    """
+    paths = [path] if isinstance(path, str) else list(path)
+    names = [Path(one).name.lower() for one in paths]
+    ours = all(name.endswith(TIFF) or name in MARKERS for name in names)
+    return read_images if paths and ours else None
+
+
+def read_images(path: str | Path | Sequence[str]) -> list[LayerData]:
+    """Return the layers of image files; see `layer_images`.
+
+    Parameters
+    ----------
+    path : path, or list of paths
+        OME-TIFF files, OME-Zarr folders, or the ``zarr.json`` in one.
+
+    Raises
+    ------
+    MedRefineError
+        If one cannot be read.
+    """
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    return [layer for one in paths for layer in _read(_place(Path(one)))]
+
+
+def is_ome_zarr(folder: Path) -> bool:
+    """Return whether a folder is a picture, or several."""
+    return any((folder / marker).is_file() for marker in MARKERS)
+
+
+def _place(path: Path) -> Path:
+    return path.absolute().parent if path.name in MARKERS else path
+
+
+def _read(path: Path) -> list[LayerData]:
+    return _of_zarr(path) if path.is_dir() else _of_tiff(path)
+
+
+def _of_tiff(path: Path) -> list[LayerData]:
+    with one_sentence(path), tifffile.TiffFile(path) as tiff:
+        texts = descriptions(tiff.ome_metadata or "")
+    saved = [saved_in(_json(text), path) for text in texts]
+    if not saved or None in saved:
+        return read_slides(path)
+    slides = open_pictures(path)
+    if len(slides) != len(saved):
+        raise MedRefineError(f"{path} holds {len(slides)} pictures and describes {len(saved)}.")
+    return [_layer(s, one) for s, one in zip(slides, saved, strict=True) if one is not None]
+
+
+def _of_zarr(folder: Path) -> list[LayerData]:
+    with one_sentence(folder):
+        group: Any = zarr.open(folder, mode="r")
+        attributes = dict(group.attrs)
+        ome = attributes.get("ome", attributes)
+        several = isinstance(ome, Mapping) and "bioformats2raw.layout" in ome
+        numbers = sorted((int(k) for k in group if k.isdigit()) if several else [])
+    if numbers:
+        return [layer for number in numbers for layer in _of_zarr(folder / str(number))]
+    saved = saved_in(attributes, folder)
+    return read_slides(folder) if saved is None else [_layer(open_slide(folder), saved)]
+
+
+def _layer(slide: Slide, saved: SavedLayer) -> LayerData:
+    attributes = {"rgb": saved.channels > 0, "multiscale": saved.multiscale}
+    attributes |= restore(saved.attributes)
+    dtype = np.dtype(saved.dtype)
+    first = slide.levels[0]
+    channels = first.shape[2] if first.ndim == 3 else 0
+    if channels != saved.channels:
+        raise MedRefineError(f"{slide.path} does not hold the layer that it describes.")
+    if saved.multiscale:
+        return [_lazy(level, dtype) for level in slide.levels], attributes, "image"
+    if first.shape[0] * first.shape[1] > AT_ONCE:
+        return _lazy(first, dtype), attributes, "image"
+    return np.asarray(first[:, :]).astype(dtype, copy=False), attributes, "image"
+
+
+def _lazy(level: Level, dtype: np.dtype[Any]) -> Any:
+    return da.from_array(level, chunks=level.chunks, name=False).astype(dtype)
+
+
+def _json(text: str) -> object:
+    if FACTS_KEY not in text:
+        return None
+    try:
+        found: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found

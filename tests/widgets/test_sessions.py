@@ -1,0 +1,165 @@
+"""A session saved to one file and opened again: layers, places, looks, order, registrations."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+
+import numpy as np
+import pytest
+
+from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io.session import get_session_reader, read_session
+from napari_medrefine.photos import write_image
+from napari_medrefine.registration import Placement
+from napari_medrefine.registration.placement import similarity
+from napari_medrefine.widgets.register import RegisterWidget
+from napari_medrefine.widgets.save_layers import save as save_images
+from napari_medrefine.widgets.save_session import save
+
+MATRIX = similarity(10.0, 4.0, np.array([89.5, 119.5]), np.array([150.0, 210.0]))
+PLUGIN = "napari-medrefine"
+
+
+class Search:
+    def __init__(self, image):
+        self.shape = np.asarray(image).shape[:2]
+
+    def register_steps(self, field, **_):
+        yield from ()
+        return Placement(MATRIX, field.shape[:2], self.shape, True, "Fits.", 0.8)
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    """Have napari know its plugins, and keep what is said."""
+    from npe2 import PluginManager
+
+    PluginManager.instance().discover()
+    said = []
+    for module in ("save_session", "save_layers"):
+        for show in ("show_info", "show_warning"):
+            monkeypatch.setattr(f"napari_medrefine.widgets.{module}.{show}", said.append)
+    return said
+
+
+@pytest.fixture
+def session(viewer, tissue, wait, monkeypatch, tmp_path):
+    """Two photos from files, one registered, with an outline; and a generated layer."""
+    monkeypatch.setattr("napari_medrefine.registration.Overview", Search, raising=False)
+    folder = tmp_path / "one"
+    folder.mkdir()
+    write_image(folder / "s_4x.png", tissue(300, 400))
+    write_image(folder / "s_40x.png", tissue(180, 240, 1))
+    overview = viewer.open(str(folder / "s_4x.png"), plugin="napari")[0]
+    field = viewer.open(str(folder / "s_40x.png"), plugin="napari")[0]
+    overview.scale, overview.units = (1.25, 1.25), ("um", "um")
+    widget = RegisterWidget(viewer)
+    widget.overview.choose([overview])
+    widget.fields.choose([field])
+    widget.register()
+    wait(widget.job)
+    widget.outline.native.click()
+    widget.opacity.value = 0.5
+    facts = {"made_from": "s_4x", "version": "0.1.0"}
+    viewer.add_image(
+        tissue(60, 80, 2), rgb=True, name="made", rotate=20, visible=False,
+        metadata={"medrefine": facts},
+    )  # fmt: skip
+    viewer.layers.move(3, 1)
+    return folder
+
+
+def opened(path):
+    from napari.components import ViewerModel
+
+    viewer = ViewerModel()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        viewer.open(str(path), plugin=PLUGIN)
+    own = [
+        str(one.message)
+        for one in said
+        if "restored" in str(one.message) or "changed since" in str(one.message)
+    ]
+    return viewer, own
+
+
+def looks(layer):
+    return (
+        layer.name, layer.opacity, layer.visible, layer.units,
+        np.round(layer.data_to_world((3, 5)), 9).tolist(),
+    )  # fmt: skip
+
+
+def test_everything_comes_back_even_after_the_folder_moved(viewer, session, quiet, tmp_path):
+    save_images([viewer.layers["made"]], session / "made.ome.tif")
+    save(viewer, session / "mine")
+    assert "session is in" in quiet[-1]
+    moved = tmp_path / "elsewhere"
+    shutil.move(session, moved)
+    again, said = opened(moved / "mine.medrefine-session.json")
+    assert said == []
+    assert [looks(x) for x in again.layers] == [looks(x) for x in viewer.layers]
+    for one, other in zip(viewer.layers, again.layers, strict=True):
+        np.testing.assert_array_equal(np.asarray(other.data), np.asarray(one.data))
+    widget = RegisterWidget(again)  # it knows the registration: an outline needs none
+    widget.fields.choose([again.layers["s_40x"]])
+    widget.outline.native.click()
+    assert "Outlines show" in widget.job.message.value
+    np.testing.assert_allclose(again.layers[-1].data[0], viewer.layers["s_40x · outline"].data[0])
+
+
+def test_a_generated_layer_without_a_file_is_said_and_the_rest_restored(viewer, session, quiet):
+    save(viewer, session / "mine.medrefine-session.json")
+    assert any("'made' is in no file" in text for text in quiet)
+    again, said = opened(session / "mine.medrefine-session.json")
+    assert [layer.name for layer in again.layers] == ["s_4x", "s_40x", "s_40x · outline"]
+    assert len(said) == 1
+    assert "make it again" in said[0]
+
+
+def test_a_missing_file_costs_its_layer_and_a_changed_one_is_said(viewer, session, tissue):
+    viewer.layers.remove("made")
+    save(viewer, session / "mine.medrefine-session.json")
+    write_image(session / "s_4x.png", tissue(300, 400, 9))
+    (session / "s_40x.png").unlink()
+    again, said = opened(session / "mine.medrefine-session.json")
+    assert [layer.name for layer in again.layers] == ["s_4x", "s_40x · outline"]
+    assert "'s_4x', s_4x.png, has been changed since" in said[0]
+    assert "s_40x.png is not there any more" in said[1]
+    (session / "s_4x.png").unlink()
+    viewer.layers.remove("s_40x · outline")
+    save(viewer, session / "other.medrefine-session.json")
+    with pytest.raises(MedRefineError, match=r"Nothing of .* can be restored"):
+        read_session(session / "other.medrefine-session.json")
+
+
+def test_nothing_is_replaced_unasked_and_damage_is_said(viewer, session, quiet):
+    path = session / "mine.medrefine-session.json"
+    save(viewer, path)
+    before = path.read_bytes()
+    save(viewer, session / "mine")
+    assert "already there" in quiet[-1]
+    assert path.read_bytes() == before
+    data = json.loads(before)
+    for change, words in (
+        ({"version": 2}, "newer"), ({"format": "x"}, "not a session"), ({"layers": 3}, "layers"),
+    ):  # fmt: skip
+        path.write_text(json.dumps(data | change))
+        with pytest.raises(MedRefineError, match=words):
+            read_session(path)
+
+
+def test_models_are_listed_and_only_sessions_claimed(viewer, session):
+    made = {
+        "kind": "napari-medrefine provenance", "made": "magnify", "inputs": [], "parameters": {},
+        "weights": [{"name": "magnify-faithful", "sha256": "ab"}],
+    }  # fmt: skip
+    viewer.layers["made"].metadata = {"medrefine": {"made_from": "x", "provenance": made}}
+    save(viewer, session / "mine.medrefine-session.json")
+    data = json.loads((session / "mine.medrefine-session.json").read_text())
+    assert data["models"] == [{"name": "magnify-faithful", "sha256": "ab"}]
+    assert get_session_reader("x.medrefine-session.json") is read_session
+    assert get_session_reader("x.medrefine.json") is None
