@@ -55,7 +55,12 @@ class _File:
     problem: str = ""
 
     def read(self) -> npt.NDArray[np.generic]:
-        return read_photo(self.path).image
+        try:
+            return read_photo(self.path).image
+        except MedRefineError as error:
+            if str(error).endswith(NO_ROOM):  # of this process, not of the photo: it ends the job
+                raise MemoryError from error
+            raise
 
 
 def atlas_steps(
