@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-DOCUMENTED = ("registration", "superres", "dataset", "compare", "atlas", "slides", "samples")
+DOCUMENTED = (
+    "registration", "superres", "dataset", "compare", "atlas", "slides", "learning", "samples",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
