@@ -20,10 +20,10 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from napari_medrefine import cli
+from napari_medrefine._tables import write_csv
 from napari_medrefine.atlas import Atlas
 from napari_medrefine.atlas.record import PhotoRecord, load_atlas, save_atlas
 from napari_medrefine.atlas.slides import save_slides_steps
-from napari_medrefine.atlas.table import write_csv
 from napari_medrefine.compare import PROTOCOLS, Sample, evaluate_steps, write_report
 from napari_medrefine.dataset import load_manifest
 from napari_medrefine.dataset.sources import digest
@@ -259,7 +259,7 @@ def save_report(_: Path, out: Path, variant: int) -> None:
 def save_table(_: Path, out: Path, variant: int) -> None:
     rows = [{"photo": f"{variant}-{k}.jpg", "role": "field"} for k in range(4000)]
     for _number in range(TIMES // 8):
-        write_csv(out / "saved" / "atlas.csv", rows)
+        write_csv(out / "saved" / "atlas.csv", rows, ("photo", "role"))
 
 
 SLIDE_FILES = ("*.ome.zarr/**/*", "*.ome.tif")
