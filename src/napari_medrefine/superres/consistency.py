@@ -282,6 +282,7 @@ class _Taps:
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(mode=False)  # kept: training may use them, too
 def _taps(kind: Kind, scale: int) -> _Taps:
     n, middle = 16, 8
     reduce = (area_taps if kind == "area" else cubic_taps)(n * scale, n).dense()
@@ -307,6 +308,7 @@ def filtered(image: Tensor, taps: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=4)
+@torch.inference_mode(mode=False)  # kept: training may use them, too
 def _gaussian(sigma: float, reach: int) -> Tensor:
     taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
     return taps / taps.sum()

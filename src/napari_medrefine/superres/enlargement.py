@@ -142,6 +142,7 @@ class _KernelTaps:
 
 
 @lru_cache(maxsize=4)
+@torch.inference_mode(mode=False)  # kept: training may use them, too
 def _kernel_taps(kernel: Kernel) -> _KernelTaps:
     n, middle, reach = 16, 8, 2
     sharpness = -0.75 if kernel == "bicubic" else -0.5

@@ -282,6 +282,7 @@ def _all_digits(image: Tensor) -> AbstractContextManager[None]:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(mode=False)  # kept: training may use them, too
 def _cubic_kernels(scale: int) -> Tensor:
     offset = (np.arange(scale) + 0.5) / scale - 0.5
     line = cubic(np.arange(-2, 3) - offset[:, None], -0.75)

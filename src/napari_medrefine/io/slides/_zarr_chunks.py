@@ -51,7 +51,8 @@ _CODECS = frozenset(
 )
 _LARGEST = 2**31  # bytes of a decoded chunk; what blosc can hold
 _DEFLATE = 1032  # times that deflate makes the smallest file larger
-_AT_ONCE = {"zlib": 2**14, "gzip": 2**14, "bz2": 2**9, "lzma": 2**9}  # bytes; zeros become 16 MB
+_AT_ONCE = 2**16  # bytes read
+_PIECE = 2**20  # bytes that come out at once
 
 
 class Chunks:
@@ -125,7 +126,7 @@ class Chunks:
         few = last in ("zlib", "gzip") and size * _DEFLATE < self._most
         if last not in _DECODERS or few:
             return 0
-        return _counted(file, _DECODERS[last](), _AT_ONCE[last], self._most)
+        return _counted(file, _DECODERS[last](), self._most)
 
 
 def _codecs_of(metadata: Mapping[str, Any]) -> list[str]:
@@ -170,13 +171,23 @@ _DECODERS: dict[str, Callable[[], Any]] = {
 }
 
 
-def _counted(file: BinaryIO, decoder: Any, step: int, most: int) -> int:
+def _counted(file: BinaryIO, decoder: Any, most: int) -> int:
     """Return how many bytes come out, at most about `most`; damage is for the codec to tell."""
     total = 0
     with suppress(zlib.error, OSError, lzma.LZMAError, EOFError):
-        while total <= most and not decoder.eof and (content := file.read(step)):
-            total += len(decoder.decompress(content))
+        while total <= most and not decoder.eof and (content := file.read(_AT_ONCE)):
+            total += len(decoder.decompress(content, _PIECE))
+            while total <= most and not decoder.eof and _holds_more(decoder):
+                rest = getattr(decoder, "unconsumed_tail", b"")  # of zlib; the others keep theirs
+                total += len(decoder.decompress(rest, _PIECE))
     return total
+
+
+def _holds_more(decoder: Any) -> bool:
+    """Return whether more comes out before more is read."""
+    if hasattr(decoder, "unconsumed_tail"):
+        return bool(decoder.unconsumed_tail)
+    return not decoder.needs_input
 
 
 def check_json(folder: Path, names: tuple[str, ...]) -> None:
