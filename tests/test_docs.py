@@ -12,7 +12,17 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-DOCUMENTED = ("registration", "superres", "dataset", "compare", "atlas", "slides", "samples", "learning", "verify")
+DOCUMENTED = (
+    "registration",
+    "superres",
+    "dataset",
+    "compare",
+    "atlas",
+    "slides",
+    "samples",
+    "learning",
+    "verify",
+)
 
 
 @pytest.fixture(scope="module")
