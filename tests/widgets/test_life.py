@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -90,9 +91,10 @@ class Picture:
     """Twice the size of its source, behind the gate, in place of the network."""
 
     def __init__(self, gate: Gate, source: Any, recipe: Any) -> None:
-        self._gate, self._source = gate, source
+        self._gate, self.source = gate, source
         self.shape = (*recipe.result_shape(source.shape), 3)
-        self.dtype, self.told = np.dtype(np.uint8), ()
+        self.dtype = np.dtype(np.uint8)
+        self.told = (SimpleNamespace(levels=SimpleNamespace(white=255.0)),)
 
     def fingerprint(self) -> str:
         return "0" * 64
@@ -273,7 +275,7 @@ def ended(gate, qtbot):
     def until_over(widget) -> None:
         gate.opened.set()
         live = getattr(widget, "_live", None)
-        if live is not None:
+        if live is not None and widget.job.cancel.enabled:  # else it stops by itself
             qtbot.waitUntil(lambda: live.made > 0, timeout=SECONDS)
             widget.job.cancel.native.click()
         qtbot.waitUntil(lambda: not widget.job.running, timeout=SECONDS)
