@@ -68,20 +68,20 @@ def test_unet_tiles_equal_the_whole(unet: UNet, tile: int) -> None:
     np.testing.assert_allclose(tiled, whole, rtol=0, atol=5e-7)
 
 
+@cache
+def shipped(task: Task, dtype: Dtype) -> Trunk | UNet:
+    return converted(model_for(task, 0.5).generator, Precision(dtype=dtype, channels_last=True))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize(("task", "tile"), [("magnify", 100), ("sharpen", 70)])
 def test_shipped_weights_join_bit_by_bit(task: Task, tile: int, dtype: Dtype) -> None:
-    generator = converted(model_for(task, 0.5).generator, Precision(dtype=dtype))
+    generator = shipped(task, dtype)
     image = noisy((150, 201, 3))
     head = max(generator.scales)
     shape = (150 * head, 201 * head)
     whole = ran(image, shape, Chain(generator, (head,)), 10_000)
     np.testing.assert_array_equal(ran(image, shape, Chain(generator, (head,)), tile), whole)
-
-
-@cache
-def shipped(task: Task, dtype: Dtype) -> Trunk | UNet:
-    return converted(model_for(task, 0.5).generator, Precision(dtype=dtype, channels_last=True))
 
 
 @settings(max_examples=6, deadline=None)
