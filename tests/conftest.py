@@ -113,3 +113,18 @@ def client(_cluster):
     with distributed.Client(_cluster, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=60)
         yield client
+
+
+@pytest.fixture
+def broken_python(tmp_path, monkeypatch):
+    """Put something in the place of Python that ends at once, as a broken one does."""
+    from multiprocessing import spawn
+
+    if sys.platform == "win32":
+        pytest.skip("written for a POSIX shell")
+    script = tmp_path / "python-without-library"
+    script.write_text(
+        "#!/bin/sh\necho \"ModuleNotFoundError: No module named 'encodings'\" >&2\nexit 1\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(spawn, "get_executable", lambda: str(script))

@@ -172,8 +172,7 @@ def test_what_is_wrong_comes_through_as_it_is(slides, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_process_that_cannot_begin_is_one_sentence(slides, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONHOME", str(tmp_path))  # no Python library there
+def test_a_process_that_cannot_begin_is_one_sentence(slides, tmp_path, broken_python, monkeypatch):
     training = BackgroundTraining(slides, tmp_path / "run", TINY)
     follow(training)
     assert isinstance(training.outcome, Failed)

@@ -164,12 +164,11 @@ def is_gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_what_goes_wrong_is_one_sentence(widget, slides, tmp_path, qtbot, monkeypatch):
+def test_what_goes_wrong_is_one_sentence(widget, slides, tmp_path, qtbot, broken_python):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "letter.txt").write_text("mine")
     choose_quick(widget, slides, tmp_path / "taken")
     assert widget.state.value == "Something else is in this folder; choose another one."
-    monkeypatch.setenv("PYTHONHOME", str(tmp_path))  # no process can begin
     widget.job.start.native.click()
     qtbot.waitUntil(lambda: not widget.job.running, timeout=60_000)
     assert widget.job.message.value.startswith("The training ended unexpectedly (ModuleNotFound")
