@@ -357,10 +357,12 @@ def test_its_dock_is_closed(opened, begin, gate, tissue, qtbot):
     viewer = opened()
     for name in ALL:
         dock, widget = begin(name, viewer)
-        before = list(viewer.layers)
+        before, deleted = list(viewer.layers), []
+        widget.native.destroyed.connect(lambda *_, found=deleted: found.append(True))
         viewer.window.remove_dock_widget(dock)
         gate.opened.set()
         qtbot.waitUntil(lambda w=widget: not w.job.running, timeout=SECONDS)
+        qtbot.waitUntil(lambda found=deleted: bool(found), timeout=SECONDS)
         assert list(viewer.layers) == before, name
         renew(viewer, tissue)  # the closed widget does not mind
 

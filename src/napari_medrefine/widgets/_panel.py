@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from magicgui.widgets import ComboBox, Container, FileEdit, Label, Widget
-from qtpy.QtCore import QEvent, QObject
+from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QComboBox, QPushButton, QSizePolicy
 
 NARROW = 8  # letters that a combo box must at least show
+_PATIENCE_MS = 200  # between two looks at a job that is asked to stop
 
 
 class Panel(Container):
@@ -29,12 +30,30 @@ class Panel(Container):
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self.native.layout().addWidget(self.body.root_native_widget)
+        self._deleted = False
+        self.native.destroyed.connect(self._forget)
         self.native_parent_changed.connect(self._parent_changed)
 
     def _parent_changed(self, parent: object) -> None:
         """Stop what is running when the dock widget is closed: then it has no parent."""
         if parent is None:
             self.job.stop()
+            QTimer.singleShot(0, self._let_go)
+
+    def _let_go(self) -> None:
+        """Delete the widgets of a closed dock, as soon as no job uses them.
+
+        Python's garbage collector does not see what PySide's signals hold: they would stay.
+        """
+        if self._deleted or self.native.parent() is not None:  # or docked again
+            return
+        if self.job.running:
+            QTimer.singleShot(_PATIENCE_MS, self._let_go)
+        else:
+            self.native.deleteLater()
+
+    def _forget(self) -> None:
+        self._deleted = True
 
 
 def row(*widgets: Widget, **options: Any) -> Container:

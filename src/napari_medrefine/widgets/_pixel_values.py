@@ -119,6 +119,11 @@ class PixelSection:
         self.kept.clear()
         self._tell()
 
+    @property
+    def running(self) -> bool:
+        """Whether it follows the mouse."""
+        return self._alive and bool(self.inspect.value)
+
     def stop(self) -> None:
         """Leave the mouse alone."""
         self._listen(on=False)

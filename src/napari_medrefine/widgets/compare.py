@@ -21,6 +21,10 @@ from napari_medrefine.widgets._seeing import SeeSection
 class Stoppable(Protocol):
     """What runs in a section, a `JobPanel` say; it ends when the widget is closed."""
 
+    @property
+    def running(self) -> bool:
+        """Whether anything does."""
+
     def stop(self) -> None:
         """End what is running, if anything is."""
 
@@ -93,6 +97,11 @@ class _Jobs:
 
     def __init__(self, jobs: Sequence[Stoppable]) -> None:
         self._jobs = jobs
+
+    @property
+    def running(self) -> bool:
+        """Whether anything runs."""
+        return any(job.running for job in self._jobs)
 
     def stop(self) -> None:
         """End all of it."""
