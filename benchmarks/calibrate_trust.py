@@ -8,8 +8,8 @@ usage: python benchmarks/calibrate_trust.py ../shared/data/fields [--each N] [--
 --test    writes nothing: the shipped map on the test slides and on scikit-image's
           immunohistochemistry(), through the public function
 
-Tracks: as ../shared/tools/score_superres.py makes them, and one degradation drawn as in training,
-of fields that get other dyes or are out of focus, as there.
+Tracks: as ../shared/tools/score_superres.py makes them, the blur that cameras see, and one
+degradation drawn as in training, of fields that get other dyes or are out of focus, as there.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from scipy.stats import spearmanr
 
 from napari_medrefine import magnify, sharpen, trust_map
 from napari_medrefine._records import write_record
+from napari_medrefine.compare.protocols import CAMERA_BLUR
 from napari_medrefine.photos import read_photo
 from napari_medrefine.progress import finish
 from napari_medrefine.superres.data import SOFTEST
@@ -68,6 +69,7 @@ def tracks(scale: float, rng: np.random.Generator) -> dict[str, tuple[int, Degra
         "area": (1, Degradation(scale)),
         "bicubic": (1, Degradation(scale, sampling="bicubic")),
         "optical": (1, Degradation(scale, 1.85 * scale / 4, noise=1.5)),
+        "camera": (1, Degradation(scale, CAMERA_BLUR * scale / 4, noise=1.5)),
         "random": (1, random_reduction(rng, scale)),
     }
 

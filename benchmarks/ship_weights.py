@@ -32,17 +32,17 @@ from napari_medrefine.superres.data import (
 )
 from napari_medrefine.superres.generator import Generator, Trunk, UNet
 from napari_medrefine.superres.models import describe
-from napari_medrefine.superres.optics import random_blur, random_reduction
+from napari_medrefine.superres.optics import OBJECTIVES, random_blur, random_reduction
 
 SHIPPED = Path(napari_medrefine.superres.__file__).parent / "weights"
 PIXEL_UM = (0.25, 0.5)
 NA_OUT = 0.65
 _SPREAD = 0.225 * 0.55  # um times NA: sigma of an objective's blur, see superres.optics.blur_sigma
-_SIGMA = 1.85 / 4  # sharp pixels per unit of scale: the middle of superres.optics.random_reduction
+_SIGMA = math.sqrt(math.prod(OBJECTIVES))  # camera pixels: the middle of random_reduction's
 OPTICS = (
-    "Sharp images: scans (nominal x20 and x40) that stand for photos of NA 0.65. Of the inputs a "
-    "quarter are blurred as by the aperture in `views` (-25 to +20 % blur); most are clean "
-    "reductions, which no objective makes."
+    "Sharp images: scans (nominal x20 and x40) that stand for photos of NA 0.65. Of the inputs "
+    "three in ten are blurred as by an objective, by 0.57 to 1.74 times as much as the aperture in "
+    "`views` does; most are clean reductions, which no objective makes."
 )
 PAIRS = {"magnify": MagnifyPairs, "sharpen": SharpenPairs}
 DRAWN = {"magnify": random_reduction, "sharpen": random_blur}

@@ -37,10 +37,13 @@ def draw(results: Results, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     rows = len(results.domains)
+    lines = -(-len(results.tracks) // 2)
     figure, axes = plt.subplots(
-        3, 2, figsize=(13, 3.2 + 1.5 * rows), layout="constrained", sharey=False
+        lines, 2, figsize=(13, 3.2 + 0.5 * lines * rows), layout="constrained", sharey=False
     )
-    for axis, (name, track) in zip(axes.flat, results.tracks.items(), strict=True):
+    for axis in axes.flat[len(results.tracks) :]:
+        axis.axis("off")
+    for axis, (name, track) in zip(axes.flat, results.tracks.items(), strict=False):
         panel = _errors if PROTOCOLS[name].same_size else _gains
         panel(axis, track)
         axis.set_title(TITLES[name], fontsize=9, loc="left")

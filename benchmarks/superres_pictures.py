@@ -17,7 +17,7 @@ from napari_medrefine.photos import write_image
 from superres_results import Results
 from superres_tracks import BACK, BICUBIC, FAITHFUL, GAN, Source, methods
 
-TRACKS = ("x4", "x4-bicubic", "x4-optical", "study-tiles")
+TRACKS = ("x4", "x4-bicubic", "x4-optical", "x4-camera", "study-tiles")
 SIDE = 256
 _STEP = 32
 

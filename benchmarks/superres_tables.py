@@ -15,6 +15,7 @@ TITLES = {
     "x4": "x4, reduced by area averaging",
     "x4-bicubic": "x4, reduced by antialiased bicubic",
     "x4-optical": "x4, optical: NA 0.25 against 0.65, noise of 1.5 grey levels",
+    "x4-camera": "x4, camera: NA 0.10 against 0.65 at 1.25 um, noise of 1.5 grey levels",
     "x2": "x2, reduced by area averaging",
     "study-tiles": "The study's protocol, tiles as they are (x2-blurred tile, the study's 0.25 um)",
     "study": "The study's protocol, the photos' pixels halved first (0.5 um)",
@@ -98,7 +99,7 @@ def means_over(results: Results) -> str:
 
 def _magnifying(results: Results) -> str:
     slides = _shown(results)
-    order = ("x4", "x4-bicubic", "x4-optical")
+    order = ("x4", "x4-bicubic", "x4-optical", "x4-camera")
     rows = []
     for method, label in ((BICUBIC, "bicubic"), (BACK, "back-projection, 10 rounds")):
         rows.append([label, *(_psnrs(results, order, s, method) for s in slides)])

@@ -32,7 +32,7 @@ from napari_medrefine.progress import finish
 from napari_medrefine.superres.optics import project
 from napari_medrefine.superres.resample import area_taps, cubic_taps
 
-TRACKS = ("x4", "x4-bicubic", "x4-optical", "x2", "study-tiles", "study")
+TRACKS = ("x4", "x4-bicubic", "x4-optical", "x4-camera", "x2", "study-tiles", "study")
 HELD_OUT, OTHER_STAIN, ALSO = "held out", "other stain", "also"
 IHC = "immunohistochemistry (other stain)"
 FAITHFUL, GAN, BACK, BICUBIC = "faithful", "GAN", "back-projection", "bicubic"

@@ -89,6 +89,7 @@ def test_all_is_well_with_networks_that_reach_every_target(
         ("x4-optical", "immunohistochemistry (other stain)", "faithful", {"psnr": 25.9}, 1),
         ("x4-optical", "one", "faithful", {"psnr": 27.9}, 2),
         ("x4-optical", "one", "unsharp mask, tuned", {"psnr": 27.6}, 2),
+        ("x4-camera", "two", "faithful", {"psnr": 25.7}, 2),
         ("study-tiles", "two", "faithful", {"mse": 64.2}, 3),
         ("study", "two", "unsharp mask, tuned", {"mse": 59.0}, 3),
         ("study-tiles", "one", "do nothing", {"mse": 59.0}, 3),

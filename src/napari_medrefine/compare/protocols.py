@@ -14,6 +14,9 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, from_unit, to_unit
 
 STUDY_MSE = 64.15
+# Sharp pixels at x4: one camera pixel is what the blur of a 4x/0.10 objective is at 1.25 um, and of
+# a 10x/0.25 at 0.5 um (against NA 0.65).
+CAMERA_BLUR = 3.9
 STUDY_NOTE = (
     "The study's table gives a mean squared error of 40463.4 for filters and 64.15 "
     "for its network. 40463.4 cannot be an error per pixel on 0-255: its root is 201 grey levels, "
@@ -113,7 +116,8 @@ def optical_protocol(scale: int = 4, *, sigma: float = 1.85, noise: float = 1.5)
     scale : int
         Sharp pixels per input pixel.
     sigma : float
-        Blur in sharp pixels; 1.85 is NA 0.25 against NA 0.65 at 0.25 um.
+        Blur in sharp pixels; 1.85 is NA 0.25 against NA 0.65 at 0.25 um, `CAMERA_BLUR` what a
+        camera sees whose pixels are as small as the objective is worth.
     noise : float
         Standard deviation in grey levels of 255.
     """
@@ -182,4 +186,5 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "x4": area_protocol(4),
     "x4-bicubic": bicubic_protocol(4),
     "x4-optical": optical_protocol(4),
+    "x4-camera": optical_protocol(4, sigma=CAMERA_BLUR),
 }

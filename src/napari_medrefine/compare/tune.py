@@ -16,15 +16,18 @@ from napari_medrefine.images import Image
 from napari_medrefine.progress import Step
 
 _SIDE = 192  # pixels of each image's middle that are tuned on
-_SIGMAS = (0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 2.7, 3.3)
+_SIGMAS = (0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 2.7, 3.3, 4.0, 4.8)
 _GRIDS: dict[str, tuple[Callable[..., Image], dict[str, tuple[float, ...]]]] = {
     "unsharp mask": (
         filters.unsharp_mask,
-        {"radius": (0.7, 1.0, 1.5, 2.0, 3.0), "amount": (0.25, 0.5, 0.8, 1.2, 1.8, 2.7, 4.0)},
+        {
+            "radius": (0.7, 1.0, 1.5, 2.0, 3.0, 4.0),
+            "amount": (0.25, 0.5, 0.8, 1.2, 1.8, 2.7, 4.0, 6.0),
+        },
     ),
     "Richardson-Lucy": (
         filters.richardson_lucy,
-        {"sigma": _SIGMAS, "rounds": (2, 5, 10, 20, 40, 80)},
+        {"sigma": _SIGMAS, "rounds": (2, 5, 10, 20, 40, 80, 160)},
     ),
     "Wiener": (filters.wiener, {"sigma": _SIGMAS, "balance": (0.005, 0.02, 0.08, 0.3)}),
 }

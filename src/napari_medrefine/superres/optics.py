@@ -28,6 +28,9 @@ Enlarging = Literal["bicubic", "bilinear"]
 # Ruifrok & Johnston 2001: optical densities (R, G, B) of haematoxylin, eosin and DAB.
 _HED = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
 _BLACK = 1 / 255
+# The blur (sigma, in camera pixels) of a 10x/0.25 at 1 um per pixel is 0.46, at 0.5 um 0.9; of a
+# 4x/0.10 at 2.5 um 0.5, at 1.25 um 1.
+OBJECTIVES = 0.33, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,18 +152,19 @@ def restain(image: Floats, rng: np.random.Generator) -> Floats:
 def random_reduction(rng: np.random.Generator, factor: float) -> Degradation:
     """Draw one degradation for magnifying by `factor`: clean, optical or rough.
 
-    60 % are clean reductions, by area averaging or antialiased bicubic; 25 % as through a smaller
-    aperture (Gaussian blur of 0.46 sharp pixels per unit of scale, -25 to +20 %, area averaging,
-    noise up to 2.5 grey levels); 15 % rough (other blur, noise up to 3 grey levels, half of them
-    JPEG 60 to 95).
+    54 % are clean reductions, by area averaging or antialiased bicubic; 30 % as through a smaller
+    aperture (Gaussian blur of 0.33 to 1 camera pixel, every ratio alike, area averaging, noise up
+    to 2.5 grey levels, a quarter of them JPEG 75 to 95); 16 % rough (other blur, noise up to 3 grey
+    levels, half of them JPEG 60 to 95).
     """
     kind = rng.random()
     sampling: Sampling = "bicubic" if rng.random() < 0.5 else "area"
-    if kind < 0.6:
+    if kind < 0.54:
         return Degradation(factor, sampling=sampling)
-    if kind < 0.85:
-        sigma = 1.85 * factor / 4 * rng.uniform(0.75, 1.2)
-        return Degradation(factor, sigma, "area", noise=rng.uniform(0, 2.5))
+    if kind < 0.84:
+        sigma = factor * float(np.exp(rng.uniform(*np.log(OBJECTIVES))))
+        quality = int(rng.integers(75, 96)) if rng.random() < 0.25 else None
+        return Degradation(factor, sigma, "area", noise=rng.uniform(0, 2.5), jpeg=quality)
     quality = int(rng.integers(60, 96)) if rng.random() < 0.5 else None
     sigma = rng.uniform(0, 0.35) * factor
     return Degradation(factor, sigma, sampling, noise=rng.uniform(0, 3), jpeg=quality)
