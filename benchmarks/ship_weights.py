@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("faithful", type=Path)
     parser.add_argument("gan", type=Path)
     parser.add_argument("--task", choices=("magnify", "sharpen"), required=True)
+    parser.add_argument("--name", help="what the files are called; default: the task")
     parser.add_argument("--train", type=Path, required=True, help="folder of slides trained on")
     parser.add_argument("--held-out", nargs="+", default=["giardia", "keloid-scar"])
     parser.add_argument("--training", required=True, help="how the faithful weights were trained")
@@ -71,7 +72,7 @@ def main() -> None:
         ("gan", arguments.gan, arguments.gan_training),
     ):
         generator = generator_of(path)
-        name = f"{arguments.task}-{weights}"
+        name = f"{arguments.name or arguments.task}-{weights}"
         card = ModelCard(
             name=name,
             weights=weights,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_medrefine.compare.protocols import PROTOCOLS, STUDY_MSE
 from superres_results import Results, Track
 from superres_tables import TITLES, means_over
-from superres_tracks import BACK, BICUBIC, FAITHFUL, GAN
+from superres_tracks import BACK, BICUBIC, FAITHFUL, GAN, PHOTO
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +22,7 @@ STYLES = {
     BEST: ("^", "#009E73"),
     GAN: ("o", "#E69F00"),
     FAITHFUL: ("o", "#D55E00"),
+    PHOTO: ("P", "#CC79A7"),
 }
 
 
@@ -62,7 +63,8 @@ def draw(results: Results, path: Path) -> None:
 
 def _gains(axis: Axes, track: Track) -> None:
     base = [track.of(slide, BICUBIC).psnr for slide in track.slides]
-    for method in ("Lanczos", BACK, BEST, GAN, FAITHFUL):
+    ours = (GAN, FAITHFUL, PHOTO) if PHOTO in track.methods else (GAN, FAITHFUL)
+    for method in ("Lanczos", BACK, BEST, *ours):
         gains = [
             _value(track, s, method, "psnr") - b for s, b in zip(track.slides, base, strict=True)
         ]

@@ -15,7 +15,7 @@ from napari_medrefine.compare.visuals import Picture, as_picture, side_by_side
 from napari_medrefine.images import Image
 from napari_medrefine.photos import write_image
 from superres_results import Results
-from superres_tracks import BACK, BICUBIC, FAITHFUL, GAN, Source, methods
+from superres_tracks import BACK, BICUBIC, FAITHFUL, GAN, PHOTO, Source, methods
 
 TRACKS = ("x4", "x4-bicubic", "x4-optical", "x4-camera", "study-tiles")
 SIDE = 256
@@ -42,7 +42,7 @@ def _panel(track: str, source: Source, results: Results, best: str) -> Picture:
     given, sharp = prepared(Sample(source.name, source.slide, source.read()), protocol)
     known = methods(track, results.tuned[track])
     shown = {"input": nearest(given, protocol.scale)}
-    for name in (BICUBIC, BACK, best, FAITHFUL, GAN):
+    for name in (BICUBIC, BACK, best, FAITHFUL, GAN, PHOTO):
         if name in known:
             shown[name] = known[name](given, protocol.scale)
     shown["sharp"] = sharp

@@ -10,7 +10,7 @@ from napari_medrefine.compare.protocols import PROTOCOLS
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres import ModelCard, list_models, load_model, save_model
 from superres_results import Results, Track
-from superres_tracks import ALSO, FAITHFUL, GAN
+from superres_tracks import ALSO, FAITHFUL, GAN, PHOTO, PHOTO_GAN
 
 MEASURES = ("mse", "psnr", "ssim", "detail", "colour", "shift", "consistency", "worst_psnr")
 SHIPPED = Path(napari_medrefine.superres.__file__).parent / "weights"
@@ -41,12 +41,13 @@ def write_cards(results: Results) -> None:
 
 def metrics_of(results: Results, card: ModelCard) -> dict[str, dict[str, dict[str, float]]]:
     """Return what belongs into a card: track -> slide -> measure -> value."""
-    method = GAN if card.weights == "gan" else FAITHFUL
+    faithful, gan = (PHOTO, PHOTO_GAN) if card.name.startswith("photo") else (FAITHFUL, GAN)
+    method = gan if card.weights == "gan" else faithful
     slides = [slide for slide, domain in results.domains.items() if domain != ALSO]
     return {
         name: {slide: _measures(track, slide, method) for slide in slides}
         for name, track in results.tracks.items()
-        if PROTOCOLS[name].same_size == (card.task == "sharpen")
+        if PROTOCOLS[name].same_size == (card.task == "sharpen") and method in track.methods
     }
 
 

@@ -8,7 +8,7 @@ from textwrap import wrap
 from napari_medrefine.compare.evaluate import Summary
 from napari_medrefine.compare.protocols import PROTOCOLS, STUDY_MSE
 from superres_results import ALL_SLIDES, Results, Track
-from superres_tracks import BACK, BICUBIC, FAITHFUL, GAN, HELD_OUT, IHC
+from superres_tracks import BACK, BICUBIC, FAITHFUL, GAN, HELD_OUT, IHC, PHOTO, PHOTO_GAN
 from superres_verdicts import Verdict
 
 TITLES = {
@@ -107,7 +107,12 @@ def _magnifying(results: Results) -> str:
         " / ".join(f"{results.tracks[t].best_filter(s).psnr:.2f}" for t in order) for s in slides
     ]
     rows.append(["best tuned filter", *best])
-    for method, label in ((FAITHFUL, "**faithful weights**"), (GAN, "GAN weights (`realism=1`)")):
+    for method, label in (
+        (FAITHFUL, "**faithful weights**"),
+        (GAN, "GAN weights (`realism=1`)"),
+        (PHOTO, '**faithful weights for photos** (`model="photo-faithful"`)'),
+        (PHOTO_GAN, "GAN weights for photos"),
+    ):
         rows.append([label, *(_psnrs(results, order, s, method) for s in slides)])
     detail = [" / ".join(_details(results.tracks[t], s) for t in order) for s in slides]
     rows.append(["fine detail, faithful : GAN (1 is the truth's)", *detail])
@@ -172,7 +177,10 @@ def _shown(results: Results) -> tuple[str, ...]:
 
 
 def _psnrs(results: Results, tracks: Iterable[str], slide: str, method: str) -> str:
-    return " / ".join(f"{results.tracks[t].of(slide, method).psnr:.2f}" for t in tracks)
+    known = (results.tracks[t] for t in tracks)
+    return " / ".join(
+        f"{t.of(slide, method).psnr:.2f}" if method in t.methods else "-" for t in known
+    )
 
 
 def _details(track: Track, slide: str) -> str:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -36,6 +37,8 @@ TRACKS = ("x4", "x4-bicubic", "x4-optical", "x4-camera", "x2", "study-tiles", "s
 HELD_OUT, OTHER_STAIN, ALSO = "held out", "other stain", "also"
 IHC = "immunohistochemistry (other stain)"
 FAITHFUL, GAN, BACK, BICUBIC = "faithful", "GAN", "back-projection", "bicubic"
+PHOTO, PHOTO_GAN = "photo weights", "photo GAN"  # those for photos, on tracks that are like such
+LIKE_PHOTOS = ("x4-optical", "x4-camera")
 BACK_SHARP, BICUBIC_SHARP = "back-projection, a = -0.75", "bicubic, a = -0.75"
 TUNED, DEFAULT = ", tuned", ", default"
 _MOST = 1024  # pixels a side of other people's photos
@@ -101,6 +104,9 @@ def methods(track: str, tuned: tune.Parameters) -> dict[str, Method]:
         }
     else:
         networks = {FAITHFUL: magnify, GAN: lambda im, scale: magnify(im, scale, realism=1.0)}
+    if track in LIKE_PHOTOS:
+        networks |= {PHOTO: partial(magnify, model="photo-faithful")}
+        networks |= {PHOTO_GAN: partial(magnify, model="photo-faithful", realism=1.0)}
     return found | networks
 
 
