@@ -194,10 +194,8 @@ def test_what_is_no_photo_gets_a_sentence(viewer, enlarger, wait, data, says):
     assert len(viewer.layers) == 1
 
 
-def test_without_layers_or_with_a_stack_it_says_what_to_do(viewer, enlarger, wait):
+def test_without_layers_it_says_what_to_do(viewer, enlarger, wait):
     assert "Select a photo first" in magnify(viewer, wait).job.message.value
-    viewer.add_image(np.zeros((5, 40, 60)), name="stack")
-    assert "'stack' has 3 dimensions" in magnify(viewer, wait, region="whole").job.message.value
 
 
 def test_a_rectangle_that_is_missing_is_asked_for(viewer, tissue, enlarger, wait):
