@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,14 +16,13 @@ from qtpy.QtCore import QTimer
 
 from napari_medrefine._atomic import cannot
 from napari_medrefine.errors import NO_MEMORY, MedRefineError, is_out_of_memory
-from napari_medrefine.progress import JobStopped, Step, look_up, stoppable
+from napari_medrefine.progress import JobStopped, Step, apart, stoppable
 from napari_medrefine.widgets._progress_panel import ProgressPanel
 from napari_medrefine.widgets._still_heap import no_collection, still_heap
 from napari_medrefine.widgets._torch_library import load_library
 
 Work = Generator[object, None, object]
 OFTEN_MS = 50  # between two steps that are shown
-_PATIENCE_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -56,15 +54,7 @@ def import_apart(module: str) -> None:
     which the first of its kind was imported. Qt keeps its threads and Python forgets them after
     every job: the second job in such a thread would crash (torch 2.5.0 does).
     """
-    apart = ThreadPoolExecutor(1)
-    try:
-        imported = apart.submit(_import, module)
-        while not imported.done():
-            wait([imported], _PATIENCE_S)
-            look_up()
-        imported.result()
-    finally:
-        apart.shutdown(wait=False)  # an import cannot be stopped, but Cancel need not wait for it
+    apart(lambda: _import(module))
 
 
 def _import(module: str) -> None:
