@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from importlib import import_module
@@ -22,6 +23,7 @@ from napari_medrefine.widgets._still_heap import no_collection, still_heap
 from napari_medrefine.widgets._torch_library import load_library
 
 Work = Generator[object, None, object]
+_PATIENCE_S = 0.1
 OFTEN_MS = 50  # between two steps that are shown
 
 
@@ -76,6 +78,8 @@ class _Worker(WorkerBase):
     def __init__(self, start: Callable[[], Work]) -> None:
         super().__init__(SignalsClass=GeneratorWorkerSignals)
         self._start: Callable[[], Work] | None = start
+        self._free = threading.Event()
+        self._free.set()
 
     def work(self) -> _Finished | _Failed | None:
         """Run the job to its end, or until `quit` was called; superqt calls this in the thread."""
@@ -98,8 +102,22 @@ class _Worker(WorkerBase):
 
     def _go_through(self, job: Work) -> None:
         while not self.abort_requested:
-            self.yielded.emit(next(job))
+            item = next(job)
+            if isinstance(item, Step) or self._has_turn():
+                self.yielded.emit(item)
         self.aborted.emit()
+
+    def _has_turn(self) -> bool:
+        """Wait until the last item was taken: many layers at once would hold up the window."""
+        while not self._free.wait(_PATIENCE_S):
+            if self.abort_requested:
+                return False
+        self._free.clear()
+        return True
+
+    def taken(self) -> None:
+        """Let the next item come; called in the main thread."""
+        self._free.set()
 
 
 class _Activity(cancelable_progress):
@@ -146,6 +164,9 @@ class JobPanel(ProgressPanel):
         self._resting.setSingleShot(True)
         self._resting.setInterval(OFTEN_MS)
         self._resting.timeout.connect(self._show)
+        self._breathing = QTimer(self.native)  # between two items, Qt handles all that has happened
+        self._breathing.setSingleShot(True)
+        self._breathing.timeout.connect(self._take_next)
 
     @property
     def running(self) -> bool:
@@ -202,11 +223,18 @@ class JobPanel(ProgressPanel):
         if self._worker is None or not self.cancel.enabled:
             return  # stopped: nobody wants to see it any more
         if not isinstance(item, Step):
-            self._guarded(self._on_item, item)
+            try:
+                self._guarded(self._on_item, item)
+            finally:
+                self._breathing.start()
             return
         self._latest = item
         if not self._resting.isActive():
             self._show()
+
+    def _take_next(self) -> None:
+        if self._worker is not None:
+            self._worker.taken()
 
     def _show(self) -> None:
         """Show the latest step; those that come at once after it wait, and only the last counts."""

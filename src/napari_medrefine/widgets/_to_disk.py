@@ -234,7 +234,7 @@ def _options(
         "metadata": {KEY: facts},
         "cache": False,  # what is not there yet must not be remembered as black
     }
-    return options if layer.rgb else options | looks(layer)
+    return options | looks(layer)
 
 
 def _shown(level: Any) -> Any:

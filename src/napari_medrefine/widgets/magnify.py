@@ -386,7 +386,7 @@ def _steps(
     """Make the picture, then say how far to trust it; what is made is shown at once."""
     source = yield from read_steps(layer, region)
     made = yield from generate_steps(source, layer, region, recipe)
-    yield made, in_pieces(made.image, region.axes)
+    yield made, in_pieces(made.image, region.axes, region.count)
     if trust and not isinstance(source.image, Stack):
         errors = yield from trust_steps(made, source.image, recipe)
         yield errors, in_pieces(errors.image)
