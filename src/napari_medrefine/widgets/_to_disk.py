@@ -131,7 +131,8 @@ class DiskView:
         from napari_medrefine.superres.magnified import Magnified
 
         planes = plane_axis(self._source)
-        picture = Magnified(_colours_last(self._source), self._recipe, rgb=planes is None)
+        kind: dict[str, Any] = {} if planes is None else {"rgb": False}
+        picture = Magnified(_colours_last(self._source), self._recipe, **kind)
         facts = _facts(self._source, self._recipe, picture)
         size = pixel_um(self._source, picture_axes(self._source))
         options = _options(self._source, self._recipe, picture.shape, facts)
