@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator
 
 import pytest
 
-from napari_medrefine.progress import Step, finish, retold
+from napari_medrefine.progress import JobStopped, Step, apart, finish, retold, stoppable
 
 
 def _job(log: list[str]) -> Generator[Step, None, str]:
@@ -56,3 +57,21 @@ def test_a_job_retold_as_part_of_another_returns_and_is_closed_with_it():
     next(job)
     job.close()
     assert closed == [True, True]
+
+
+def test_what_cannot_be_stopped_is_not_waited_for() -> None:
+    begun, end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        assert end.wait(60)
+        ended.set()
+
+    with stoppable(begun.is_set), pytest.raises(JobStopped):
+        apart(work)
+    assert not ended.is_set()
+    end.set()
+    assert ended.wait(60)
+    assert apart(lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        apart(lambda: 1 // 0)

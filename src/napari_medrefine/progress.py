@@ -11,12 +11,14 @@ runs the job, in the same thread (`stoppable`), wants it to stop.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
+_PATIENCE_S = 0.1
 _asked: ContextVar[Callable[[], bool] | None] = ContextVar("asked", default=None)
 
 
@@ -54,6 +56,27 @@ def look_up() -> None:
     asked = _asked.get()
     if asked is not None and asked():
         raise JobStopped
+
+
+def apart(work: Callable[[], T]) -> T:
+    """Return what `work` returns, done in a thread of its own: to stop, nobody need wait for it.
+
+    It goes on by itself then, to its end: what cannot be stopped in its middle, such as an import.
+
+    Raises
+    ------
+    JobStopped
+        As `look_up`.
+    """
+    helper = ThreadPoolExecutor(1)
+    try:
+        done = helper.submit(work)
+        while not done.done():
+            wait([done], _PATIENCE_S)
+            look_up()
+        return done.result()
+    finally:
+        helper.shutdown(wait=False)
 
 
 def finish(job: Generator[Step, None, T], on_step: Callable[[Step], object] | None = None) -> T:

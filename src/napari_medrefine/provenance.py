@@ -45,6 +45,10 @@ class Input(_Model):
         Of a pyramid, the level that the part was cut from; 0 is the finest.
     rows, cols : (int, int) or None
         The part that was used, the last one excluded; None: all of it.
+    planes : dict of int to (int, int), or None
+        Of a stack, whose planes were taken one by one: its axes that number them, and which were
+        used along each, the last one excluded. What is hashed is one plane after the other, the
+        last of these axes fastest. None: no stack.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Input(_Model):
     level: Annotated[int, Field(ge=0)] = 0
     rows: Span | None = None
     cols: Span | None = None
+    planes: dict[int, Span] | None = None
 
 
 class Weights(_Model):
@@ -92,7 +97,11 @@ class Provenance(_Model):
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as what JSON can hold."""
-        return self.model_dump(mode="json")
+        record = self.model_dump(mode="json")
+        for one in record["inputs"]:
+            if one["planes"] is None:  # as versions wrote it that knew no stacks
+                del one["planes"]
+        return record
 
     def as_text(self) -> str:
         """Return it as one line of ASCII, for a file's description.

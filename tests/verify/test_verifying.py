@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from skimage.data import immunohistochemistry
 
@@ -150,6 +151,34 @@ def test_a_generated_layer_that_was_saved(viewer, once, tmp_path, wait):
     made.data = np.asarray(made.data) ^ np.uint8(32)
     finish(save_image_steps(tmp_path / "l.ome.tif", [made.as_layer_data_tuple()]))
     assert not verify(tmp_path / "l.ome.tif", inputs=once).ok
+
+
+def test_a_stack_on_disk_is_confirmed_and_a_plane_of_one_gets_a_sentence(
+    viewer, tmp_path, wait, monkeypatch
+):
+    from napari_medrefine.io.layer_images import save_image_steps
+    from napari_medrefine.widgets.magnify import MagnifyWidget
+
+    stack = np.moveaxis(PHOTO, -1, 0)
+    tifffile.imwrite(tmp_path / "stain.ome.tif", stack, metadata={"axes": "CYX"})
+    out = tmp_path / "out.ome.zarr"
+    monkeypatch.setattr("napari_medrefine.widgets.magnify.ask_save_path", lambda *_: out)
+    about = {"medrefine": {"source": "stain.ome.tif"}}
+    viewer.add_image(stack, rgb=False, name="stain", metadata=about)
+    widget = MagnifyWidget(viewer)
+    widget.scale.value = 2.0
+    for region in ("whole", "disk"):
+        widget.region.value = region
+        widget.job.start.native.click()
+        wait(widget.job)
+    report = verify(out)
+    assert report.ok, report.problems
+    made = viewer.layers[1]
+    viewer.add_image(made.data[0], rgb=False, name="plane", metadata=made.metadata)
+    finish(save_image_steps(tmp_path / "plane.ome.tif", [viewer.layers[-1].as_layer_data_tuple()]))
+    report = verify(tmp_path / "plane.ome.tif")
+    assert not report.ok
+    assert "made plane by plane from a stack, stain.ome.tif" in report.problems[0]
 
 
 def test_a_placement_is_searched_for_again(tmp_path, capsys):

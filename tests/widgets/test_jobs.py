@@ -10,6 +10,7 @@ import textwrap
 import threading
 
 import pytest
+from qtpy.QtCore import QTimer
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
@@ -93,6 +94,24 @@ def test_a_second_start_waits_for_nobody(panel, wait):
     go_on.set()
     wait(panel)
     assert started == [None]
+
+
+def test_between_two_items_the_window_handles_what_has_happened(panel, wait):
+    """Layers that are there at once are added one by one."""
+    order = []
+
+    def take(item):
+        order.append(item)
+        QTimer.singleShot(0, lambda: order.append("seen"))
+
+    def work():
+        yield from ("first", "second", "third")
+        return "done"
+
+    panel.run(work, on_done=order.append, on_item=take)
+    wait(panel)
+    assert order[:5] == ["first", "seen", "second", "seen", "third"]
+    assert "done" in order[5:]
 
 
 def test_deleting_the_widget_stops_the_job(panel, qtbot):

@@ -194,10 +194,8 @@ def test_what_is_no_photo_gets_a_sentence(viewer, enlarger, wait, data, says):
     assert len(viewer.layers) == 1
 
 
-def test_without_layers_or_with_a_stack_it_says_what_to_do(viewer, enlarger, wait):
+def test_without_layers_it_says_what_to_do(viewer, enlarger, wait):
     assert "Select a photo first" in magnify(viewer, wait).job.message.value
-    viewer.add_image(np.zeros((5, 40, 60)), name="stack")
-    assert "'stack' has 3 dimensions" in magnify(viewer, wait, region="whole").job.message.value
 
 
 def test_a_rectangle_that_is_missing_is_asked_for(viewer, tissue, enlarger, wait):
@@ -279,3 +277,6 @@ def test_large_results_become_a_pyramid_of_the_same_place():
     assert [level.shape[1] for level in levels[:2]] == [9001, 4501]
     assert levels[1][0, 2000] == 200
     assert in_pieces(image[:, :5000]).shape == (10, 5000)
+    much = np.broadcast_to(np.uint8(3), (4000, 4000, 3))  # napari would stand still meanwhile
+    assert [level.shape for level in in_pieces(much)][1:] == [(2000, 2000, 3), (1000, 1000, 3)]
+    assert in_pieces(much, planes=2).shape == (4000, 4000, 3)

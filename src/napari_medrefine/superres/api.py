@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ import numpy as np
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image
 from napari_medrefine.progress import Step, finish
+from napari_medrefine.superres.planes import Stack, stack_steps
 from napari_medrefine.superres.recipe import Recipe
 
 _MOST_PIXELS = 4_000_000_000
@@ -29,12 +30,13 @@ def magnify(
     strength: float = 1.0,
     consistency: bool | None = None,
     model: str | Path | None = None,
+    channel_axis: int | Sequence[int] | None = None,
 ) -> Image:
     """Enlarge `image` with the low-resolution-trunk generator.
 
     Parameters
     ----------
-    image : (H, W), (H, W, 3) or (H, W, 4) array
+    image : (H, W), (H, W, 3) or (H, W, 4) array, or a stack of such
         uint8, uint16 or float. Grey is shown to the network as RGB; alpha is interpolated.
     scale : float
         Above 0, up to 64. 2, 3 and 4 are one pass of the network; others are enlarged a little
@@ -54,6 +56,10 @@ def magnify(
     model : str, Path or None
         A name of `list_models` or a weight file, ours or others' (see `load_model`), instead of
         the shipped ones.
+    channel_axis : int or sequence of int, optional
+        The axis of a stack that numbers its channels, sections or times, or several such axes: each
+        plane is an image by itself, and one at a time is read (dask, Zarr). Default: `image` is no
+        stack.
 
     Returns
     -------
@@ -75,6 +81,7 @@ def magnify(
             strength=strength,
             consistency=consistency,
             model=model,
+            channel_axis=channel_axis,
         )
     )
 
@@ -87,10 +94,11 @@ def magnify_steps(
     strength: float = 1.0,
     consistency: bool | None = None,
     model: str | Path | None = None,
+    channel_axis: int | Sequence[int] | None = None,
 ) -> Generator[Step, None, Image]:
     """Do as `magnify` does; yield a `Step` per tile and return the image."""
     recipe = Recipe("magnify", scale, realism, strength, model, consistency)
-    return (yield from generate_steps(check_image(image), recipe))
+    return (yield from _steps(image, channel_axis, recipe))
 
 
 def sharpen(
@@ -100,12 +108,13 @@ def sharpen(
     strength: float = 1.0,
     consistency: Literal[False] | None = None,
     model: str | Path | None = None,
+    channel_axis: int | Sequence[int] | None = None,
 ) -> Image:
     """Sharpen `image` at its size with the study's U-Net.
 
     Parameters
     ----------
-    image : (H, W), (H, W, 3) or (H, W, 4) array
+    image : (H, W), (H, W, 3) or (H, W, 4) array, or a stack of such
         uint8, uint16 or float. Grey is shown to the network as RGB; alpha stays as it is.
     realism : float
         0 (faithful weights) to 1 (GAN weights).
@@ -117,6 +126,10 @@ def sharpen(
     model : str, Path or None
         A name of `list_models` or a weight file, ours or others' (see `load_model`), instead of
         the shipped ones.
+    channel_axis : int or sequence of int, optional
+        The axis of a stack that numbers its channels, sections or times, or several such axes: each
+        plane is an image by itself, and one at a time is read (dask, Zarr). Default: `image` is no
+        stack.
 
     Returns
     -------
@@ -130,7 +143,12 @@ def sharpen(
     """
     return finish(
         sharpen_steps(
-            image, realism=realism, strength=strength, consistency=consistency, model=model
+            image,
+            realism=realism,
+            strength=strength,
+            consistency=consistency,
+            model=model,
+            channel_axis=channel_axis,
         )
     )
 
@@ -142,10 +160,34 @@ def sharpen_steps(
     strength: float = 1.0,
     consistency: Literal[False] | None = None,
     model: str | Path | None = None,
+    channel_axis: int | Sequence[int] | None = None,
 ) -> Generator[Step, None, Image]:
     """Do as `sharpen` does; yield a `Step` per tile and return the image."""
     recipe = Recipe("sharpen", 1.0, realism, strength, model, consistency)
-    return (yield from generate_steps(check_image(image), recipe))
+    return (yield from _steps(image, channel_axis, recipe))
+
+
+def _steps(
+    image: Image, axes: int | Sequence[int] | None, recipe: Recipe
+) -> Generator[Step, None, Image]:
+    if axes is None:
+        return (yield from generate_steps(_one_image(image), recipe))
+    stack = Stack.of(image, axes)
+    for number, plane in enumerate(stack):  # all, before any network runs
+        checked = check_image(plane, "plane of the image")
+        if number == 0:
+            _check_memory(checked, recipe.result_shape(checked.shape), recipe.scale, stack.count)
+    return (yield from stack_steps(stack, lambda plane: generate_steps(plane, recipe)))
+
+
+def _one_image(image: Image) -> Image:
+    shape = tuple(getattr(image, "shape", ()))
+    if len(shape) > 3 or (len(shape) == 3 and shape[2] not in (3, 4)):
+        raise MedRefineError(
+            f"The image has shape {shape}; it must be (H, W) grey, (H, W, 3) RGB or (H, W, 4) "
+            "RGBA, or its channel_axis be given."
+        )
+    return check_image(image)
 
 
 def generate_steps(image: Image, recipe: Recipe) -> Generator[Step, None, Image]:
@@ -162,11 +204,12 @@ def generate_steps(image: Image, recipe: Recipe) -> Generator[Step, None, Image]
     return (yield from run_steps(image, shape, chain, text=doing))
 
 
-def _check_memory(image: Image, shape: tuple[int, int], scale: float) -> None:
-    needed = math.prod((*shape, *image.shape[2:])) * np.dtype(image.dtype).itemsize
+def _check_memory(image: Image, shape: tuple[int, int], scale: float, planes: int = 1) -> None:
+    needed = planes * math.prod((*shape, *image.shape[2:])) * np.dtype(image.dtype).itemsize
+    each = f" in each of {planes} planes" if planes > 1 else ""
     if math.prod(shape) > _MOST_PIXELS or needed > 0.9 * _memory():
         raise MedRefineError(
-            f"At scale {scale:g} the image would have {shape[0]} x {shape[1]} pixels "
+            f"At scale {scale:g} the image would have {shape[0]} x {shape[1]} pixels{each} "
             f"({needed / 1e9:.1f} GB), too many for this computer; magnify a part of it."
         )
 

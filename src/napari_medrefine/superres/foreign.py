@@ -21,6 +21,7 @@ from torch import Tensor
 
 from napari_medrefine._atomic import cannot
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.progress import apart, look_up
 from napari_medrefine.superres.foreign_files import (
     ForeignCard,
     container_of,
@@ -31,6 +32,7 @@ from napari_medrefine.superres.foreign_files import (
 from napari_medrefine.superres.generator import Generator, as_sub_pixels, interpolate
 from napari_medrefine.superres.reach import reach_of
 from napari_medrefine.superres.spandrel_import import spandrel
+from napari_medrefine.superres.stopping import let_stop
 
 _SAFE = (2, 6)  # before, weights_only let a file run a program (CVE-2025-32434)
 _SIDE = 768  # pixels of the result: networks of others take up to a gigabyte for these
@@ -73,6 +75,7 @@ class ForeignGenerator(Generator):
     def __init__(self, descriptor: Any, name: str) -> None:
         super().__init__()
         self.name, self._descriptor, self.network = name, descriptor, descriptor.model
+        let_stop(self.network)
         self.scales = (descriptor.scale,)
         self.multiple = _multiple(descriptor)
         reach = reach_of(self._run, descriptor.scale, self.multiple)
@@ -84,6 +87,7 @@ class ForeignGenerator(Generator):
         """See `Generator.residual`."""
         image = (shades + 1).clamp_(0, 1).contiguous()
         made = self._run(image.to(self.dtype)).to(shades.dtype)
+        look_up()
         return as_sub_pixels(made - interpolate(image, scale), scale)
 
     def _run(self, image: Tensor) -> Tensor:
@@ -178,7 +182,7 @@ def _unpickled(path: Path) -> Any:
 
 
 def _described(path: Path, state: dict[str, Any]) -> Any:
-    library = spandrel(path)
+    library = apart(lambda: spandrel(path))  # its import takes a second or two
     try:
         with torch.random.fork_rng(devices=[]):  # layers draw weights: the user's seed stays
             return library.ModelLoader("cpu").load_from_state_dict(state)

@@ -8,6 +8,7 @@ pip brings does not load beside a torch for the CPU only: then spandrel goes wit
 from __future__ import annotations
 
 import sys
+import threading
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,7 @@ from typing import Any
 
 from napari_medrefine.errors import MedRefineError
 
+_ONE_AT_A_TIME = threading.Lock()
 _ABSENT = {
     "torchvision": (),
     "torchvision.transforms": (),
@@ -35,10 +37,11 @@ def spandrel(path: Path) -> Any:
     MedRefineError
         If it is not installed, or cannot be imported.
     """
-    if sys.modules.get("spandrel") is not None:
-        return sys.modules["spandrel"]
     try:
-        return import_module("spandrel") if _has_torchvision() else _without_torchvision()
+        with _ONE_AT_A_TIME:  # or another thread would be given what has only begun
+            if sys.modules.get("spandrel") is not None:
+                return sys.modules["spandrel"]
+            return import_module("spandrel") if _has_torchvision() else _without_torchvision()
     except ModuleNotFoundError as error:
         if error.name not in ("spandrel", "einops"):
             raise

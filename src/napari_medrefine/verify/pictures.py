@@ -164,6 +164,11 @@ def _source(
     one = _only(made)
     if one.of == "pixels":
         rows, cols = (slice(*span) if span else slice(None) for span in (one.rows, one.cols))
+        if one.planes:
+            report.problems.append(
+                f"It was made plane by plane from a stack, {one.name}, which is not read again."
+            )
+            return None, False
         if one.level:
             report.problems.append(
                 f"It was made from level {one.level} of {one.name}, which is not found again."

@@ -7,6 +7,7 @@ two layers in micrometres and nanometres have world coordinates a thousand times
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,10 @@ TRANSFORMS = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_
 
 
 def data_to_physical(layer: Layer) -> Matrix:
-    """Return the 3x3 of a 2-D `layer` without its ``affine``: scale, shear, rotate, translate."""
+    """Return the 3x3 of a `layer` without its ``affine``: scale, shear, rotate, translate.
+
+    Of one with n dimensions, here and below, a square of n + 1.
+    """
     parts = Affine(
         scale=layer.scale, translate=layer.translate, rotate=layer.rotate, shear=layer.shear
     )
@@ -30,7 +34,7 @@ def data_to_physical(layer: Layer) -> Matrix:
 
 
 def data_to_world(layer: Layer) -> Matrix:
-    """Return the full 3x3 of a 2-D `layer`, in the layer's own units."""
+    """Return the full 3x3 of a `layer`, in the layer's own units."""
     affine = np.asarray(layer.affine.affine_matrix, np.float64)
     return affine @ data_to_physical(layer)
 
@@ -40,11 +44,16 @@ def unit_factors(source: Layer, target: Layer) -> Pair | None:
 
     None where the units measure different things (micrometres and plain pixels).
     """
-    pairs = list(zip(source.units[-2:], target.units[-2:], strict=True))
+    factors = factors_between(source.units[-2:], target.units[-2:])
+    return None if factors is None else (factors[0], factors[1])
+
+
+def factors_between(units: Sequence[Any], others: Sequence[Any]) -> list[float] | None:
+    """Return how many of the `others` make one of the `units`; None if they do not convert."""
+    pairs = list(zip(units, others, strict=True))
     if not all(a.is_compatible_with(b) for a, b in pairs):
         return None
-    rows, cols = (float((1 * a).to(b).magnitude) for a, b in pairs)
-    return rows, cols
+    return [float((1 * a).to(b).magnitude) for a, b in pairs]
 
 
 def checked_factors(source: Layer, target: Layer) -> Pair:
@@ -58,9 +67,9 @@ def checked_factors(source: Layer, target: Layer) -> Pair:
     return factors
 
 
-def to_micrometres(layer: Layer) -> Pair | None:
-    """Return how many micrometres make one of the layer's units, None for pixels."""
-    units = layer.units[-2:]
+def to_micrometres(layer: Layer, axes: tuple[int, int] = (-2, -1)) -> Pair | None:
+    """Return how many micrometres make one of the units of two of its axes, None for pixels."""
+    units = [layer.units[axis] for axis in axes]
     if not all(unit.is_compatible_with("micrometer") for unit in units):
         return None
     rows, cols = (float((1 * unit).to("micrometer").magnitude) for unit in units)
@@ -68,7 +77,7 @@ def to_micrometres(layer: Layer) -> Pair | None:
 
 
 def world_to_data(layer: Layer, units: Any) -> Matrix:
-    """Return the 3x3 from the canvas to the pixels of a 2-D `layer`.
+    """Return the 3x3 from the canvas to the pixels of a `layer`.
 
     Parameters
     ----------
@@ -79,14 +88,14 @@ def world_to_data(layer: Layer, units: Any) -> Matrix:
     inverse = np.asarray(np.linalg.inv(data_to_world(layer)), np.float64)
     if units is None:
         return inverse
-    pairs = zip(units[-2:], layer.units[-2:], strict=True)
-    rows, cols = (float((1 * a).to(b).magnitude) for a, b in pairs)
-    return np.asarray(inverse @ np.diag([rows, cols, 1.0]), np.float64)
+    pairs = zip(units[-len(layer.units) :], layer.units, strict=True)
+    factors = [float((1 * a).to(b).magnitude) for a, b in pairs]
+    return np.asarray(inverse @ np.diag([*factors, 1.0]), np.float64)
 
 
 def apply(matrix: npt.NDArray[np.floating], points: npt.ArrayLike) -> Matrix:
     """Return (N, 2) `points` mapped by a 3x3."""
-    mapped: Matrix = np.asarray(points, float) @ matrix[:2, :2].T + matrix[:2, 2]
+    mapped: Matrix = np.asarray(points, float) @ matrix[:-1, :-1].T + matrix[:-1, -1]
     return mapped
 
 
@@ -117,15 +126,16 @@ def same_place(layer: Layer) -> dict[str, Any]:
     return {name: getattr(layer, name) for name in TRANSFORMS}
 
 
-def part_place(layer: Layer, first: Pair, zoom: Pair) -> dict[str, Any]:
+def part_place(layer: Layer, first: Sequence[float], zoom: Sequence[float]) -> dict[str, Any]:
     """Return the keyword arguments with which an image made from a part lies on that part.
 
     Parameters
     ----------
     layer : napari layer
-        The source, two-dimensional.
+        The source.
     first : (float, float)
-        Row and column of the part's first pixel in the source's data.
+        Row and column of the part's first pixel in the source's data; of one with n dimensions, n
+        numbers, here and below.
     zoom : (float, float)
         Pixels of the new image per pixel of the source. Magnifying keeps the part's extent and so
         moves its pixel centres: the new pixel r lies at ``first + (r + 0.5) / zoom - 0.5``.
@@ -133,5 +143,5 @@ def part_place(layer: Layer, first: Pair, zoom: Pair) -> dict[str, Any]:
     shift = np.asarray(first) + 0.5 / np.asarray(zoom) - 0.5
     place = same_place(layer)
     place["scale"] = np.asarray(layer.scale) / zoom
-    place["translate"] = (data_to_physical(layer) @ [*shift, 1.0])[:2]
+    place["translate"] = (data_to_physical(layer) @ [*shift, 1.0])[:-1]
     return place

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,14 +17,14 @@ from qtpy.QtCore import QTimer
 
 from napari_medrefine._atomic import cannot
 from napari_medrefine.errors import NO_MEMORY, MedRefineError, is_out_of_memory
-from napari_medrefine.progress import JobStopped, Step, look_up, stoppable
+from napari_medrefine.progress import JobStopped, Step, apart, stoppable
 from napari_medrefine.widgets._progress_panel import ProgressPanel
 from napari_medrefine.widgets._still_heap import no_collection, still_heap
 from napari_medrefine.widgets._torch_library import load_library
 
 Work = Generator[object, None, object]
-OFTEN_MS = 50  # between two steps that are shown
 _PATIENCE_S = 0.1
+OFTEN_MS = 50  # between two steps that are shown
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,7 @@ def import_apart(module: str) -> None:
     which the first of its kind was imported. Qt keeps its threads and Python forgets them after
     every job: the second job in such a thread would crash (torch 2.5.0 does).
     """
-    apart = ThreadPoolExecutor(1)
-    try:
-        imported = apart.submit(_import, module)
-        while not imported.done():
-            wait([imported], _PATIENCE_S)
-            look_up()
-        imported.result()
-    finally:
-        apart.shutdown(wait=False)  # an import cannot be stopped, but Cancel need not wait for it
+    apart(lambda: _import(module))
 
 
 def _import(module: str) -> None:
@@ -86,6 +78,8 @@ class _Worker(WorkerBase):
     def __init__(self, start: Callable[[], Work]) -> None:
         super().__init__(SignalsClass=GeneratorWorkerSignals)
         self._start: Callable[[], Work] | None = start
+        self._free = threading.Event()
+        self._free.set()
 
     def work(self) -> _Finished | _Failed | None:
         """Run the job to its end, or until `quit` was called; superqt calls this in the thread."""
@@ -108,8 +102,22 @@ class _Worker(WorkerBase):
 
     def _go_through(self, job: Work) -> None:
         while not self.abort_requested:
-            self.yielded.emit(next(job))
+            item = next(job)
+            if isinstance(item, Step) or self._has_turn():
+                self.yielded.emit(item)
         self.aborted.emit()
+
+    def _has_turn(self) -> bool:
+        """Wait until the last item was taken: many layers at once would hold up the window."""
+        while not self._free.wait(_PATIENCE_S):
+            if self.abort_requested:
+                return False
+        self._free.clear()
+        return True
+
+    def taken(self) -> None:
+        """Let the next item come; called in the main thread."""
+        self._free.set()
 
 
 class _Activity(cancelable_progress):
@@ -156,6 +164,9 @@ class JobPanel(ProgressPanel):
         self._resting.setSingleShot(True)
         self._resting.setInterval(OFTEN_MS)
         self._resting.timeout.connect(self._show)
+        self._breathing = QTimer(self.native)  # between two items, Qt handles all that has happened
+        self._breathing.setSingleShot(True)
+        self._breathing.timeout.connect(self._take_next)
 
     @property
     def running(self) -> bool:
@@ -212,11 +223,18 @@ class JobPanel(ProgressPanel):
         if self._worker is None or not self.cancel.enabled:
             return  # stopped: nobody wants to see it any more
         if not isinstance(item, Step):
-            self._guarded(self._on_item, item)
+            try:
+                self._guarded(self._on_item, item)
+            finally:
+                self._breathing.start()
             return
         self._latest = item
         if not self._resting.isActive():
             self._show()
+
+    def _take_next(self) -> None:
+        if self._worker is not None:
+            self._worker.taken()
 
     def _show(self) -> None:
         """Show the latest step; those that come at once after it wait, and only the last counts."""

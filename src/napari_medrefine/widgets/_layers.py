@@ -17,6 +17,9 @@ Viewer = Any
 LARGEST_PHOTO = 100_000_000  # pixels above which a lazy image is read part by part
 KEY = "medrefine"  # our entry in layer.metadata
 HELPER = "helper_of"  # names, in our entry, what a layer is there for that is gone with it
+LEAST_COLUMNS = 8  # of a picture: what is shorter numbers channels
+MOST_CHANNELS = 32
+CHANNELS, COLUMNS = ("c", "ch", "channel", "channels"), ("x", "col", "cols", "column", "columns")
 FINER = 1.2  # how many times finer a field must be than its overview
 
 
@@ -54,17 +57,47 @@ def check_photo(layer: Layer, what: str) -> Layer:
     MedRefineError
         If it is missing, no image layer, or has more than two dimensions.
     """
-    if layer is None:
-        raise MedRefineError(f"Select {what} first: open a photo, then choose its layer above.")
-    if not isinstance(layer, Image):
-        raise MedRefineError(f"'{layer.name}' is no image layer; choose a photo.")
-    if layer.ndim != 2:
+    if check_stack(layer, what).ndim != 2:
         raise MedRefineError(
             f"'{layer.name}' has {layer.ndim} dimensions (a stack, a time lapse or channels); "
             "choose a single 2-D photo, or right-click that layer in the layer list, choose "
             "'Split Stack', and then one of its planes."
         )
     return layer
+
+
+def check_stack(layer: Layer, what: str) -> Layer:
+    """Return `layer` if it can be a photo or several: channels, sections, times.
+
+    Raises
+    ------
+    MedRefineError
+        If it is missing or no image layer.
+    """
+    if layer is None:
+        raise MedRefineError(f"Select {what} first: open a photo, then choose its layer above.")
+    if not isinstance(layer, Image):
+        raise MedRefineError(f"'{layer.name}' is no image layer; choose a photo.")
+    return layer
+
+
+def picture_axes(layer: Layer) -> tuple[int, int]:
+    """Return which axes of an image layer are rows and columns; the others number its planes.
+
+    The last two, unless the last one is called channels, or is too short for a picture's columns.
+    """
+    last = layer.ndim - 1
+    if layer.ndim > 2 and not layer.rgb and _are_channels(layer):
+        last -= 1
+    return last - 1, last
+
+
+def _are_channels(layer: Layer) -> bool:
+    label = str(layer.axis_labels[-1]).lower()
+    *_, rows, cols, last = pixels(layer).shape
+    sides = min(rows, cols)
+    short = last < LEAST_COLUMNS <= sides or (last <= MOST_CHANNELS and 4 * last <= sides)
+    return label in CHANNELS or (short and label not in COLUMNS)
 
 
 def pixels(layer: Layer, level: int = 0) -> Any:
@@ -86,15 +119,15 @@ def all_pixels(layer: Layer) -> Any:
 
 def shape(layer: Layer) -> tuple[int, int]:
     """Return height and width of the layer's full-resolution image."""
-    height, width = pixels(layer).shape[:2]
-    return int(height), int(width)
+    rows, cols = picture_axes(layer)
+    return int(pixels(layer).shape[rows]), int(pixels(layer).shape[cols])
 
 
-def pixel_um(layer: Layer) -> float | None:
+def pixel_um(layer: Layer, axes: tuple[int, int] = (-2, -1)) -> float | None:
     """Return the side of a pixel in micrometres, if the layer's scale or our notes say it."""
-    microns = to_micrometres(layer)
+    microns = to_micrometres(layer, axes)
     if microns is not None:
-        sides = np.abs(np.asarray(layer.scale)[-2:]) * microns
+        sides = np.abs(np.asarray(layer.scale)[list(axes)]) * microns
         return float(np.sqrt(sides.prod()))
     noted = about(layer).get("pixel_um")
     return float(noted) if noted else None

@@ -6,24 +6,41 @@ import time
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
 import zarr
 
 from napari_medrefine import __version__
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.ome_zarr import part_of, write_ome_zarr
+from napari_medrefine.io.pyramid_writer import TILE
 from napari_medrefine.progress import Step
 from napari_medrefine.provenance import KEY as PROVENANCE
 from napari_medrefine.provenance import inputs_of
 from napari_medrefine.superres.recipe import Recipe
-from napari_medrefine.widgets._generating import NOT_FOR_DIAGNOSIS, title_of
+from napari_medrefine.widgets._generating import NOT_FOR_DIAGNOSIS, looks, title_of
 from napari_medrefine.widgets._geometry import Layer, part_place
-from napari_medrefine.widgets._layers import KEY, file_of, note, pixel_um, pixels, shape
+from napari_medrefine.widgets._layers import (
+    KEY,
+    check_stack,
+    file_of,
+    note,
+    picture_axes,
+    pixel_um,
+    pixels,
+    shape,
+)
 from napari_medrefine.widgets._preferences import load_networks, preferences
+from napari_medrefine.widgets._regions import whole
+
+if TYPE_CHECKING:
+    from napari_medrefine.superres.magnified import Magnified
 
 SUFFIX = ".ome.zarr"
+MOST_PLANES = 64  # a chunk on disk holds them all
+BLOCK_BYTES = 2**28
 _OFTEN_S = 1.0  # between two looks at what is on disk: napari reads it in its own thread
 
 
@@ -35,7 +52,7 @@ class OnDisk:
     ----------
     folder : Path
     levels : list of dask.array.Array
-        ``(H, W)`` or ``(H, W, channels)``, read when they are shown.
+        ``(H, W)`` or ``(H, W, colours)``, read when they are shown; of a stack as its layer.
     options : dict
         For `add_image`.
     """
@@ -45,15 +62,18 @@ class OnDisk:
     options: dict[str, Any]
 
     @classmethod
-    def at(cls, folder: Path, options: dict[str, Any]) -> OnDisk:
+    def at(cls, folder: Path, options: dict[str, Any], planes: int | None) -> OnDisk:
         """Open the levels in `folder`: slow for a graphical interface.
 
-        Of colours, what is black is transparent: there the source is seen until it is made.
+        `planes` is the axis of a stack that numbers them. Of colours, what is black is transparent:
+        there the source is seen until it is made.
         """
         found = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
         arrays = [zarr.open_array(folder / str(level), mode="r") for level in found]
-        levels = [_shown(da.moveaxis(da.from_zarr(array), 0, -1)) for array in arrays]
-        return cls(folder, levels, options)
+        levels = [da.moveaxis(da.from_zarr(array), 0, -1) for array in arrays]
+        if planes is None:
+            return cls(folder, [_shown(level) for level in levels], options)
+        return cls(folder, [da.moveaxis(level, -1, planes) for level in levels], options)
 
 
 class DiskView:
@@ -110,9 +130,11 @@ class DiskView:
         load_networks(wanted)
         from napari_medrefine.superres.magnified import Magnified
 
-        picture = Magnified(pixels(self._source), self._recipe)
-        facts = _facts(self._source, self._recipe, picture.fingerprint())
-        size = pixel_um(self._source)
+        planes = plane_axis(self._source)
+        kind: dict[str, Any] = {} if planes is None else {"rgb": False}
+        picture = Magnified(_colours_last(self._source), self._recipe, **kind)
+        facts = _facts(self._source, self._recipe, picture)
+        size = pixel_um(self._source, picture_axes(self._source))
         options = _options(self._source, self._recipe, picture.shape, facts)
         part, filling, due = part_of(self._path), None, 0.0
         job = write_ome_zarr(
@@ -122,27 +144,70 @@ class DiskView:
             name=self._source.name,
             facts=facts,
             resume=True,
-            block=wanted.tile,
+            block=_block(picture, wanted.tile),
             version=wanted.ome_zarr,
+            channels=None if planes is None else [f"{n + 1}" for n in range(picture.shape[2])],
         )
         try:
             for step in job:
                 yield step
                 if part.is_dir() and time.monotonic() > due:
-                    filling = filling or OnDisk.at(part, options)
+                    filling = filling or OnDisk.at(part, options, planes)
                     yield filling
                     due = time.monotonic() + _OFTEN_S
         finally:
             job.close()
-        return OnDisk.at(self._path, options)
+        return OnDisk.at(self._path, options, planes)
 
 
-def _facts(layer: Layer, recipe: Recipe, fingerprint: str) -> dict[str, Any]:
+def check_for_disk(layer: Layer) -> Layer:
+    """Return `layer` if its magnification can be written: a photo, or one axis of grey planes.
+
+    Raises
+    ------
+    MedRefineError
+        If not.
+    """
+    count = np.prod([1, *(n for _, n in whole(check_stack(layer, "a photo")).planes.values())])
+    if layer.ndim > 3 or (layer.ndim == 3 and layer.rgb) or count > MOST_PLANES:
+        raise MedRefineError(
+            f"'{layer.name}' has shape {tuple(pixels(layer).shape)}: to disk goes a photo or one "
+            f"axis of up to {MOST_PLANES} grey planes; choose the whole layer, or right-click it "
+            "in the layer list, choose 'Split Stack', and then one of its planes."
+        )
+    return layer
+
+
+def plane_axis(layer: Layer) -> int | None:
+    """Return the axis of a layer that numbers its planes, stored as channels; None of a photo."""
+    return next(iter(whole(layer).planes), None)
+
+
+def _colours_last(layer: Layer) -> Any:
+    """Return the pixels of a layer as `Magnified` takes them: channels as the last axis."""
+    data, planes = pixels(layer), plane_axis(layer)
+    if planes is None or planes == 2:
+        return data
+    if isinstance(data, np.ndarray):
+        return np.moveaxis(data, planes, -1)
+    return da.moveaxis(data if isinstance(data, da.Array) else da.from_array(data), planes, -1)
+
+
+def _block(picture: Magnified, tile: int) -> int:
+    """Return the side of what is made at once: of many planes less, or memory would not do."""
+    planes = picture.shape[2] if len(picture.shape) == 3 else 1
+    most = int(np.sqrt(BLOCK_BYTES / (planes * picture.dtype.itemsize)))
+    return max(TILE, min(tile, most) // TILE * TILE)
+
+
+def _facts(layer: Layer, recipe: Recipe, picture: Magnified) -> dict[str, Any]:
     from napari_medrefine.superres.made import provenance_of
     from napari_medrefine.superres.models import weights_of
 
-    source = pixels(layer)
-    inputs = inputs_of(file_of(layer), [("windows", fingerprint)], shape=tuple(source.shape))
+    fingerprint = picture.fingerprint()
+    inputs = inputs_of(
+        file_of(layer), [("windows", fingerprint)], shape=tuple(picture.source.shape)
+    )
     return {
         PROVENANCE: provenance_of(recipe, inputs).as_dict(),
         "made_from": layer.name,
@@ -159,19 +224,18 @@ def _facts(layer: Layer, recipe: Recipe, fingerprint: str) -> dict[str, Any]:
 def _options(
     layer: Layer, recipe: Recipe, size: tuple[int, ...], facts: dict[str, Any]
 ) -> dict[str, Any]:
-    zoom = tuple(n / given for n, given in zip(size, shape(layer), strict=False))
+    rows, cols = (n / given for n, given in zip(size, shape(layer), strict=False))
+    region = whole(layer)
+    zoom = region.along((rows, cols), dict.fromkeys(region.planes, 1.0))
     options = {
-        **part_place(layer, (0.0, 0.0), (zoom[0], zoom[1])),
+        **part_place(layer, [0.0] * layer.ndim, zoom),
         "name": f"{layer.name} · {title_of(recipe)}",
-        "rgb": len(size) == 3,
+        "rgb": bool(layer.rgb),
         "multiscale": True,
         "metadata": {KEY: facts},
         "cache": False,  # what is not there yet must not be remembered as black
     }
-    if len(size) == 2:
-        shown = ("contrast_limits", "gamma", "colormap")
-        options.update({name: getattr(layer, name) for name in shown})
-    return options
+    return options | looks(layer)
 
 
 def _shown(level: Any) -> Any:

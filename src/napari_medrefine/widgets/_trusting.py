@@ -13,6 +13,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, sha256_of
 from napari_medrefine.progress import Step, retold
 from napari_medrefine.superres.recipe import Recipe
+from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._layers import KEY
 from napari_medrefine.widgets._placing import Made
 
@@ -29,7 +30,7 @@ class Trusted(Made):
     """A trust map, as the layer to show."""
 
 
-def check_trust(recipe: Recipe) -> None:
+def check_trust(recipe: Recipe, layer: Layer) -> None:
     """Refuse, before anything is computed, what the trust map was not calibrated for.
 
     Raises
@@ -37,6 +38,11 @@ def check_trust(recipe: Recipe) -> None:
     MedRefineError
         Saying what to change.
     """
+    if layer.ndim != 2:
+        raise MedRefineError(
+            f"'{layer.name}' is a stack, and the trust map is calibrated for photos of stained "
+            "slides: choose no trust map."
+        )
     if recipe.model is not None:
         raise MedRefineError(
             "The trust map is calibrated for the shipped networks only: choose the model "

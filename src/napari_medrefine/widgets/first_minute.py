@@ -12,6 +12,7 @@ from qtpy.QtCore import QTimer
 
 from napari_medrefine.progress import Step
 from napari_medrefine.samples import demo_photos_steps, layers_of
+from napari_medrefine.samples.photos import LayerData
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layers import about, images
@@ -131,12 +132,16 @@ class FirstMinuteWidget(Panel):
         return next(found, None)
 
     def _open(self) -> None:
-        self.job.run(_photographed, on_done=self._add, on_end=self._show)
+        self.job.run(
+            _photographed, on_item=self._add, on_done=lambda _: self._opened(), on_end=self._show
+        )
 
-    def _add(self, photos: list[Any]) -> None:
-        for image, options, kind in photos:
-            options["metadata"]["medrefine"]["tour"] = True
-            self._viewer.add_layer(NapariLayer.create(image, options, kind))
+    def _add(self, photo: LayerData) -> None:
+        image, options, kind = photo
+        options["metadata"]["medrefine"]["tour"] = True
+        self._viewer.add_layer(NapariLayer.create(image, options, kind))
+
+    def _opened(self) -> None:
         self._viewer.fit_to_view()
         self._arrived("Opened: none of them knows its place, so they all lie in one corner.")
 
@@ -249,5 +254,5 @@ def _still_docked(dock: Any) -> bool:
         return False
 
 
-def _photographed() -> Generator[Step, None, list[Any]]:
-    return layers_of(*(yield from demo_photos_steps()))
+def _photographed() -> Generator[Step | LayerData, None, None]:
+    yield from layers_of(*(yield from demo_photos_steps()))

@@ -12,6 +12,7 @@ from napari_medrefine._names import safe_name
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.progress import Step
+from napari_medrefine.superres.planes import Stack
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._choices import LayerChoice
 from napari_medrefine.widgets._dialogs import ask_save_path
@@ -20,13 +21,13 @@ from napari_medrefine.widgets._generating import (
     check_memory,
     generate_steps,
     in_pieces,
-    read_steps,
-    result_shape,
+    size_of,
 )
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layers import (
     check_photo,
+    check_stack,
     images,
     is_derived,
     likely_overview,
@@ -38,7 +39,8 @@ from napari_medrefine.widgets._panel import Panel, wrapped_label
 from napari_medrefine.widgets._placing import Made
 from napari_medrefine.widgets._preferences import preferences
 from napari_medrefine.widgets._regions import Region, in_rectangle, in_view, rectangle_layer, whole
-from napari_medrefine.widgets._to_disk import SUFFIX, DiskView
+from napari_medrefine.widgets._source import read_steps
+from napari_medrefine.widgets._to_disk import SUFFIX, DiskView, check_for_disk
 from napari_medrefine.widgets._trusting import TOGETHER, Trusted, check_trust, trust_steps
 
 NOTE = f"The result is {NOT_FOR_DIAGNOSIS}."
@@ -68,6 +70,7 @@ class MagnifyWidget(Panel):
         self._chosen_by_user = False
         self._generated: Layer | None = None  # by the job that runs, or ran last
         self._said = ""  # of what that job added
+        self._large = ""  # and how large that is
         self._live: LiveView | None = None
         self._make_what()
         self._make_where()
@@ -149,7 +152,8 @@ class MagnifyWidget(Panel):
             tooltip="Which part of the layer; zoom in to make it smaller and faster. 'Wherever it "
             "goes': pan and zoom over a slide of any size, what comes into view is magnified at "
             "once, until Cancel. 'To disk': an OME-Zarr pyramid of any size, which goes on after a "
-            "break when you choose the same file again",
+            "break when you choose the same file again. Of a stack: all its planes, but in view "
+            "only the one that is shown",
         )
         self.rectangles = LayerChoice(
             lambda: shapes(self._viewer),
@@ -230,16 +234,17 @@ class MagnifyWidget(Panel):
             self.write()
             return
         try:
-            layer = check_photo(self.layer.value, "a photo")
+            layer = check_stack(self.layer.value, "a photo")
             region = self.chosen_region(layer)
             self.model.check(recipe.task)
             check_memory(layer, region, recipe, trust=trust)
             if trust:
-                check_trust(recipe)
+                check_trust(recipe, layer)
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
             return
         self._generated, self._said = None, ""
+        self._large = size_of(region, recipe)
         self.job.run(
             lambda: _steps(layer, region, recipe, trust=trust),
             on_item=self._add,
@@ -268,7 +273,7 @@ class MagnifyWidget(Panel):
     def write(self) -> None:
         """Magnify the whole layer into a file that is asked for."""
         try:
-            layer = check_photo(self.layer.value, "a photo")
+            layer = check_for_disk(self.layer.value)
             self.model.check(self.recipe.task)
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
@@ -307,13 +312,12 @@ class MagnifyWidget(Panel):
             )
             return
         self._generated = added
-        height, width = made.image.shape[:2]
-        self._said = f"Added '{added.name}', {width} x {height} pixels."
+        self._said = f"Added '{added.name}', {self._large}."
 
     def draw_rectangle(self) -> None:
         """Add a shapes layer on the chosen layer in which one can draw at once."""
         try:
-            layer = check_photo(self.layer.value, "a photo")
+            layer = check_stack(self.layer.value, "a photo")
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
             return
@@ -365,14 +369,15 @@ class MagnifyWidget(Panel):
         if not self.job.alive:
             return
         try:
-            layer = check_photo(self.layer.value, "a photo")
+            layer = check_stack(self.layer.value, "a photo")
             region = self.chosen_region(layer)
             self.model.check(self.task.value)
         except MedRefineError as error:
             self.size.value = str(error)
             return
-        (height, width), (rows, cols) = region.shape, result_shape(region, self.recipe)
-        self.size.value = f"{width} x {height} pixels become {cols} x {rows}"
+        height, width = region.shape
+        becomes = size_of(region, self.recipe).replace(" pixels", "")
+        self.size.value = f"{width} x {height} pixels become {becomes}"
 
 
 def _steps(
@@ -381,7 +386,7 @@ def _steps(
     """Make the picture, then say how far to trust it; what is made is shown at once."""
     source = yield from read_steps(layer, region)
     made = yield from generate_steps(source, layer, region, recipe)
-    yield made, in_pieces(made.image)
-    if trust:
-        errors = yield from trust_steps(made, source, recipe)
+    yield made, in_pieces(made.image, region.axes, region.count)
+    if trust and not isinstance(source.image, Stack):
+        errors = yield from trust_steps(made, source.image, recipe)
         yield errors, in_pieces(errors.image)
