@@ -7,8 +7,8 @@ For each slide: the 40x fields are registered on the 4x; those with odd numbers 
 (which of them choose when to stop is the learning's own business), those with even numbers are
 looked at once, at the end. Printed: PSNR against the real 40x photo, resampled onto the magnified
 overview and brought to its intensities (`compare.measure_steps`), of bicubic interpolation, the
-shipped weights and the learned ones (with --gan also those of realism 1); and whether they were
-kept. --middle looks at the middle of each field only, half of it along each side: a quarter of the
+shipped weights, those for photos and the learned ones (with --gan also those of realism 1); and
+whether they were kept. --middle looks at the middle of each field only, half of it along each side: a quarter of the
 time.
 """
 
@@ -31,7 +31,7 @@ from napari_medrefine.progress import Step, finish
 from napari_medrefine.superres.learning_events import LearningConfig
 
 SCALE, MARGIN = 10, 40
-WAYS = ("bicubic", "shipped", "learned", "GAN", "GAN learned")
+WAYS = ("bicubic", "shipped", "photo", "learned", "GAN", "GAN learned")
 
 
 def registered(folder: Path, slide: str) -> tuple[np.ndarray, list[LearnField]]:
@@ -69,7 +69,11 @@ def scores(
     inside = tuple(
         slice(int(a) * SCALE, (int(a) + n) * SCALE) for a, n in zip(low - edge, part, strict=True)
     )
-    options: dict[str, dict[str, object]] = {"bicubic": {"strength": 0.0}, "shipped": {}}
+    options: dict[str, dict[str, object]] = {
+        "bicubic": {"strength": 0.0},
+        "shipped": {},
+        "photo": {"model": "photo-faithful"},
+    }
     if gan:
         options["GAN"] = {"realism": 1.0}
     if model is not None:
