@@ -20,13 +20,13 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from napari_medrefine import cli
+from napari_medrefine._hashing import digest
 from napari_medrefine._tables import write_csv
 from napari_medrefine.atlas import Atlas
 from napari_medrefine.atlas.record import PhotoRecord, load_atlas, save_atlas
 from napari_medrefine.atlas.slides import save_slides_steps
 from napari_medrefine.compare import PROTOCOLS, Sample, evaluate_steps, write_report
 from napari_medrefine.dataset import load_manifest
-from napari_medrefine.dataset.sources import digest
 from napari_medrefine.errors import NO_MEMORY, MedRefineError, is_out_of_memory
 from napari_medrefine.io.ome_tiff import write_ome_tiff
 from napari_medrefine.io.ome_zarr import write_ome_zarr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,6 +52,35 @@ def read_record(file: Path, model: type[Record], what: str) -> Record:
         return model.model_validate_json(content)
     except (ValidationError, MedRefineError) as error:
         raise MedRefineError(f"Cannot read {file}: {first_problem(error)}.") from error
+
+
+def read_record_in(folder: Path, name: str, model: type[Record], what: str) -> Record:
+    """Read and check the record that makes `folder` what it is, e.g. ``"training"``.
+
+    Raises
+    ------
+    MedRefineError
+        If there is none; else see `read_record`.
+    """
+    if not (folder / name).is_file():
+        raise MedRefineError(f"There is no {what} in {folder}.")
+    return read_record(folder / name, model, f"a {what}")
+
+
+def record_of(found: Mapping[str, Any], model: type[Record], what: str) -> Record:
+    """Check a record that stands inside a file of another kind; `what` begins a sentence.
+
+    Raises
+    ------
+    MedRefineError
+        If it is damaged, or of a newer version.
+    """
+    try:
+        return model.model_validate_json(json.dumps(dict(found)))
+    except (ValidationError, ValueError) as error:
+        raise MedRefineError(
+            f"{what} is damaged or of another version ({first_problem(error)})."
+        ) from error
 
 
 def write_record(file: Path, data: dict[str, Any]) -> None:

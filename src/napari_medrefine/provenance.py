@@ -10,11 +10,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from napari_medrefine import __version__
-from napari_medrefine._records import first_problem
-from napari_medrefine.errors import MedRefineError
+from napari_medrefine._records import record_of
 
 KEY = "provenance"  # in a layer's ``metadata["medrefine"]``, and in a pyramid's facts
 KIND: Literal["napari-medrefine provenance"] = "napari-medrefine provenance"
@@ -136,13 +135,7 @@ class Provenance(_Model):
     def _checked(cls, found: object, where: object) -> Self | None:
         if not isinstance(found, Mapping) or found.get("kind") != KIND:
             return None
-        try:
-            return cls.model_validate_json(json.dumps(dict(found)))
-        except (ValidationError, ValueError) as error:
-            raise MedRefineError(
-                f"The provenance of {where} is damaged or of another version "
-                f"({first_problem(error)})."
-            ) from error
+        return record_of(found, cls, f"The provenance of {where}")
 
 
 def is_note(text: str) -> bool:

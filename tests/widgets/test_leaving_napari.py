@@ -210,3 +210,36 @@ def test_undo_leaves_what_the_user_did_since(viewer, search, photos, wait):
     assert extra in viewer.layers
     widget.redo.native.click()
     assert not np.array_equal(first.affine.affine_matrix, np.eye(3))
+
+
+def test_what_was_drawn_is_undone_and_done_again(placed, viewer, photos, wait):
+    before = list(viewer.layers)
+    placed.outline.native.click()
+    outlines = list(viewer.layers)
+    placed.difference.native.click()
+    wait(placed.job)
+    differences = list(viewer.layers)
+    placed.outline.native.click()  # in place of the earlier ones
+    again = list(viewer.layers)
+    assert [len(x) for x in (before, outlines, differences, again)] == [3, 5, 7, 7]
+    for layers in (differences, outlines, before):
+        placed.undo.native.click()
+        assert list(viewer.layers) == layers
+    assert "taken away again" in placed.job.message.value
+    for layers in (outlines, differences, again):
+        placed.redo.native.click()
+        assert list(viewer.layers) == layers
+    for _ in range(4):  # and the registration itself
+        placed.undo.native.click()
+    assert list(viewer.layers) == before
+    assert all(np.array_equal(x.affine.affine_matrix, np.eye(3)) for x in before)
+    assert not placed.undo.enabled
+
+
+def test_a_drawing_that_the_user_removed_does_not_come_back(placed, viewer):
+    placed.outline.native.click()
+    viewer.layers.remove(viewer.layers[-1])
+    placed.undo.native.click()
+    assert len(viewer.layers) == 3
+    placed.redo.native.click()
+    assert len(viewer.layers) == 4

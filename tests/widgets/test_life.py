@@ -19,9 +19,9 @@ import psutil
 import pytest
 from qtpy.QtCore import QThreadPool
 
+from napari_medrefine._hashing import digest
 from napari_medrefine.atlas import Atlas, load_atlas
 from napari_medrefine.atlas.record import PhotoRecord, save_atlas
-from napari_medrefine.dataset.sources import digest
 from napari_medrefine.photos import write_image
 from napari_medrefine.progress import Step
 from napari_medrefine.registration import Placement

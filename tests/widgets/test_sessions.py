@@ -163,3 +163,51 @@ def test_models_are_listed_and_only_sessions_claimed(viewer, session):
     assert data["models"] == [{"name": "magnify-faithful", "sha256": "ab"}]
     assert get_session_reader("x.medrefine-session.json") is read_session
     assert get_session_reader("x.medrefine.json") is None
+
+
+def test_what_a_session_cannot_hold_is_said_with_what_to_do(viewer, session, quiet):
+    viewer.add_labels(np.ones((30, 40), int), name="nuclei")
+    save(viewer, session / "mine.medrefine-session.json")
+    (said,) = [text for text in quiet if "nuclei" in text]
+    assert "'nuclei' is left out: a session holds images, shapes and points, no labels" in said
+    assert "Save Selected Layers" in said
+    again, _ = opened(session / "mine.medrefine-session.json")
+    assert "nuclei" not in again.layers
+
+
+def seen_in(viewer):
+    camera = viewer.scene.camera
+    return (*camera.center[-2:], camera.zoom, *camera.angles, viewer.dims.ndisplay)
+
+
+def test_the_canvas_shows_what_it_showed(real_viewer, tissue, tmp_path, qtbot):
+    write_image(tmp_path / "s_4x.png", tissue(300, 400))
+    real_viewer.open(str(tmp_path / "s_4x.png"), plugin="napari")
+    camera = real_viewer.scene.camera
+    for ndisplay in (2, 3):
+        real_viewer.dims.ndisplay = ndisplay
+        camera.center, camera.zoom = (0, 120.5, 77.25), 3.5
+        if ndisplay == 3:
+            camera.angles = (10, 20, 30)
+        wanted = seen_in(real_viewer)
+        save(real_viewer, tmp_path / f"{ndisplay}.medrefine-session.json")
+        real_viewer.layers.clear()
+        real_viewer.dims.ndisplay = 2
+        camera.zoom = 1
+        real_viewer.open(str(tmp_path / f"{ndisplay}.medrefine-session.json"), plugin=PLUGIN)
+        qtbot.waitUntil(lambda w=wanted: seen_in(real_viewer) == pytest.approx(w), timeout=10_000)
+        assert [layer.name for layer in real_viewer.layers] == ["s_4x"]
+
+
+def test_a_session_without_a_view_opens_as_anything_does(viewer, session):
+    path = session / "mine.medrefine-session.json"
+    save(viewer, path)
+    data = json.loads(path.read_text())
+    data["view"]["zoom"] = 0
+    path.write_text(json.dumps(data))
+    with pytest.raises(MedRefineError, match=r"view\.zoom"):
+        read_session(path)
+    del data["view"]
+    path.write_text(json.dumps(data))
+    again, _ = opened(path)
+    assert len(again.layers) == 3

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -110,6 +110,45 @@ def as_array(image: Pillow.Image, mode: str, orientation: int = 1) -> npt.NDArra
     for rows, part in strips(image):
         stored[rows] = np.asarray(part if part.mode == mode else part.convert(mode))
     return upright
+
+
+def packed(
+    image: npt.NDArray[Any], make: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+) -> npt.NDArray[Any]:
+    """Return what `make` gives for `image`, part by part and in the place of `image`.
+
+    Parameters
+    ----------
+    image : ndarray of (H, ...)
+        Whose memory is used again; it is lost.
+    make : callable
+        Takes some rows and returns something new for them that needs no more memory.
+
+    Returns
+    -------
+    ndarray of (H, ...)
+        A view of the memory of `image`.
+    """
+    image = np.require(image, requirements=["C", "W"])
+    first = make(image[:1])
+    size = len(image) * first.nbytes
+    place = image.reshape(-1).view(np.uint8)[:size].view(first.dtype)
+    made = place.reshape(len(image), *first.shape[1:])
+    for top in range(0, len(image), STRIP):
+        # No row is written over before it was read: those made are no longer than those given.
+        made[top : top + STRIP] = make(image[top : top + STRIP])
+    return made
+
+
+def cmyk_as_rgb(inks: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return (H, W, 4) inks as (H, W, 3) colours, as Pillow does; what is given is lost."""
+
+    def convert(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        size = rows.shape[1], rows.shape[0]
+        part = Pillow.frombuffer("CMYK", size, rows.tobytes(), "raw", "CMYK", 0, 1)
+        return np.asarray(part.convert("RGB"))
+
+    return packed(inks, convert)
 
 
 def turned_shape(shape: tuple[int, ...], orientation: int) -> tuple[int, ...]:

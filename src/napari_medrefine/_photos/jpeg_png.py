@@ -1,4 +1,4 @@
-"""JPEG and PNG through Pillow, without what Pillow loses or warns about.
+"""JPEG and PNG through Pillow, without what Pillow loses or warns about, or keeps in memory.
 
 The plugin classes are used directly, not `PIL.Image.open`: that would need its process-wide limit
 on pixels changed, which is not ours to change, and would guess at forty other formats.
@@ -19,15 +19,28 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from napari_medrefine._photos import scale
-from napari_medrefine._photos.base import Box, as_array, check_size, strips, turn, turned_shape
+from napari_medrefine._photos.base import (
+    Box,
+    as_array,
+    check_size,
+    cmyk_as_rgb,
+    strips,
+    turn,
+    turned_shape,
+)
+from napari_medrefine._photos.direct import jpeg_pixels, png_pixels
 from napari_medrefine.images import Image
 from napari_medrefine.provenance import is_note
 
 ORIENTATION, DESCRIPTION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 270, 282, 283, 296
 UNITS = {2: "inch", 3: "cm"}
+_MUCH = 1.01  # times the pixels: of a larger file most is something else, and not worth reading
 NOTE = "napari-medrefine"  # the keyword of our text in a PNG
 EXACT = (1, 2, 4, 8, 16)  # sides for which Pillow's block means are rounded right
 _GREY = {"1", "L"}
+# Modes of a JPEG, and raw modes of a PNG, that can be decoded without Pillow; and their channels.
+_JPEG = {"L": (), "RGB": (3,), "CMYK": (4,)}
+_PNG = {"L": (), "RGB": (3,), "RGBA": (4,), "I;16B": (), "RGB;16B": (3,), "RGBA;16B": (4,)}
 _WITH_ALPHA = {"RGBA", "LA", "PA", "La", "RGBa"}
 # How Pillow unpacks 16-bit PNG: the raw mode whose result is the high bytes, and the one whose
 # result is the low bytes. It has no mode that keeps both.
@@ -59,7 +72,8 @@ class PillowPhoto:
         width, height = self._image.size
         channels = {"grey": (), "RGB": (3,), "RGBA": (4,)}[self._kind()]
         raw_shape = (height, width, *channels)
-        check_size(raw_shape, self.dtype.itemsize, path.stat().st_size)
+        self._size = path.stat().st_size
+        check_size(raw_shape, self.dtype.itemsize, self._size)
         self.shape = turned_shape(raw_shape, self._orientation)
         self.pixel_um = scale.from_density(
             density[0], density[1], UNITS.get(_whole(exif.get(RESOLUTION_UNIT)), "")
@@ -77,10 +91,34 @@ class PillowPhoto:
 
     def pixels(self) -> Image:
         """Decode the pixels, upright."""
+        direct = self._direct_pixels()
+        if direct is not None:
+            return turn(direct, self._orientation)
         if self._deep:
             return turn(self._deep_pixels(), self._orientation)
         mode = {"grey": "L", "RGB": "RGB", "RGBA": "RGBA"}[self._kind()]
         return as_array(self._image, mode, self._orientation)
+
+    def _direct_pixels(self) -> Image | None:
+        """Decode the pixels as stored, in no more memory than they and the file take."""
+        known, kind = (_PNG, self._raw) if self._raw else (_JPEG, self._image.mode)
+        if kind not in known or "transparency" in self._image.info:
+            return None
+        shape = (self._image.height, self._image.width, *known[kind])
+        if self._size > _MUCH * np.prod(shape, dtype=np.float64) * self.dtype.itemsize:
+            return None
+        content = self._content()
+        if self._raw:
+            return png_pixels(content, shape, self.dtype)
+        pixels = jpeg_pixels(content, kind, shape)
+        return cmyk_as_rgb(pixels) if pixels is not None and kind == "CMYK" else pixels
+
+    def _content(self) -> bytes:
+        before = self._file.tell()
+        self._file.seek(0)
+        content = self._file.read()
+        self._file.seek(before)  # Pillow goes on from there
+        return content
 
     def reduced(self, box: Box, side: int) -> npt.NDArray[np.uint8] | None:
         """Return the block means of a part without making an array of all pixels (slow)."""

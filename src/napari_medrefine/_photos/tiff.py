@@ -12,8 +12,17 @@ import tifffile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from napari_medrefine._photos import ome_xml, scale
-from napari_medrefine._photos.base import MODES, Box, as_array, check_size, turn, turned_shape
+from napari_medrefine._photos.base import (
+    MODES,
+    Box,
+    as_array,
+    check_size,
+    cmyk_as_rgb,
+    turn,
+    turned_shape,
+)
 from napari_medrefine._photos.tiff_pages import check_pages
+from napari_medrefine._photos.tiff_pixels import as_whole, read_series, upside_down
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.provenance import is_note
@@ -62,11 +71,13 @@ class TiffPhoto:
     def pixels(self) -> Image:
         """Decode the pixels, upright and channels last."""
         if not self._for_tifffile:
-            return _whole(self._by_pillow(), self.dtype)
-        image = _channels_last(np.asarray(self._series.asarray()), self._series.axes)
+            return as_whole(self._by_pillow(), self.dtype)
+        image = _channels_last(read_series(self._series), self._series.axes)
         if self._page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-            image = np.invert(image) if image.dtype.kind in "bu" else image.max() - image
-        return turn(_whole(image, self.dtype), self._orientation)
+            image = upside_down(image)
+        if self._page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
+            image = cmyk_as_rgb(np.asarray(image, np.uint8))
+        return turn(as_whole(image, self.dtype), self._orientation)
 
     def reduced(self, box: Box, side: int) -> None:
         """Return None: it is no faster."""
@@ -79,7 +90,8 @@ class TiffPhoto:
     @property
     def _for_tifffile(self) -> bool:
         known = self._page.compression in tifffile.TIFF.DECOMPRESSORS
-        return self._plain and known and self._page.predictor in tifffile.TIFF.UNPREDICTORS
+        plain = self._plain or _is_jpeg_in_colour(self._page) or _is_cmyk(self._page)
+        return plain and known and self._page.predictor in tifffile.TIFF.UNPREDICTORS
 
     def _by_pillow(self) -> Image:
         """Decode with Pillow, which turns a photo upright, and white to white, by itself."""
@@ -94,6 +106,18 @@ class TiffPhoto:
         if not self._plain:
             return as_array(image, "RGB")
         return as_array(image, image.mode) if image.mode in MODES else np.asarray(image)
+
+
+def _is_jpeg_in_colour(page: tifffile.TiffPage) -> bool:
+    """Whether the decoder itself makes RGB of these pixels."""
+    kind = page.photometric, page.compression
+    return kind == (tifffile.PHOTOMETRIC.YCBCR, tifffile.COMPRESSION.JPEG)
+
+
+def _is_cmyk(page: tifffile.TiffPage) -> bool:
+    """Whether these are four inks as Pillow knows them."""
+    inks = page.photometric == tifffile.PHOTOMETRIC.SEPARATED and page.samplesperpixel == 4
+    return inks and page.dtype == np.uint8
 
 
 def texts_of(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> list[str]:
@@ -143,15 +167,3 @@ def _channels_last(image: Image, axes: str) -> Image:
     image = image.transpose(rows, cols, *others)
     channels = int(np.prod(image.shape[2:], dtype=np.int64))
     return image.reshape(image.shape[:2] if channels == 1 else (*image.shape[:2], channels))
-
-
-def _whole(image: Image, dtype: np.dtype[np.generic]) -> Image:
-    """Return whole numbers of other types as `dtype`, where they fit."""
-    if image.dtype == dtype or image.dtype.kind not in "biu":
-        return image
-    if image.dtype == np.bool_:
-        return image.astype(np.uint8) * np.uint8(255)
-    lowest, highest = int(image.min()), int(image.max())
-    if lowest < 0 or highest > np.iinfo(str(dtype)).max:
-        raise MedRefineError(f"its values go from {lowest} to {highest}; 0 to 65535 can be shown")
-    return image.astype(dtype)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from napari_medrefine._atomic import PART, cannot, move, part_beside, sync_folder
 from napari_medrefine._cluster import client_for, executor_of
+from napari_medrefine._hashing import sha256_of_file
 from napari_medrefine._photos.refusal import NO_ROOM
 from napari_medrefine._tables import Cell, write_csv
 from napari_medrefine.atlas.covered import COLUMNS, coverage_rows
@@ -31,7 +32,7 @@ from napari_medrefine.atlas.record import (
 )
 from napari_medrefine.atlas.table import COLUMNS as TABLE_COLUMNS
 from napari_medrefine.atlas.table import row_of
-from napari_medrefine.dataset.sources import digest, find_sources, name_photos
+from napari_medrefine.dataset.sources import find_sources, name_photos
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import PhotoHeader, read_header, read_photo
 from napari_medrefine.progress import Step
@@ -176,7 +177,9 @@ def _look_at_files(paths: Mapping[str, Path]) -> Generator[Step, None, list[_Fil
     for number, (source, path) in enumerate(paths.items()):
         yield Step(number, len(paths), f"looking at {source}")
         try:
-            files.append(_File(source, names[source], path, digest(path), read_header(path)))
+            files.append(
+                _File(source, names[source], path, sha256_of_file(path), read_header(path))
+            )
         except (MedRefineError, OSError) as error:
             files.append(_File(source, names[source], path, None, None, str(error)))
     return files

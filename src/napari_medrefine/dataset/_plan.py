@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_medrefine._hashing import digest
 from napari_medrefine.dataset._cut import CutPhoto
 from napari_medrefine.dataset._journal import Before, Done, look
 from napari_medrefine.dataset._parallel import in_order
 from napari_medrefine.dataset.manifest import LeftOut
 from napari_medrefine.dataset.recipe import Recipe
-from napari_medrefine.dataset.sources import digest, find_sources, name_photos
+from napari_medrefine.dataset.sources import find_sources, name_photos
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
 

@@ -67,9 +67,3 @@ def _safe(text: str, *, apart: bool = False) -> str:
         short = name.encode()[: LONGEST - 20].decode(errors="ignore").strip(" .")
         return f"{short}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     return name
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

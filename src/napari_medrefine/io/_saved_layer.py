@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from napari_medrefine import __version__
-from napari_medrefine._records import first_problem
+from napari_medrefine._records import record_of
 from napari_medrefine.dataset.layer_state import LayerAttributes, LayerDtype
-from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io._layer_attributes import um_of
 from napari_medrefine.io._photo_layers import PhotoLayer
 from napari_medrefine.io.ome_zarr import FACTS_KEY
@@ -79,13 +77,7 @@ def saved_in(facts: object, where: Path) -> SavedLayer | None:
     found = facts.get(FACTS_KEY) if isinstance(facts, Mapping) else None
     if not isinstance(found, Mapping) or "layer" not in found:
         return None
-    try:
-        return SavedLayer.model_validate_json(json.dumps(dict(found)))
-    except (ValidationError, ValueError) as error:
-        raise MedRefineError(
-            f"What {where} says of its layer is damaged or of another version "
-            f"({first_problem(error)})."
-        ) from error
+    return record_of(found, SavedLayer, f"What {where} says of its layer")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from napari_medrefine._atomic import cannot, write_bytes
+from napari_medrefine._hashing import digest
 from napari_medrefine._photos.encode import write_png, write_tiff
 from napari_medrefine.dataset._cut import encode_tile
 from napari_medrefine.errors import MedRefineError
@@ -115,10 +116,10 @@ def encode(tile: Image) -> bytes:
     return buffer.getvalue()
 
 
-def is_whole(path: Path, digest: str) -> bool:
+def is_whole(path: Path, sha256: str) -> bool:
     """Say whether the file at `path` has this SHA-256."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() == digest
+        return digest(path) == sha256
     except OSError:
         return False
 

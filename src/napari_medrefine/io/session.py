@@ -17,9 +17,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from napari_medrefine import __version__
+from napari_medrefine._hashing import sha256_of_file
 from napari_medrefine._records import read_record, write_record
 from napari_medrefine.dataset.layer_state import LayerAttributes
-from napari_medrefine.dataset.sources import digest
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io._layer_attributes import keep, restore
 from napari_medrefine.io._layers import KEY, LayerData
@@ -75,6 +75,27 @@ class SessionLayer(_Model):
     vector: dict[str, JsonValue] | None = None
 
 
+class SessionView(_Model):
+    """What the canvas showed.
+
+    Attributes
+    ----------
+    center : tuple of float
+        The point in the middle, in world coordinates.
+    zoom : float
+        Canvas pixels per unit of the world.
+    angles : (float, float, float)
+        Of the 3-D view, in degrees.
+    ndisplay : {2, 3}
+        Dimensions shown.
+    """
+
+    center: tuple[float, float] | tuple[float, float, float]
+    zoom: Annotated[float, Field(gt=0)]
+    angles: tuple[float, float, float]
+    ndisplay: Literal[2, 3]
+
+
 class Session(_Model):
     """A session, as written; the bottom layer first."""
 
@@ -82,11 +103,14 @@ class Session(_Model):
     version: Annotated[Literal[1], Field()] = 1
     software: str = f"napari-medrefine {__version__}"
     models: tuple[Weights, ...] = ()
+    view: SessionView | None = None
     layers: tuple[SessionLayer, ...]
 
 
 def save_session(
-    path: str | Path, layers: Sequence[tuple[LayerData, str | None, str | None]]
+    path: str | Path,
+    layers: Sequence[tuple[LayerData, str | None, str | None]],
+    view: SessionView | None = None,
 ) -> list[str]:
     """Write a session.
 
@@ -96,6 +120,8 @@ def save_session(
         ``NAME.medrefine-session.json``; replaced if it is there.
     layers : sequence of (layer data, file or None, reader's name or None)
         The bottom one first.
+    view : SessionView, optional
+        What the canvas shows.
 
     Returns
     -------
@@ -123,7 +149,7 @@ def save_session(
                 f"'{name}' is in no file: save it (File > IO Utilities > Save layers with scale "
                 "and provenance) and save the session again, or it has to be made again."
             )
-    session = Session(models=_models(kept), layers=tuple(kept))
+    session = Session(models=_models(kept), view=view, layers=tuple(kept))
     write_record(target, session.model_dump(mode="json", exclude_none=True))
     return said
 
@@ -143,7 +169,7 @@ def read_session(path: str | Path | Sequence[str]) -> list[LayerData]:
         If the file is none, or nothing of it can be had.
     """
     target = Path(path if isinstance(path, str | Path) else path[0])
-    session = read_record(target, Session, "a session")
+    session = _read(target)
     found: list[LayerData] = []
     problems: list[str] = []
     used: dict[Path, list[LayerData]] = {}
@@ -159,6 +185,21 @@ def read_session(path: str | Path | Sequence[str]) -> list[LayerData]:
     return found
 
 
+def view_of_session(path: str | Path) -> SessionView | None:
+    """Return what the canvas showed; None of a session that was saved without it.
+
+    Raises
+    ------
+    MedRefineError
+        If the file is no session.
+    """
+    return _read(Path(path)).view
+
+
+def _read(path: Path) -> Session:
+    return read_record(path, Session, "a session")
+
+
 def _session_layer(
     target: Path, layer: LayerData, file: str | None, plugin: str | None
 ) -> SessionLayer:
@@ -167,7 +208,10 @@ def _session_layer(
     if kind == "shapes" or kind == "points":
         return SessionLayer(kind=kind, name=name, vector=_vector(data, state))
     if kind != "image":
-        raise MedRefineError(f"a session holds images, shapes and points, no {kind}.")
+        raise MedRefineError(
+            f"a session holds images, shapes and points, no {kind}; save that layer to a file of "
+            "its own (File > Save Selected Layers)."
+        )
     finest = data[0] if state.get("multiscale") else data
     return SessionLayer(
         kind="image",
@@ -192,7 +236,7 @@ def _source(target: Path, file: Path, plugin: str | None) -> SourceFile | None:
     return SourceFile(
         relative=relative,
         absolute=str(file),
-        sha256=digest(file) if small else None,
+        sha256=sha256_of_file(file) if small else None,
         plugin=plugin,
     )
 
@@ -233,7 +277,7 @@ def _restored(
     if layer.source is None or layer.attributes is None:
         raise MedRefineError("it was generated and not saved; make it again.")
     path = _found(target, layer.source)
-    if layer.source.sha256 and path.is_file() and digest(path) != layer.source.sha256:
+    if layer.source.sha256 and path.is_file() and sha256_of_file(path) != layer.source.sha256:
         problems.append(f"The file of '{layer.name}', {path.name}, has been changed since.")
     if path not in used:
         used[path] = layers_of(path, layer.source.plugin)

@@ -20,13 +20,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from napari_medrefine._atomic import cannot
+from napari_medrefine._hashing import sha256_of_file
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import apart, look_up
 from napari_medrefine.superres.foreign_files import (
     ForeignCard,
     container_of,
     damaged,
-    sha256_of_file,
     shapes_in,
 )
 from napari_medrefine.superres.generator import Generator, as_sub_pixels, interpolate

@@ -7,7 +7,6 @@ found out by `foreign`, in a job.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import pickletools
@@ -140,21 +139,6 @@ def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
 def damaged(path: Path) -> str:
     """Return the sentence on a file that holds no weights, or not all of them."""
     return f"Cannot read {path}: it is damaged, or holds no PyTorch weights."
-
-
-def sha256_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file, as hexadecimal text.
-
-    Raises
-    ------
-    MedRefineError
-        If it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise MedRefineError(cannot("read", path, error)) from error
 
 
 def _header(file: IO[bytes], start: bytes) -> dict[str, dict[str, list[int]]] | None:

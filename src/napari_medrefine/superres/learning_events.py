@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_medrefine._records import read_record, write_record
-from napari_medrefine.errors import MedRefineError
+from napari_medrefine._records import read_record_in, write_record
 
 RECORD = "medrefine-learning.json"
 PAIR_FOLDER = "pairs"  # inside the folder of a fine-tuning
@@ -164,9 +163,7 @@ def read_learning(folder: Path) -> LearningRecord:
     MedRefineError
         If there is none, or its record is damaged.
     """
-    if not (folder / RECORD).is_file():
-        raise MedRefineError(f"There is no fine-tuning in {folder}.")
-    return read_record(folder / RECORD, LearningRecord, "a fine-tuning")
+    return read_record_in(folder, RECORD, LearningRecord, "fine-tuning")
 
 
 def write_learning(folder: Path, record: LearningRecord) -> None:

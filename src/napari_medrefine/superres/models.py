@@ -19,9 +19,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from napari_medrefine._atomic import cannot, write_bytes
+from napari_medrefine._hashing import sha256_of_file
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.cards import ModelCard, Task, parse_card
-from napari_medrefine.superres.foreign_files import ForeignCard, container_of, sha256_of_file
+from napari_medrefine.superres.foreign_files import ForeignCard, container_of
 from napari_medrefine.superres.generator import Generator, Trunk, UNet
 from napari_medrefine.superres.run_folder import FAITHFUL, GAN
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from napari_medrefine._atomic import cannot, write_bytes
-from napari_medrefine._records import read_record, write_record
+from napari_medrefine._records import read_record_in, write_record
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.events import Stage, TrainingConfig
 
@@ -64,9 +64,7 @@ def read_run(folder: Path) -> RunRecord:
     MedRefineError
         If there is none, or its record is damaged.
     """
-    if not (folder / RECORD).is_file():
-        raise MedRefineError(f"There is no training in {folder}.")
-    return read_record(folder / RECORD, RunRecord, "a training")
+    return read_record_in(folder, RECORD, RunRecord, "training")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ be larger than the memory.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
-from napari_medrefine._atomic import cannot
+from napari_medrefine._hashing import sha256_of_file
 from napari_medrefine.dataset import TiledDataset, TileEntry, open_dataset
 from napari_medrefine.dataset.recipe import Split
 from napari_medrefine.errors import MedRefineError
@@ -196,12 +195,7 @@ class _Shelf:
 def _read(dataset: TiledDataset, entry: TileEntry) -> Pixels:
     sharp = dataset.read_tile(entry)
     path = dataset.folder / entry.file
-    try:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise MedRefineError(cannot("read", path, error)) from error
-    if sha256 != entry.sha256:
+    if sha256_of_file(path) != entry.sha256:
         raise MedRefineError(
             f"{path} is not the tile that the manifest describes; prepare the dataset again."
         )

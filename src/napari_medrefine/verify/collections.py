@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_medrefine._hashing import sha256_of_file
 from napari_medrefine.atlas.layers import photos_folder
 from napari_medrefine.atlas.record import Atlas, load_placement
 from napari_medrefine.dataset import TiledDataset
-from napari_medrefine.dataset.sources import digest
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
 from napari_medrefine.verify.inputs import Folders
@@ -33,12 +33,12 @@ def verify_dataset(
     changed = []
     for done, tile in enumerate(tiles):
         yield Step(done, len(tiles), "Reading tiles")
-        if digest(dataset.folder / tile.file) != tile.sha256:
+        if sha256_of_file(dataset.folder / tile.file) != tile.sha256:
             changed.append(tile.file)
     _say(report, len(tiles), changed, "tiles")
     found = {p.source: next(folders.called(p.source), None) for p in dataset.manifest.photos}
     there = {
-        photo.source: digest(path) == photo.sha256
+        photo.source: sha256_of_file(path) == photo.sha256
         for photo in dataset.manifest.photos
         if photo.layer is None and (path := found[photo.source]) is not None
     }
@@ -60,7 +60,7 @@ def verify_atlas(
     for done, photo in enumerate(known):
         yield Step(done, len(known), "Reading photos")
         path = photos / photo.source
-        if not path.is_file() or digest(path) != photo.sha256:
+        if not path.is_file() or sha256_of_file(path) != photo.sha256:
             changed.append(photo.source)
     _say(report, len(known), changed, "photos")
     fields = [photo for photo in atlas.photos if photo.role == "field"]

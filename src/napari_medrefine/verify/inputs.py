@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_medrefine.dataset.sources import digest
+from napari_medrefine._hashing import sha256_of_file
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, sha256_of
 from napari_medrefine.photos import SUFFIXES, read_photo
@@ -62,7 +62,7 @@ def find_file(folders: Folders, name: str, sha256: str | None, report: Report) -
         report.problems.append(f"The input {name} is not there; say where with --inputs.")
         return None
     if sha256 is not None and found.is_file():
-        if digest(found) != sha256:
+        if sha256_of_file(found) != sha256:
             report.problems.append(f"The input {found.name} is another file than it was.")
             return None
         report.confirmed.append(f"The input {found.name} is the file that it was.")

@@ -1,47 +1,93 @@
-"""The layers of an atlas in a viewer: added, faded together, flown to."""
+"""The layers of an atlas in a viewer: added, faded together, flown to; all of it can be undone."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from napari.layers import Layer as NapariLayer
 
+from napari_medrefine._tables import Cell
+from napari_medrefine.atlas import Atlas
 from napari_medrefine.atlas.layers import LayerData
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._layers import Viewer, about
+from napari_medrefine.widgets._undo import History
 
 MARGIN = 0.3  # of the canvas left free around what is flown to
+SHOWN, FADED, COVERED, SEEN = "shown", "faded", "shown or hidden", "made visible"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An atlas, where it is, and its table."""
+
+    folder: Path
+    atlas: Atlas
+    rows: list[dict[str, Cell]]
 
 
 class AtlasView:
-    """What the atlas added to `viewer`, and is still there."""
+    """What the atlas added to `viewer`, and is still there or may come back."""
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
-        self._own: list[Layer] = []
+        self._own: dict[Layer, Shown] = {}
+        self._next: Shown | None = None
+        self.history = History(viewer)
+
+    def begin(self, shown: Shown) -> None:
+        """Remove the atlas that is there: all that is added from now on is of another one."""
+        self.history.begin()
+        self._next = shown
+        with self.history.changing(SHOWN, []):
+            for layer in self._there():
+                self._viewer.layers.remove(layer)
 
     def add(self, data: LayerData) -> None:
         """Add a layer of the atlas."""
         layer = NapariLayer.create(*data)
-        self._own.append(layer)
-        self._viewer.add_layer(layer)
+        if self._next is not None:
+            self._own[layer] = self._next
+        with self.history.changing(SHOWN, []):
+            self._viewer.add_layer(layer)
 
-    def clear(self) -> None:
-        """Remove the layers of the atlas that was shown before."""
-        for layer in self._there():
-            self._viewer.layers.remove(layer)
-        self._own.clear()
+    def forget_removed(self) -> None:
+        """Let go of layers that somebody else removed from the viewer."""
+        self.history.forget_removed()
+        self._own = {layer: x for layer, x in self._own.items() if self.history.keeps(layer)}
+
+    @property
+    def shown(self) -> Shown | None:
+        """The atlas whose layers are there; None where there is none."""
+        there = self._there()
+        return self._own[there[-1]] if there else None
+
+    @property
+    def opacity(self) -> float | None:
+        """The opacity of the fields, or of the first of them; None where there is none."""
+        return next((float(layer.opacity) for layer in self._fields()), None)
+
+    @property
+    def covered(self) -> bool:
+        """Whether it is shown what is missing."""
+        return any(layer.visible for layer in self._coverage())
 
     def fade(self, opacity: float) -> None:
         """Give all fields the same opacity."""
-        for layer in self._fields():
-            layer.opacity = opacity
+        fields = self._fields()
+        with self.history.changing(FADED, fields):
+            for layer in fields:
+                layer.opacity = opacity
 
     def show_coverage(self, visible: bool) -> None:
         """Show or hide what of the overviews is covered, and what is missing."""
-        for layer in self._there():
-            if "coverage_of" in about(layer):
+        layers = self._coverage()
+        self.history.begin()
+        with self.history.changing(COVERED, layers):
+            for layer in layers:
                 layer.visible = visible
 
     def fly_to(self, name: str) -> bool:
@@ -49,7 +95,9 @@ class AtlasView:
         layer = next((x for x in self._there() if about(x).get("photo") == name), None)
         if layer is None:
             return False
-        layer.visible = True
+        self.history.begin()
+        with self.history.changing(SEEN, [layer]):
+            layer.visible = True
         self._viewer.layers.selection.active = layer
         low, high = layer.extent.world
         camera = self._viewer.scene.camera
@@ -65,3 +113,6 @@ class AtlasView:
 
     def _fields(self) -> list[Layer]:
         return [layer for layer in self._there() if "placement" in about(layer)]
+
+    def _coverage(self) -> list[Layer]:
+        return [layer for layer in self._there() if "coverage_of" in about(layer)]

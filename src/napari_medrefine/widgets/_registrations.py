@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from napari.layers import Image
@@ -24,6 +25,7 @@ from napari_medrefine.widgets._search_view import search_layers
 from napari_medrefine.widgets._undo import History
 
 PLACED, FADED = "placed", "faded"
+OUTLINED, SEARCHED, COMPARED = "outlined", "search shown", "compared"
 
 
 class Registrations:
@@ -111,20 +113,6 @@ class Registrations:
             for field in fields:
                 field.opacity = opacity
 
-    def undo(self) -> str:
-        """Undo the last change: the fields are back where and as they were."""
-        change = self.history.undo()
-        if change is None:
-            raise MedRefineError("There is nothing to undo.")
-        return f"{change.names}: back as it was before it was {change.what}."
-
-    def redo(self) -> str:
-        """Do again what was undone last."""
-        change = self.history.redo()
-        if change is None:
-            raise MedRefineError("There is nothing to do again.")
-        return f"{change.names}: {change.what} again."
-
     def of(self, fields: Sequence[Layer]) -> list[tuple[Layer, Known]]:
         """Return the fields with what is known of them.
 
@@ -153,21 +141,31 @@ class Registrations:
         if there:
             self._known[field] = Known(there[0], placement)
 
+    def adding(self, what: str) -> AbstractContextManager[None]:
+        """Remember which layers a block adds and removes; of one `what` since `begin`, all."""
+        return self.history.changing(what, [])
+
     def add_outlines(self, fields: Sequence[Layer]) -> str:
         """Draw each field's outline on its overview; our own earlier one is replaced."""
-        for field, known in self.of(fields):
-            data, options, _ = outline_layer(known.overview, field, known.placement)
-            self.remove_own("outline_of", [field.name])
-            self._viewer.add_shapes(data, **options)
+        known_fields = self.of(fields)
+        self.begin()
+        with self.adding(OUTLINED):
+            for field, known in known_fields:
+                data, options, _ = outline_layer(known.overview, field, known.placement)
+                self.remove_own("outline_of", [field.name])
+                self._viewer.add_shapes(data, **options)
         return "Outlines show where the fields lie: yellow, or magenta for a best guess only."
 
     def show_search(self, fields: Sequence[Layer]) -> str:
         """Add how each field's search went; our own earlier layers of it are replaced."""
-        for field, known in self.of(fields):
-            self.remove_own("search_of", [field.name])
-            for data, options, kind in search_layers(known.overview, field, known.walks):
-                add = self._viewer.add_points if kind == "points" else self._viewer.add_shapes
-                add(data, **options)
+        known_fields = self.of(fields)
+        self.begin()
+        with self.adding(SEARCHED):
+            for field, known in known_fields:
+                self.remove_own("search_of", [field.name])
+                for data, options, kind in search_layers(known.overview, field, known.walks):
+                    add = self._viewer.add_points if kind == "points" else self._viewer.add_shapes
+                    add(data, **options)
         return (
             "Every dot is a place of the field's middle on the spiral (the white line), brighter "
             "the better it fits; rings are the places that were refined, level by level. The "

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from napari_medrefine.photos import find_photos
 from napari_medrefine.progress import Step
 from napari_medrefine.widgets._atlas_export import items_of
 from napari_medrefine.widgets._atlas_table import AtlasTable
-from napari_medrefine.widgets._atlas_view import AtlasView
+from napari_medrefine.widgets._atlas_view import AtlasView, Shown
 from napari_medrefine.widgets._exporting import Exporting, Item
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._panel import Panel, folder_edit, keep_low, row
@@ -33,14 +32,6 @@ from napari_medrefine.widgets._panel import Panel, folder_edit, keep_low, row
 CHOOSE = "Choose a folder with photos of one or several slides, then press 'Put in order'."
 FORMATS = {"OME-Zarr": "ome-zarr", "OME-TIFF": "ome-tiff"}
 SUGGESTED = "-atlas"  # added to the name of the folder of photos
-
-
-@dataclass(frozen=True)
-class _Made:
-    """An atlas, and its table."""
-
-    atlas: Atlas
-    rows: list[dict[str, Cell]]
 
 
 class AtlasWidget(Panel):
@@ -71,7 +62,7 @@ class AtlasWidget(Panel):
                 self.match,
                 self.table,
                 self.opacity,
-                self.missing,
+                row(self.missing, self.undo, self.redo),
                 self.job.message,
             ]
         )
@@ -120,6 +111,12 @@ class AtlasWidget(Panel):
             text="Show what is missing",
             tooltip="Blue and orange was photographed at higher magnification, dark was not",
         )
+        self.undo = PushButton(
+            text="Undo",
+            tooltip="Take the atlas away again and bring back the one before, or undo what was "
+            "changed since",
+        )
+        self.redo = PushButton(text="Redo", tooltip="Do again what was undone last")
 
     def _connect(self) -> None:
         self.photos.changed.connect(self._photos_chosen)
@@ -127,8 +124,11 @@ class AtlasWidget(Panel):
         self.job.start.changed.connect(self.make)
         self.open.changed.connect(self.open_atlas)
         self.save.changed.connect(self.save_slides)
-        self.opacity.changed.connect(self._view.fade)
+        self.opacity.changed.connect(self._fade)
         self.missing.changed.connect(self._show_missing)
+        self.undo.changed.connect(lambda: self._go(self._view.history.undo))
+        self.redo.changed.connect(lambda: self._go(self._view.history.redo))
+        self._viewer.layers.events.removed.connect(self._layer_removed)
 
     def _photos_chosen(self, folder: Path) -> None:
         try:
@@ -147,6 +147,36 @@ class AtlasWidget(Panel):
         self.open.enabled = idle and _is_atlas(Path(self.output.value))
         self.save.enabled = self.format.enabled = idle and self._shown is not None
         self.exporting.button.enabled = self.exporting.format.enabled = self.save.enabled
+        self._refresh_history()
+
+    def _refresh_history(self) -> None:
+        history, idle = self._view.history, not self.job.running
+        self.undo.enabled, self.redo.enabled = idle and history.can_undo, idle and history.can_redo
+
+    def _layer_removed(self) -> None:
+        if self.job.alive:
+            self._view.forget_removed()
+            self._refresh_history()
+
+    def _go(self, there: Callable[[], str]) -> None:
+        """Undo or redo, and make table and controls agree with the layers."""
+        try:
+            self.job.say(there())
+        except MedRefineError as error:
+            self.job.say(str(error), problem=True)
+        self._tell_of(self._view.shown)
+        self._refresh()
+
+    def _tell_of(self, shown: Shown | None) -> None:
+        """Show the table of an atlas, and how its layers are shown."""
+        if (self._shown and self._shown[1]) is not (shown and shown.atlas):
+            self._shown = (shown.folder, shown.atlas) if shown else None
+            self.rows = shown.rows if shown else []
+            self.table.show_rows(self.rows)
+        with self.opacity.changed.blocked(), self.missing.changed.blocked():
+            opacity = self._view.opacity
+            self.opacity.value = 1.0 if opacity is None else opacity
+            self.missing.value = self._view.covered
 
     def make(self) -> None:
         """Put the photos in order and show the slides."""
@@ -169,26 +199,28 @@ class AtlasWidget(Panel):
     def _run(self, folder: Path, job: Generator[Step, None, Atlas] | None) -> None:
         self.job.run(
             lambda: _make_and_show(folder, job),
-            on_item=lambda item: self._take(folder, item),
+            on_item=self._take,
             on_done=lambda _: self._done(),
             on_end=self._refresh,
         )
         self._refresh()
 
-    def _take(self, folder: Path, item: _Made | LayerData) -> None:
+    def _take(self, item: Shown | LayerData) -> None:
         """Take what the job has come to: the atlas, then a layer after the other."""
-        if not isinstance(item, _Made):
+        if not isinstance(item, Shown):
             self._view.add(item)
             return
-        self._view.clear()
-        self._shown, self.rows = (folder, item.atlas), item.rows
-        self.opacity.value, self.missing.value = 1.0, False
-        self.table.show_rows(item.rows)
+        self._view.begin(item)
+        self._tell_of(item)
 
     def _done(self) -> None:
         self._viewer.reset_view()
         if self._shown is not None:
             self.job.say(describe(self._shown[1]))
+
+    def _fade(self, opacity: float) -> None:
+        self._view.fade(opacity)
+        self._refresh_history()
 
     def _fly_to(self, source: str) -> None:
         if self._shown is None:
@@ -198,9 +230,11 @@ class AtlasWidget(Panel):
             self.job.say(f"{source}: {photo.reason or 'its layer is not in the viewer.'}")
         elif photo.reason:
             self.job.say(f"{source} on {photo.overview}: {photo.reason}")
+        self._refresh_history()
 
     def _show_missing(self, visible: bool) -> None:
         self._view.show_coverage(visible)
+        self._refresh_history()
         if visible and self._shown is not None:
             self.job.say("\n".join(describe_coverage(coverage_rows(*self._shown))))
 
@@ -242,7 +276,7 @@ def _make_and_show(
 ) -> Generator[object, None, None]:
     """Make an atlas, or read the one that is there, and yield it and its layers."""
     atlas = load_atlas(folder) if job is None else (yield from job)
-    yield _Made(atlas, rows_of(folder, atlas))
+    yield Shown(folder, atlas, rows_of(folder, atlas))
     yield from layers_steps(folder, atlas)
 
 

@@ -28,7 +28,7 @@ from napari_medrefine.widgets._placing import (
     differences,
     register_steps,
 )
-from napari_medrefine.widgets._registrations import Registrations
+from napari_medrefine.widgets._registrations import COMPARED, Registrations
 from napari_medrefine.widgets._search_controls import SearchControls
 
 OPEN_FIRST = (
@@ -94,7 +94,8 @@ class RegisterWidget(Panel):
         self.undo = PushButton(
             text="Undo",
             enabled=False,
-            tooltip="Put the fields back to where, and as visible as, they were before",
+            tooltip="Put the fields back to where, and as visible as, they were before, and take "
+            "away what was drawn last",
         )
         self.redo = PushButton(text="Redo", enabled=False, tooltip="Do again what was undone last")
         self.anyway = PushButton(
@@ -129,8 +130,8 @@ class RegisterWidget(Panel):
         self.search.magnification.changed.connect(self._refresh)
         self.job.start.changed.connect(self.register)
         self.opacity.changed.connect(self._fade)
-        self.undo.changed.connect(lambda: self._do(self._registrations.undo))
-        self.redo.changed.connect(lambda: self._do(self._registrations.redo))
+        self.undo.changed.connect(lambda: self._do(self._registrations.history.undo))
+        self.redo.changed.connect(lambda: self._do(self._registrations.history.redo))
         self.anyway.changed.connect(lambda: self._do_with_fields(self._registrations.apply_anyway))
         self.outline.changed.connect(lambda: self._do_with_fields(self._registrations.add_outlines))
         self.difference.changed.connect(self.show_difference)
@@ -240,6 +241,7 @@ class RegisterWidget(Panel):
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
             return
+        self._registrations.begin()
         self.job.run(
             lambda: differences(known),
             on_item=self._add_difference,
@@ -248,9 +250,11 @@ class RegisterWidget(Panel):
 
     def _add_difference(self, made: Made) -> None:
         if set(made.of) <= set(self._viewer.layers):
-            options = made.options
-            self._registrations.remove_own("difference_of", [layer.name for layer in made.of])
-            self._viewer.add_image(made.image, **options)
+            with self._registrations.adding(COMPARED):
+                names = [layer.name for layer in made.of]
+                self._registrations.remove_own("difference_of", names)
+                self._viewer.add_image(made.image, **made.options)
+            self._refresh_history()
 
     def _ask_and_load(self) -> None:
         self._do(self._load)

@@ -8,7 +8,7 @@ import napari
 from napari.utils.notifications import show_info, show_warning
 
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.io.session import ENDING, save_session
+from napari_medrefine.io.session import ENDING, SessionView, save_session
 from napari_medrefine.widgets._dialogs import ask_save_path
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._layers import Viewer, about
@@ -33,13 +33,24 @@ def save(viewer: Viewer, target: Path) -> None:
         if path != target and path.exists():
             raise MedRefineError(f"{path} is already there; to replace it, choose just that name.")
         layers = [(x.as_layer_data_tuple(), file_path(x), plugin_of(x)) for x in viewer.layers]
-        said = save_session(path, layers)
+        said = save_session(path, layers, view_of(viewer))
     except MedRefineError as error:
         show_warning(str(error))
         return
     for sentence in said:
         show_warning(sentence)
     show_info(f"The session is in {path}.")
+
+
+def view_of(viewer: Viewer) -> SessionView:
+    """Return what the canvas of `viewer` shows."""
+    camera = viewer.scene.camera
+    return SessionView(
+        center=tuple(map(float, camera.center)),
+        zoom=float(camera.zoom),
+        angles=tuple(map(float, camera.angles)),
+        ndisplay=viewer.dims.ndisplay,
+    )
 
 
 def file_path(layer: Layer) -> str | None:

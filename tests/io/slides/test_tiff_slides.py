@@ -366,12 +366,11 @@ def test_without_imagecodecs_the_sentence_says_how_to_get_it(random_picture, tmp
         open_slide(path)
     assert str(refused.value) == (
         f"Cannot read {path}: its ADOBE_DEFLATE compression needs another package: pip install "
-        '"napari-medrefine[wsi]".'
+        "imagecodecs."
     )
 
 
 def test_jpeg_tiles_as_scanners_write_them(random_picture, same_windows, tmp_path):
-    pytest.importorskip("imagecodecs", reason="JPEG tiles need the extra 'wsi'")
     smooth = np.add.outer(np.arange(300), np.arange(400))[..., None] * [0.2, 0.3, 0.1]
     pixels = smooth.astype(np.uint8)
     for photometric in ("RGB", "YCBCR"):

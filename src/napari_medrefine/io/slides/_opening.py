@@ -21,8 +21,7 @@ def open_slide(path: str | Path) -> Slide:
 
     Reads OME-Zarr 0.4 and 0.5 (a folder, or its ``zarr.json`` or ``.zattrs``), TIFF (pyramids,
     OME-TIFF, SVS, NDPI, ...), Deep Zoom (``.dzi``) and photos (JPEG, PNG, TIFF). Only metadata are
-    read now, and of a photo the pixels. JPEG and other compressions within TIFF need imagecodecs:
-    ``pip install "napari-medrefine[wsi]"``.
+    read now, and of a photo the pixels.
 
     Parameters
     ----------

@@ -58,5 +58,5 @@ def _check_codec(page: Any) -> None:
         except ValueError:
             raise MedRefineError(f"its compression {page.compression} is not known") from None
         raise MedRefineError(
-            f'its {codec} compression needs another package: pip install "napari-medrefine[wsi]"'
+            f"its {codec} compression needs another package: pip install imagecodecs"
         )
