@@ -8,8 +8,8 @@ For each slide: the 40x fields are registered on the 4x; those with odd numbers 
 looked at once, at the end. Printed: PSNR against the real 40x photo, resampled onto the magnified
 overview and brought to its intensities (`compare.measure_steps`), of bicubic interpolation, the
 shipped weights, those for photos and the learned ones (with --gan also those of realism 1); and
-whether they were kept. --middle looks at the middle of each field only, half of it along each side: a quarter of the
-time.
+whether they were kept. --middle looks at the middle of each field only, half of it along each side:
+a quarter of the time.
 """
 
 from __future__ import annotations
