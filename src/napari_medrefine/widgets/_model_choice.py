@@ -26,7 +26,7 @@ class ModelShelf:
 
     def __init__(self) -> None:
         self.files: dict[Path, Seen] = {}  # of each, what it is for
-        self.used: Path | None = None  # what was last asked to be used
+        self.used: Path | None = None  # what was chosen last; None: what ships
         self.choosers: WeakSet[ModelChoice] = WeakSet()
 
     def add(self, path: Path) -> Path:
@@ -55,6 +55,10 @@ class ModelShelf:
         for chooser in self.choosers:
             chooser.model.value = self.used
         return self.used
+
+    def name_of(self, file: Path) -> str:
+        """Return what a weight file is called in the choosers."""
+        return _name(file, list(self.files))
 
 
 _SHELVES: WeakKeyDictionary[Any, ModelShelf] = WeakKeyDictionary()
@@ -89,6 +93,7 @@ class ModelChoice:
         self.refresh()
         if self._shelf.used is not None:
             self.model.value = self._shelf.used
+        self.model.changed.connect(self._chosen)
 
     @property
     def file(self) -> Path | None:
@@ -98,8 +103,7 @@ class ModelChoice:
     def refresh(self) -> None:
         """Offer what is on the shelf now, keeping what was chosen."""
         chosen = self.model.value
-        files = list(self._shelf.files)
-        named = [(_name(file, files), file) for file in files]
+        named = [(self._shelf.name_of(file), file) for file in self._shelf.files]
         with self.model.changed.blocked():
             self.model.choices = [("Shipped", SHIPPED), *named]
             self.model.value = chosen
@@ -145,6 +149,9 @@ class ModelChoice:
         if seen.foreign == realism.enabled:
             self._realism, realism.value = realism.value, 0 if seen.foreign else self._realism
             realism.enabled = not seen.foreign
+
+    def _chosen(self) -> None:
+        self._shelf.used = self.file
 
     def _browse(self) -> None:
         path = ask_weights(self.widget.native)
