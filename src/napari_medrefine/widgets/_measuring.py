@@ -261,7 +261,7 @@ class MeasureSection:
     def copy_table(self) -> None:
         """Put the table on the clipboard."""
         QApplication.clipboard().setText(self.table.as_text())
-        self.job.say("The table is on the clipboard, as tab-separated values.")
+        self._say_first("The table is on the clipboard, as tab-separated values.")
 
     def save_report(self) -> None:
         """Write the report into a folder that is asked for."""
@@ -275,7 +275,13 @@ class MeasureSection:
         self.job.run(lambda: report_steps(done, folder), on_done=self._saved, on_end=self._over)
 
     def _saved(self, paths: list[Path]) -> None:
-        self.job.say(f"The report is in {paths[0].parent}: {', '.join(p.name for p in paths)}.")
+        names = ", ".join(path.name for path in paths)
+        self._say_first(f"The report is in {paths[0].parent}: {names}.")
+
+    def _say_first(self, sentence: str) -> None:
+        """Say this above what was measured."""
+        words = "" if self.done is None else self.done.words
+        self.job.say(f"{sentence}\n\n{words}".rstrip())
 
     def _pair_changed(self) -> None:
         """Guess what the truth is, and say what is missing."""

@@ -77,7 +77,7 @@ class CompareWidget(Panel):
         for choice in self.pair.widgets:
             choice.native.setMinimumContentsLength(SHORTEST)
         self.native.setMinimumWidth(WIDTH)
-        self.body.native.layout().addStretch()  # folded sections leave room at the end, not between
+        self.body.native.layout().addStretch(1)  # room is left at the end, not between sections
 
     def _fold(self, chapter: Chapter) -> Fold:
         """Return a section under its button; in a container, so that it hides its own controls."""
