@@ -35,9 +35,9 @@ class SideBySide(Mode):
         self._viewer = viewer
         for layer in viewer.layers:
             self._kept.set(layer, visible=layer in pair)
+        size = min(_fitting(layer.name, viewer.canvas.size[1] / 2) for layer in pair)
         for layer in pair:
             self._kept.set(layer, opacity=1.0)
-            size = _fitting(layer.name, viewer.canvas.size[1] / 2)
             self._kept.set(
                 layer.name_overlay, visible=True, position="top_left", font_size=size, box=True
             )
