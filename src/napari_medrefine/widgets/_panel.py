@@ -13,6 +13,7 @@ from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QComboBox, QPushButton, QSizePolicy
 
 NARROW = 8  # letters that a combo box must at least show
+WIDE = 310  # pixels: buttons can be read in full, and at 1280 the canvas keeps half the window
 _PATIENCE_MS = 200  # between two looks at a job that is asked to stop
 
 

@@ -13,7 +13,7 @@ from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer
 from napari_medrefine.widgets._learning import LearnSection
 from napari_medrefine.widgets._measuring import MeasureSection
-from napari_medrefine.widgets._panel import Panel, stacked
+from napari_medrefine.widgets._panel import WIDE, Panel, stacked
 from napari_medrefine.widgets._pixel_values import PixelSection
 from napari_medrefine.widgets._seeing import SeeSection
 
@@ -46,7 +46,6 @@ class Chapter:
     shown: bool = False
 
 
-WIDTH = 310  # pixels: buttons can be read in full, and at 1280 the canvas keeps half the window
 SHORTEST = 4  # letters of a layer's name that must be seen beside 'Compared with'
 
 # From top to bottom. A new section is one more line here.
@@ -76,7 +75,7 @@ class CompareWidget(Panel):
         super().__init__([stacked(self.pair.widgets), *folded], body_labels=False)
         for choice in self.pair.widgets:
             choice.native.setMinimumContentsLength(SHORTEST)
-        self.native.setMinimumWidth(WIDTH)
+        self.native.setMinimumWidth(WIDE)
         self.body.native.layout().addStretch(1)  # room is left at the end, not between sections
 
     def _fold(self, chapter: Chapter) -> Fold:
