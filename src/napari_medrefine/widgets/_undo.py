@@ -16,7 +16,7 @@ ATTRIBUTES = ("units", "affine", "opacity", "visible", "metadata")  # all that w
 MOST = 100  # changes that are remembered
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _State:
     """The layers' attributes, and the order of all layers."""
 
@@ -28,7 +28,7 @@ class _State:
         return cls({layer: _attributes(layer) for layer in layers}, tuple(viewer.layers))
 
 
-@dataclass
+@dataclass(eq=False)  # each is itself only: what it holds are arrays, which do not compare
 class Change:
     """A change that is undone at once.
 

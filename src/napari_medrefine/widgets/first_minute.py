@@ -30,7 +30,7 @@ LOOK_MS = 100  # between two looks at a widget whose job runs
 SCALE = 10.0  # 4x to 40x
 HEIGHT = 262  # pixels: the tour leaves room for the widget that it opens below itself
 
-WORDS = (48, 120)  # pixels for what is said
+WORDS = (48, 140)  # pixels for what is said
 
 
 @dataclass(frozen=True)
@@ -243,9 +243,8 @@ class FirstMinuteWidget(Panel):
         if not self.job.alive:
             return
         marks = ["✓" if k < self._at else "▸" if k == self._at else "·" for k in range(len(STOPS))]
-        self.stops.value = "  ".join(
-            f"{mark} {stop.title}" for mark, stop in zip(marks, STOPS, strict=True)
-        )
+        named = [f"{mark}\N{NO-BREAK SPACE}{x.title}" for mark, x in zip(marks, STOPS, strict=True)]
+        tell(self.stops, "  ".join(named))
         over = self._at == len(STOPS)
         tell(self.text, "" if over else STOPS[self._at].text)
         self.text.visible = not over
