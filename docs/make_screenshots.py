@@ -161,6 +161,16 @@ def atlas(viewer, folder: Path) -> None:
     shoot(viewer, "atlas.png")
 
 
+def sample_viewer(without: tuple[str, ...]):
+    """Open the sample slide, without some of its photos."""
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    for photo in sample_layers():
+        if photo[1]["name"] not in without:
+            viewer.add_layer(Layer.create(*photo))
+    return viewer
+
+
 def main() -> None:
     """Open the sample slide and make every picture."""
     IMAGES.mkdir(exist_ok=True)
@@ -170,24 +180,14 @@ def main() -> None:
         (Path(folder) / "photos").mkdir()
         atlas(viewer, Path(folder) / "photos")
         viewer.close()
-    viewer = napari.Viewer()
-    viewer.window.resize(*SIZE)
-    for photo in sample_layers():
-        viewer.add_layer(Layer.create(*photo))
-    for name in ("slide 10x 2", "slide 40x 2"):
-        viewer.layers.remove(name)
+    viewer = sample_viewer(without=("slide 10x 2", "slide 40x 2"))
     register(viewer)
     compare(viewer)
     dock = magnify(viewer)
     viewer.window.remove_dock_widget(dock)
     measure(viewer)
     viewer.close()
-    viewer = napari.Viewer()
-    viewer.window.resize(*SIZE)
-    for photo in sample_layers():
-        viewer.add_layer(Layer.create(*photo))
-    for name in ("slide 10x 1", "slide 10x 2"):
-        viewer.layers.remove(name)
+    viewer = sample_viewer(without=("slide 10x 1", "slide 10x 2"))
     with tempfile.TemporaryDirectory() as folder:
         learn(viewer, Path(folder))
         viewer.close()
