@@ -8,7 +8,9 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import napari
 import numpy as np
@@ -16,12 +18,16 @@ from napari.layers import Layer
 from PIL import Image
 from qtpy.QtWidgets import QApplication
 
+from napari_medrefine.learning import learn_steps
 from napari_medrefine.photos import write_image
 from napari_medrefine.samples import demo_photos, sample_layers
+from napari_medrefine.superres.learning_events import LearningConfig
+from napari_medrefine.widgets import _learning
 
 IMAGES = Path(__file__).parent / "images"
 PLUGIN = "napari-medrefine"
 SIZE = (1280, 720)
+BATCHES = 12  # of learning
 LARGEST = 400_000  # bytes of a picture in the README
 
 
@@ -119,6 +125,24 @@ def measure(viewer) -> None:
     shoot(viewer, "measure.png")
 
 
+def learn(viewer, folder: Path) -> None:
+    """Learn from two 40x photos; from few batches, since a picture needs no good weights."""
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Register")
+    widget.job.start.native.click()
+    finish(widget)
+    viewer.window.remove_dock_widget(dock)
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Compare")
+    for title in ("See", "Learn"):
+        widget.folds[title].button.native.click()
+    section = widget.sections["Learn"]
+    section.output.value = folder / "slide-4x-learned-1"
+    few = LearningConfig(steps=BATCHES, every=BATCHES // 3)
+    with patch.object(_learning, "learn_steps", partial(learn_steps, config=few)):
+        section.job.start.native.click()
+        finish(section)
+    shoot(viewer, "learn.png")
+
+
 def atlas(viewer, folder: Path) -> None:
     """Put the photos of three slides in order, and show what is missing."""
     for seed in (0, 3, 5):
@@ -137,6 +161,16 @@ def atlas(viewer, folder: Path) -> None:
     shoot(viewer, "atlas.png")
 
 
+def sample_viewer(without: tuple[str, ...]):
+    """Open the sample slide, without some of its photos."""
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    for photo in sample_layers():
+        if photo[1]["name"] not in without:
+            viewer.add_layer(Layer.create(*photo))
+    return viewer
+
+
 def main() -> None:
     """Open the sample slide and make every picture."""
     IMAGES.mkdir(exist_ok=True)
@@ -146,18 +180,17 @@ def main() -> None:
         (Path(folder) / "photos").mkdir()
         atlas(viewer, Path(folder) / "photos")
         viewer.close()
-    viewer = napari.Viewer()
-    viewer.window.resize(*SIZE)
-    for photo in sample_layers():
-        viewer.add_layer(Layer.create(*photo))
-    for name in ("slide 10x 2", "slide 40x 2"):
-        viewer.layers.remove(name)
+    viewer = sample_viewer(without=("slide 10x 2", "slide 40x 2"))
     register(viewer)
     compare(viewer)
     dock = magnify(viewer)
     viewer.window.remove_dock_widget(dock)
     measure(viewer)
     viewer.close()
+    viewer = sample_viewer(without=("slide 10x 1", "slide 10x 2"))
+    with tempfile.TemporaryDirectory() as folder:
+        learn(viewer, Path(folder))
+        viewer.close()
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def test_bars_are_the_values_in_the_order_given() -> None:
     assert labels == [NOTHING, "bicubic", "mine", "faithful"]
     assert axes.get_xscale() == "linear"
     assert axes.get_xlim()[0] == 0
-    assert axes.get_xlabel() == "MSE: lower is better"
+    assert axes.figure.get_supxlabel() == "MSE: lower is better"
     colours = [to_hex(bar.get_facecolor()).upper() for bar in axes.patches]
     assert colours == [PLAIN, FILTER, LAYER, OURS]
 
@@ -46,14 +46,14 @@ def test_the_scale_is_logarithmic_where_the_range_asks_for_it() -> None:
     wide = [*ROWS, replace(BASE, method="broken", mse=40463.4)]
     axes = drawn(wide, "mse")
     assert axes.get_xscale() == "log"
-    assert "log scale" in axes.get_xlabel()
+    assert "log scale" in axes.figure.get_supxlabel()
 
 
 def test_decibels_can_be_told_apart_and_infinity_is_left_out() -> None:
     axes = drawn([*ROWS, replace(BASE, method="itself", psnr=float("inf"))], "psnr")
     assert len(axes.patches) == 4
     assert 27 < axes.get_xlim()[0] < 29.1
-    assert "higher is better" in axes.get_xlabel()
+    assert "higher is better" in axes.figure.get_supxlabel()
 
 
 def test_nothing_to_draw_is_said() -> None:

@@ -153,6 +153,17 @@ def test_layers_are_measured_on_the_same_grid(
     assert not {"black", "deep"} & set(result.evaluation.methods)
 
 
+def test_a_layer_that_ends_with_the_region_does_not_contradict_its_input(
+    tissue: npt.NDArray[np.uint8], small: npt.NDArray[np.uint8]
+) -> None:
+    part = {"rows": (16, 48), "cols": (16, 48)}
+    ends = Placed("ends there", tissue[64:192, 64:192], divided(4, (-64, -64)))
+    pair = Pair(
+        "p", "s", small, Placed("the 40x", tissue, divided(4)), 4, (ends,), match="none", **part
+    )
+    assert row(measured(pair), "ends there").consistency < 0.3  # the input was rounded
+
+
 def test_a_filter_worse_than_black_is_refused(
     tissue: npt.NDArray[np.uint8], small: npt.NDArray[np.uint8]
 ) -> None:

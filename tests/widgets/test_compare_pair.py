@@ -66,6 +66,13 @@ def test_the_newest_result_and_its_source_are_chosen_until_the_user_chooses(view
     assert pair.layers == (field, overview)
 
 
+def test_of_layers_that_were_there_before_the_generated_one_is_chosen(viewer):
+    photo(viewer, "s_4x")
+    photo(viewer, "magnified", metadata={"medrefine": {"made_from": "s_4x"}})
+    photo(viewer, "s_40x_1", metadata={"medrefine": {"overview": "s_4x"}})  # and above it
+    assert chosen(LayerPair(viewer)) == ("magnified", "s_4x")
+
+
 def test_a_change_is_told_once_and_only_when_there_is_one(viewer, pair):
     told = []
     pair.changed.connect(lambda: told.append(chosen(pair)))

@@ -122,7 +122,7 @@ class Mouse:
 
     def move(self, x, y):
         QTest.mouseMove(self.canvas, QPoint(int(x), int(y)))
-        QApplication.processEvents()
+        QTest.qWait(20)  # napari hands on a move in 5 ms at the latest
 
     def drag(self, *points, keys=Qt.KeyboardModifier.NoModifier):
         first, last = (QPoint(*map(int, points[k])) for k in (0, -1))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from napari.layers import Image
 
 import napari_medrefine.superres
 from napari_medrefine.progress import Step
@@ -94,6 +96,9 @@ def test_what_helped_is_said_in_numbers_and_can_be_used(
     assert chooser.file is None
     section.use.native.click()
     assert chooser.file == (run / "best.safetensors").absolute()
+    said = section.job.message.value
+    assert "0.70 dB nearer" in said
+    assert "In use: 'Magnify & sharpen' runs 'learned-1' now" in said
 
 
 def test_what_did_not_help_cannot_be_used(viewer, section, learning, tmp_path) -> None:
@@ -108,3 +113,25 @@ def test_without_a_folder_it_asks_for_one(viewer, section) -> None:
     section.job.start.native.click()
     assert "Choose a folder" in section.job.message.value
     assert not section.job.running
+
+
+def test_after_a_stop_the_folder_stays_to_go_on_in(viewer, section, monkeypatch, qtbot, tmp_path):
+    opened = SimpleNamespace(path=str(tmp_path / "slide_4x.png"))
+    monkeypatch.setattr(Image, "source", opened)
+    add(viewer, "slide_40x_3", on="slide_4x")
+    folder = tmp_path / "slide_4x-learned-1"
+    assert section.output.value == folder
+
+    def steps(*_, **__):
+        folder.mkdir()
+        while True:
+            yield Step(0, 1, "learning")
+
+    monkeypatch.setattr(_learning, "learn_steps", steps)
+    section.job.start.native.click()
+    qtbot.waitUntil(folder.exists, timeout=10_000)
+    section.job.cancel.native.click()
+    qtbot.waitUntil(lambda: not section.job.running, timeout=10_000)
+    add(viewer, "another photo")
+    assert section.output.value == folder
+    assert "to go on" in section.job.message.value

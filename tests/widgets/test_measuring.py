@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,14 +14,22 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 from skimage.data import immunohistochemistry
 
+import napari_medrefine.superres
 from napari_medrefine.compare import filters
+from napari_medrefine.images import sha256_of
 from napari_medrefine.registration import Placement
-from napari_medrefine.widgets import _measuring
+from napari_medrefine.superres.card_facts import shipped_cards
+from napari_medrefine.superres.cards import LearnedPhoto
+from napari_medrefine.widgets import _measure_report, _measuring
 from napari_medrefine.widgets._geometry import registered_affine
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import note
+from napari_medrefine.widgets._measure_networks import OURS, Own
 from napari_medrefine.widgets._measure_table import SHOWN
 from napari_medrefine.widgets._measuring import MeasureSection
+from napari_medrefine.widgets._model_choice import ModelChoice, shelf_of
+
+SHIPPED = Path(napari_medrefine.superres.__file__).parent / "weights"
 
 KEYS = [column.key for column in SHOWN]
 
@@ -28,13 +38,16 @@ KEYS = [column.key for column in SHOWN]
 def no_networks(monkeypatch):
     """Filters in place of the networks."""
 
-    def networks(*, sharpening):
+    def networks(*, sharpening, own):
+        known = OURS[:2] if sharpening else OURS
+        names = known if own is None else (*known, own.name)
         if sharpening:
-            return {n: lambda image, _: filters.unsharp_mask(image) for n in _measuring.OURS}
-        return dict.fromkeys(_measuring.OURS, filters.back_projection)
+            return {n: lambda image, _: filters.unsharp_mask(image) for n in names}
+        return dict.fromkeys(names, filters.back_projection)
 
     monkeypatch.setattr(_measuring, "networks", networks)
-    monkeypatch.setattr(_measuring, "load_networks", lambda _: None)
+    for module in (_measuring, _measure_report):
+        monkeypatch.setattr(module, "load_networks", lambda _: None)
     few = {"bicubic": filters.bicubic}
     monkeypatch.setattr(_measuring, "filters_for", lambda scale, _: few if scale > 1 else {})
 
@@ -218,23 +231,126 @@ def test_what_cannot_be_measured_says_what_to_choose(viewer, sharp, small, wait,
     assert not section.table.visible
 
 
-def test_a_report_is_saved_and_none_is_overwritten(
-    viewer, sharp, small, wait, tmp_path, monkeypatch
-):
+@pytest.fixture
+def trusted(monkeypatch):
+    """A trust map of 7 grey levels everywhere; returns what it was asked for."""
+    asked = []
+
+    def trust_map(image, scale, **how):
+        asked.append(how)
+        return np.full([round(n * scale) for n in image.shape[:2]], 7, np.float32)
+
+    monkeypatch.setattr(napari_medrefine.superres, "trust_map", trust_map)
+    return asked
+
+
+@pytest.fixture
+def saved(monkeypatch, tmp_path, wait):
+    """Return what saves a report, and gives its folder."""
+    monkeypatch.setattr(_measuring, "ask_folder", lambda *_: tmp_path)
+
+    def save(section):
+        before = set(tmp_path.iterdir())
+        section.save.native.click()
+        wait(section.job)
+        (new,) = set(tmp_path.iterdir()) - before
+        assert str(new) in section.job.message.value
+        return new
+
+    return save
+
+
+def test_a_report_is_saved_and_none_is_overwritten(viewer, sharp, small, wait, saved, trusted):
     _, field = registered(viewer, sharp, small)
     section = section_of(viewer, field, viewer.layers["s_4x"])
     result = measured(section, wait)
-    monkeypatch.setattr(_measuring, "ask_folder", lambda *_: tmp_path)
-    for _ in range(2):
-        section.save.native.click()
-    folders = sorted(tmp_path.iterdir())
-    assert len(folders) == 2
-    page = (folders[0] / "report.html").read_text(encoding="utf-8")
+    folder = saved(section)
+    assert saved(section) != folder
+    page = (folder / "report.html").read_text(encoding="utf-8")
     assert f"{result.score('bicubic').psnr:.2f}" in page
     assert "magnify-faithful" in page
     assert "SHA-256" in page
-    assert len(list(folders[0].glob("*.png"))) == 2
-    assert (folders[0] / "report.csv").exists()
+    assert len(list(folder.glob("*.png"))) == 2
+    assert (folder / "report.csv").exists()
+    assert strip_in(page) == [
+        "blur (the input)",
+        "filter: bicubic",
+        "generated: faithful",
+        "sharp (the truth)",
+        "generated minus sharp, x4",
+        "trust: error at most (90 %), dark 0 to bright 7 grey levels",
+    ]
+    assert trusted[0]["generated"].shape[2] == 3
+
+
+def test_the_report_of_a_layer_shows_it_and_its_trust_map_where_there_is_one(
+    viewer, sharp, small, wait, saved, trusted
+):
+    overview, field = registered(viewer, sharp, small)
+    made = viewer.add_image(
+        filters.bicubic(small, 4), name="magnified", rgb=True, scale=(1.25, 1.25), rotate=20,
+        translate=overview.data_to_world((-0.375, -0.375)), units=("um",) * 2,
+    )  # fmt: skip
+    note(made, made_from="s_4x", scale=4.0, task="magnify", realism=0.5, strength=1.0)
+    section = section_of(viewer, made, field)
+    measured(section, wait)
+    page = (saved(section) / "report.html").read_text(encoding="utf-8")
+    assert len(strip_in(page)) == 5
+    assert "There is no trust map here: nothing says which network made" in page
+    assert trusted == []
+    faithful, gan = shipped_cards("magnify")
+    weights = [{"name": c["name"], "sha256": c["weights SHA-256"]} for c in (faithful, gan)]
+    note(made, weights=weights, model="shipped")
+    measured(section, wait)
+    shown = strip_in((saved(section) / "report.html").read_text(encoding="utf-8"))
+    assert shown[2] == "generated: magnified"
+    assert "7 grey levels" in shown[5]
+    assert trusted == [{"realism": 0.5}]
+    note(made, weights=[{"name": "mine", "sha256": "0" * 64}], model="mine.safetensors")
+    viewer.layers.remove("s_4x")  # nothing to give to filters any more
+    measured(section, wait)
+    page = (saved(section) / "report.html").read_text(encoding="utf-8")
+    assert strip_in(page) == [
+        "generated: magnified", "sharp (the truth)", "generated minus sharp, x4"
+    ]  # fmt: skip
+    assert "was made from, which is not open" in page
+    assert "<h3>mine</h3>" in page
+    assert "magnify-faithful" not in page
+
+
+def strip_in(page):
+    """Return the captions of the one strip of pictures."""
+    _, *strips = page.split('<div class="strip">')
+    (shown,) = strips
+    return [x.split("</figcap")[0] for x in shown.split("</div>")[0].split("<figcaption>")[1:]]
+
+
+def test_the_network_in_use_is_measured_too(viewer, sharp, small, wait, tmp_path):
+    registered(viewer, sharp, small)
+    file = shutil.copy(SHIPPED / "magnify-faithful.safetensors", tmp_path / "mine.safetensors")
+    chooser = ModelChoice(viewer)
+    shelf_of(viewer).use(Path(file))
+    section = section_of(viewer, viewer.layers["s_4x"], viewer.layers["s_4x"])
+    section.here.native.click()
+    wait(section.job)
+    assert "Over this field the mine weights are" in section.job.message.value
+    assert section.done.measured.score("mine").psnr > 20
+    chooser.model.value = "shipped"
+    section.here.native.click()
+    wait(section.job)
+    assert "mine" not in section.done.measured.evaluation.methods
+
+
+def test_who_has_learned_from_the_truth_is_told(viewer, sharp, small, wait):
+    overview, field = registered(viewer, sharp, small)
+    section = section_of(viewer, field, overview)
+    pair = measured(section, wait).common.pair
+    sides = {"learned": field.data, "held out": field.data[::-1]}
+    photos = [LearnedPhoto(name=k, sha256=sha256_of(v), side=k) for k, v in sides.items()]
+    said = Own("mine", Path("mine.safetensors"), photos).caution(pair)
+    assert "has learned from this very photo" in said
+    assert "(held out)" in said
+    assert Own("mine", Path("mine.safetensors"), photos[1:]).caution(pair) == ""
 
 
 def test_it_lives_in_the_compare_widget_of_a_real_window(real_viewer, sharp, small, wait):

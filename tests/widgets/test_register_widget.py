@@ -12,6 +12,7 @@ from napari_medrefine.images import check_image, sha256_of
 from napari_medrefine.progress import Step
 from napari_medrefine.registration import Placement
 from napari_medrefine.registration.trace import Visit, Walk
+from napari_medrefine.widgets._undo import History
 from napari_medrefine.widgets.register import RegisterWidget
 
 MATRIX = np.array([[0.1, 0.01, 30.0], [-0.01, 0.1, 20.0], [0, 0, 1]])
@@ -379,3 +380,16 @@ def test_a_choice_of_the_user_outlives_new_and_renamed_layers(viewer, search, ph
     assert widget.fields.value == [photos[2]]
     viewer.layers.remove(photos[2])
     assert widget.fields.value == []
+
+
+def test_a_history_of_two_like_changes_does_not_mind_a_new_layer(viewer):
+    layer = viewer.add_image(np.zeros((4, 5)), name="field")
+    history = History(viewer)
+    for opacity in (0.6, 0.3):
+        history.begin()
+        with history.changing("faded", [layer]):
+            layer.opacity = opacity
+    viewer.add_image(np.zeros((4, 5)), name="another")
+    history.forget_removed()
+    history.undo()
+    assert layer.opacity == pytest.approx(0.6)

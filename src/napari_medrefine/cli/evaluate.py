@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,8 @@ from napari_medrefine.compare.contenders import (
     track_of,
     tuned_words,
 )
-from napari_medrefine.compare.gallery import Strip, strip
-from napari_medrefine.compare.report_page import overall
+from napari_medrefine.compare.gallery import Generated, Strip
+from napari_medrefine.compare.strips import strips_steps
 from napari_medrefine.compare.study import is_study, table4
 from napari_medrefine.compare.tune import parameters_steps
 from napari_medrefine.compare.words import headline
@@ -150,23 +149,18 @@ def _networks(protocol: Protocol, model: str | None) -> dict[str, Method]:
 
 
 def _strips(images: Images, evaluation: Evaluation, methods: Mapping[str, Method]) -> list[Strip]:
-    """Return pictures of the first image of a few slides: the best plain filter, our network."""
+    """Return pictures of the first image of a few slides."""
     from napari_medrefine.superres import trust_map
 
     def trust(given: Any, scale: float, generated: Any) -> Any:
         return trust_map(given, scale, generated=generated)
 
-    plain = [
-        s for s in overall(evaluation) if s.method in methods and s.method not in _ours(methods)
-    ]
-    if not plain or FAITHFUL in evaluation.refused:
-        return []
-    best = max(plain, key=lambda s: s.psnr).method
-    show = partial(strip, protocol=evaluation.protocol, trust=trust)
-    return [
-        show(images.sample(one), plain=(best, methods[best]), ours=(FAITHFUL, methods[FAITHFUL]))
-        for one in images.first_of_slides(_STRIPS)
-    ]
+    plain = {name: method for name, method in methods.items() if name not in _ours(methods)}
+    first = images.first_of_slides(_STRIPS)
+    samples = (images.sample(one) for one in first)
+    ours = Generated(FAITHFUL, methods[FAITHFUL], trust)
+    job = strips_steps(samples, evaluation, plain, [ours], total=len(first))
+    return run_with_progress(job, "pictures")
 
 
 def _ours(methods: Mapping[str, Method]) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 PLAIN, FILTER, OURS, LAYER = "#999999", "#56B4E9", "#E69F00", "#009E73"
 _LOG_FROM = 30.0  # times the smallest value from which bars are drawn on a log scale
 _DECIBELS = ("psnr", "worst_psnr")
-_LONGEST = 34  # letters of a method's name
+_LONGEST, _SHORTER = 34, 24  # letters of a method's name; in a narrow figure
+_NARROW = 4.0  # inches
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ def draw_bars(
     axes.bar_label(
         bars, [column.cell(s) for s in shown], padding=3, color=palette.text, fontsize=7.5
     )
-    axes.set_yticks(range(len(shown)), [_short(s.method) for s in shown], fontsize=7.5)
+    most = _LONGEST if figure.get_figwidth() > _NARROW else _SHORTER
+    axes.set_yticks(range(len(shown)), [_short(s.method, most) for s in shown], fontsize=7.5)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     _scale(axes, values, column, palette)
 
@@ -99,7 +101,8 @@ def _scale(axes: Axes, values: np.ndarray, column: Column, palette: Palette) -> 
     log = len(positive) > 1 and positive.max() / positive.min() >= _LOG_FROM
     better = {"lower": "lower is better", "higher": "higher is better", "one": "1 is best"}
     label = f"{column.head}{' (log scale)' if log else ''}: {better.get(column.better, '')}"
-    axes.set_xlabel(label.rstrip(": "), color=palette.text, fontsize=8)
+    # Below the figure, not the axes: these are narrow where the methods' names are long.
+    axes.figure.supxlabel(label.rstrip(": "), color=palette.text, fontsize=8)
     if log:
         axes.set_xscale("log")
         axes.set_xlim(positive.min() / 2, positive.max() * 3)
@@ -130,5 +133,5 @@ def _colour(method: str, ours: Collection[str], layers: Collection[str]) -> str:
     return PLAIN if method in (NOTHING, "untouched") else FILTER
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+def _short(name: str, most: int) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"

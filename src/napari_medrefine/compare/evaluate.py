@@ -194,7 +194,7 @@ def evaluate_steps(
             seconds = time.perf_counter() - start
             try:
                 result = _rounded(exact, sharp)
-                contradiction = _contradiction(exact, seen, protocol)
+                contradiction = _contradiction(exact, seen, protocol, sample.mask)
                 row = _measured(sample, name, result, sharp, contradiction, seconds)
             except MedRefineError as error:
                 refused.setdefault(name, str(error))
@@ -313,9 +313,17 @@ def _ready(results: Mapping[str, Image]) -> dict[str, Method]:
     return {name: given(image) for name, image in results.items()}
 
 
-def _contradiction(exact: Image, seen: Floats, protocol: Protocol) -> float:
+def _contradiction(exact: Image, seen: Floats, protocol: Protocol, mask: Mask | None) -> float:
     again = protocol.reduce(np.asarray(exact, np.float32))
-    return float(255 * np.abs(again[..., :3] - seen[..., :3]).mean())
+    apart = np.abs(_without_alpha(again) - _without_alpha(seen))
+    if mask is not None:  # a result may be there already, and end where it is not asked for
+        counts = protocol.reduce(np.asarray(mask, np.float32)) > 0.99
+        apart = apart[counts] if counts.any() else apart
+    return float(255 * apart.mean())
+
+
+def _without_alpha(image: Floats) -> Floats:
+    return image[..., :3] if image.ndim == 3 else image
 
 
 def _no_better_than_black(rows: list[Row]) -> dict[str, str]:

@@ -15,12 +15,31 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, from_unit, to_unit
 
 Trust = Callable[[Image, float, Image], Floats]  # input, scale, generated -> errors, grey levels
-CROP = 160  # pixels of the sharp image
+CROP, SEEN = 160, 40  # pixels of the sharp image, and of the input, that are shown at least
 _GAIN = 4.0
 # From safe to doubtful, dark to bright; told apart in grey too (matplotlib's magma, five stops).
 _STOPS = np.array(
     [(0, 0, 4), (81, 18, 124), (183, 55, 121), (252, 137, 97), (252, 253, 191)], float
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Generated:
+    """What a strip is about.
+
+    Attributes
+    ----------
+    name : str
+        Of the network, or of a result that is there already.
+    method : (image, scale) -> image, or None
+        None: the result is among the sample's `ready`.
+    trust : callable or str
+        Gets the input, the scale and what was generated; or why there is no trust map.
+    """
+
+    name: str
+    method: Method | None
+    trust: Trust | str = "none was asked for."
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,20 +52,19 @@ class Strip:
         Image and slide.
     pictures : tuple of (label, picture)
         Each ``(H, W, 3)`` uint8 of one size.
+    note : str
+        What was left out, and why.
     """
 
     title: str
     pictures: tuple[tuple[str, Picture], ...]
+    note: str = ""
 
 
 def strip(
-    sample: Sample,
-    protocol: Protocol,
-    plain: tuple[str, Method],
-    ours: tuple[str, Method],
-    trust: Trust | None = None,
+    sample: Sample, protocol: Protocol, plain: tuple[str, Method] | None, generated: Generated
 ) -> Strip:
-    """Return the six pictures of the middle of a sample.
+    """Return the pictures of the middle of a sample.
 
     Parameters
     ----------
@@ -54,45 +72,55 @@ def strip(
         The image; methods see all of it, a crop of its middle is shown.
     protocol : Protocol
         How its input is made.
-    plain, ours : (name, method)
-        A filter and a network.
-    trust : callable, optional
-        Gets the input, the scale and what was generated; what it raises as `MedRefineError` is
-        written in place of the map.
+    plain : (name, method) or None
+        A filter. None: there is no input but what was generated, and neither is shown.
+    generated : Generated
+        What its trust raises as `MedRefineError` is told, and the map left out.
     """
     given, sharp = prepared(sample, protocol)
-    seen = to_unit(given)
-    made = {
-        name: from_unit(np.asarray(method(seen, protocol.scale), np.float32), sharp)
-        for name, method in (plain, ours)
-    }
-    cut = _middle(sharp.shape[:2])
-    generated = made[ours[0]]
-    shown: list[tuple[str, Picture]] = [
-        ("blur (the input)", as_picture(nearest(given, protocol.scale))[cut]),
-        (f"filter: {plain[0]}", as_picture(made[plain[0]])[cut]),
-        (f"generated: {ours[0]}", as_picture(generated)[cut]),
+    cut = _middle(sharp.shape[:2], protocol.scale)
+    result = _made(generated.name, generated.method, sample, given, sharp, protocol.scale)
+    shown: list[tuple[str, Picture]] = []
+    if plain is not None:
+        filtered = _made(*plain, sample, given, sharp, protocol.scale)
+        shown = [
+            ("blur (the input)", as_picture(nearest(given, protocol.scale))[cut]),
+            (f"filter: {plain[0]}", as_picture(filtered)[cut]),
+        ]
+    difference = signed_difference(result[cut], sharp[cut], gain=_GAIN)
+    shown += [
+        (f"generated: {generated.name}", as_picture(result)[cut]),
         ("sharp (the truth)", as_picture(sharp)[cut]),
-        (
-            f"generated minus sharp, x{_GAIN:g}",
-            signed_difference(generated[cut], sharp[cut], gain=_GAIN),
-        ),
+        (f"generated minus sharp, x{_GAIN:g}", difference),
     ]
-    shown.append(_trusted(trust, given, protocol.scale, generated, cut))
+    try:
+        shown.append(_trusted(generated.trust, given, protocol.scale, result, cut))
+    except MedRefineError as error:
+        return Strip(_title(sample), tuple(shown), f"There is no trust map here: {error}")
     return Strip(_title(sample), tuple(shown))
 
 
+def _made(
+    name: str, method: Method | None, sample: Sample, given: Image, sharp: Image, scale: float
+) -> Image:
+    """Return what a method makes of the input, or what is there already, in the truth's dtype."""
+    exact = sample.ready[name] if method is None else method(to_unit(given), scale)
+    return from_unit(np.asarray(exact, np.float32), sharp)
+
+
 def _trusted(
-    trust: Trust | None, given: Image, scale: float, generated: Image, cut: tuple[slice, slice]
+    trust: Trust | str, given: Image, scale: float, generated: Image, cut: tuple[slice, slice]
 ) -> tuple[str, Picture]:
-    side = (cut[0].stop - cut[0].start, cut[1].stop - cut[1].start)
-    nothing = np.full((*side, 3), 235, np.uint8)
-    if trust is None:
-        return "trust: not computed", nothing
-    try:
-        errors = trust(given, scale, generated)[cut]
-    except MedRefineError as error:
-        return f"trust: {error}", nothing
+    """Return the trust map as a picture.
+
+    Raises
+    ------
+    MedRefineError
+        If there is none; it says why.
+    """
+    if isinstance(trust, str):
+        raise MedRefineError(trust)
+    errors = trust(given, scale, generated)[cut]
     top = max(1.0, float(errors.max()))
     share = np.clip(errors / top, 0, 1) * (len(_STOPS) - 1)
     colours = [np.interp(share, range(len(_STOPS)), _STOPS[:, k]) for k in range(3)]
@@ -100,10 +128,10 @@ def _trusted(
     return label, np.rint(np.stack(colours, -1)).astype(np.uint8)
 
 
-def _middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
-    rows, cols = (
-        slice(max(0, (n - CROP) // 2), max(0, (n - CROP) // 2) + min(CROP, n)) for n in shape[:2]
-    )
+def _middle(shape: tuple[int, ...], scale: float) -> tuple[slice, slice]:
+    side = max(CROP, round(SEEN * scale))
+    low = [max(0, (n - side) // 2) for n in shape[:2]]
+    rows, cols = (slice(a, a + min(side, n)) for a, n in zip(low, shape, strict=False))
     return rows, cols
 
 

@@ -50,6 +50,7 @@ def facts_of(card: ModelCard | ForeignCard) -> dict[str, str]:
         "training": card.training,
         "data": card.data,
         "attribution": card.attribution,
+        "learned from": ", ".join(f"{photo.name} ({photo.side})" for photo in card.learned_from),
         "training slides": ", ".join(card.training_slides),
         "held out": ", ".join(card.held_out_slides),
         "split SHA-256": card.split_sha256,

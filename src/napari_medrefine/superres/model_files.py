@@ -12,6 +12,8 @@ from napari_medrefine.superres.cards import ModelCard, Task, parse_card
 from napari_medrefine.superres.foreign_files import container_of, scale_in, task_of
 from napari_medrefine.superres.run_folder import FAITHFUL
 
+# For photos whose objective blurs about a pixel; it ships, see `models.list_models`.
+PHOTOS = Path(__file__).parent / "weights" / "photo-faithful.safetensors"
 _LONGEST = 10_000_000  # bytes of a header; ours have a few thousand
 
 
@@ -75,6 +77,11 @@ def read_card(path: Path) -> ModelCard:
             ".safetensors, .pth, .pt or .ckpt)."
         ) from error
     return parse_card(path, str(text))
+
+
+def model_of(file: Path) -> str:
+    """Return what to hand to `magnify` and `sharpen` for a weight file: of ours, its name."""
+    return file.stem if file.parent == PHOTOS.parent else str(file)
 
 
 def weights_in(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A picture of the visible part, laid over the layers for a while and then gone."""
+"""Layers of our own that lie over the user's for a while and are then gone."""
 
 from __future__ import annotations
 
@@ -13,10 +13,59 @@ from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._layers import HELPER, KEY, Viewer
 
 
-class HelperLayer:
-    """An RGBA image layer with a pixel for each of the screen's, above all other images.
+class Guest:
+    """A layer of our own in the user's list: the selection of layers stays as it is.
 
-    The selection of layers stays as it is.
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer or napari.components.ViewerModel
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._selected: list[Layer] = []
+        self.layer: Any = None
+
+    def remove(self) -> None:
+        """Be gone from the layer list, whose selection stays."""
+        layer, self.layer = self.layer, None
+        layers = self._viewer.layers
+        if layer is None or layer not in layers:
+            return
+        selected = [each for each in layers.selection if each is not layer] or self._selected
+        layers.remove(layer)
+        layers.selection = [each for each in selected if each in layers]
+
+    def _enter(self, layer: Layer, index: int) -> None:
+        """Put `layer` into the list."""
+        layers = self._viewer.layers
+        self._selected, self.layer = list(layers.selection), layer
+        layers.insert(index, layer)
+        layers.selection = self._selected
+
+    @property
+    def _units(self) -> Any:
+        """The canvas' units; None where its layers have none in common."""
+        units = self._viewer.layers.units
+        return None if units is None else units[-2:]
+
+    def _follow_units(self) -> None:
+        """Be measured as the canvas is: another layer may have changed that."""
+        units = self._units
+        if units is not None and tuple(units) != tuple(self.layer.units):
+            self.layer.units = units
+
+
+def restore_points(viewer: Viewer, points: tuple[float, ...]) -> None:
+    """Give the displayed axes their points: napari sets them anew with every layer's extent."""
+    dims = viewer.dims
+    if dims.ndim == len(points):
+        for axis in dims.displayed:
+            dims.set_point(axis, points[axis])
+
+
+class HelperLayer(Guest):
+    """An RGBA image layer with a pixel for each of the screen's, above all other images.
 
     Parameters
     ----------
@@ -26,10 +75,8 @@ class HelperLayer:
     """
 
     def __init__(self, viewer: Viewer, name: str) -> None:
-        self._viewer, self._name = viewer, name
-        self._selected: list[Layer] = []
-        self._hidden = False
-        self.layer: Any = None
+        super().__init__(viewer)
+        self._name, self._hidden = name, False
 
     def show(self, picture: Seen, view: View) -> None:
         """Show `picture` in `view`; the array becomes the layer's own."""
@@ -57,33 +104,14 @@ class HelperLayer:
         if self.layer is not None and not self._hidden:
             self._hidden, self.layer.visible = True, False
 
-    def remove(self) -> None:
-        """Be gone from the layer list, whose selection stays."""
-        layer, self.layer = self.layer, None
-        layers = self._viewer.layers
-        if layer is None or layer not in layers:
-            return
-        selected = [each for each in layers.selection if each is not layer] or self._selected
-        layers.remove(layer)
-        layers.selection = [each for each in selected if each in layers]
-
     def _add(self, picture: Seen, view: View) -> None:
-        layers = self._viewer.layers
-        self._selected = list(layers.selection)
-        self.layer = Image(
+        layer = Image(
             picture,
             rgb=True,
             affine=view.to_world,
-            units=None if layers.units is None else layers.units[-2:],
+            units=self._units,
             name=self._name,
             metadata={KEY: {HELPER: self._name}},
         )
-        topmost = max(k for k, layer in enumerate(layers) if isinstance(layer, Image))
-        layers.insert(topmost + 1, self.layer)
-        layers.selection = self._selected
-
-    def _follow_units(self) -> None:
-        """Be measured as the canvas is: another layer may have changed that."""
-        units = self._viewer.layers.units
-        if units is not None and tuple(units[-2:]) != tuple(self.layer.units):
-            self.layer.units = units[-2:]
+        layers = self._viewer.layers
+        self._enter(layer, 1 + max(k for k, each in enumerate(layers) if isinstance(each, Image)))

@@ -93,7 +93,9 @@ class LayerPair:
             return
         there = self._images()
         self._by_age = [layer for layer in self._by_age if layer in there]
-        self._by_age += [layer for layer in there if layer not in self._by_age]
+        # Of layers that were there before, generated ones are taken for the newer.
+        new = [layer for layer in there if layer not in self._by_age]
+        self._by_age += sorted(new, key=lambda layer: "made_from" in about(layer))
         gone = not {layer for layer in self._last if layer is not None} <= set(there)
         for choice in self.widgets:
             choice.reset_choices()

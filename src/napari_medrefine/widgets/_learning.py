@@ -21,7 +21,13 @@ from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer, about, images, pixel_um, pixels
 from napari_medrefine.widgets._model_choice import shelf_of
-from napari_medrefine.widgets._panel import folder_edit, path_in, wrapped_label
+from napari_medrefine.widgets._panel import (
+    folder_edit,
+    grow_with_text,
+    path_in,
+    tell,
+    wrapped_label,
+)
 
 NONE = (
     "No field is registered on the chosen layers: put two or more 40x photos on a 4x one with "
@@ -31,6 +37,12 @@ HINT = (
     "Some of the fields are held out; the rest teach the network this objective and this slide. "
     "That takes minutes, and napari can be used meanwhile. It is kept only if the fields held out "
     "come nearer to the real photo by 0.5 dB or more."
+)
+WORDS = (64, 280)  # pixels for the verdict
+PRESS = "Press 'Use these weights' to magnify with them."
+IN_USE = (
+    "In use: 'Magnify & sharpen' runs '{name}' now (choose 'Shipped' there to go back), and 'How "
+    "good is the magnified 4x here?', under Measure, measures it beside the shipped networks."
 )
 TOO_FEW = (
     "One field is registered on '{overview}', and two are needed: one to learn from, one to see "
@@ -60,6 +72,7 @@ class LearnSection:
         self._viewer, self._pair = viewer, pair
         self._suggested = ""
         self.result: LearningResult | None = None
+        self.verdict = ""
         self.found = wrapped_label("The fields that are learned from")
         self.output = folder_edit(
             "Into", "A new folder for the pairs, the weights and the verdict; or that of a run "
@@ -73,8 +86,10 @@ class LearnSection:
         )
         self.use = PushButton(
             text="Use these weights", enabled=False,
-            tooltip="Let 'Magnify & sharpen' run the weights that were learned",
+            tooltip="Let 'Magnify & sharpen' run the weights that were learned, and 'How good is "
+            "the magnified 4x here?' measure them too",
         )  # fmt: skip
+        grow_with_text(self.job.message, *WORDS)
         self.widgets: tuple[Widget, ...] = (
             self.found,
             self.output,
@@ -110,19 +125,20 @@ class LearnSection:
         """Say how many fields there are, and propose a folder."""
         if not self.job.alive or self.job.running:
             return
+        if not self.job.message.value:
+            self.job.message.value = HINT
         try:
             found = self.fields()
         except MedRefineError as error:
-            self.found.value = str(error)
+            tell(self.found, str(error))
             self.job.start.enabled = False
             return
         names = ", ".join(field.name for field in found.fields)
-        self.found.value = (
-            f"{len(found.fields)} fields are registered on '{found.overview.name}': {names}."
+        tell(
+            self.found,
+            f"{len(found.fields)} fields are registered on '{found.overview.name}': {names}.",
         )
         self.job.start.enabled = True
-        if not self.job.message.value:
-            self.job.message.value = HINT
         self._suggest(found.overview)
 
     def _layer_changed(self, event: Any) -> None:
@@ -163,11 +179,12 @@ class LearnSection:
             for score in result.scores
         ]
         parts += [f"Left out: {one.field.name}, {one.reason}" for one in refused_in(result.folder)]
-        more = ["Press 'Use these weights' to magnify with them."] if result.kept else []
         sentence = result.sentence[0].upper() + result.sentence[1:]
-        self.job.say("\n".join([sentence, *parts, *more]))
+        self.verdict = "\n\n".join([sentence, *parts])
+        self.job.say(f"{self.verdict}\n\n{PRESS}" if result.kept else self.verdict)
 
     def _stopped(self) -> None:
+        self._suggested = ""  # the folder stays: to go on there is what is wanted next
         self.job.say(
             f"Stopped; nothing is used. What was learned so far is in {self.output.value}: press "
             "'Learn from these fields' to go on."
@@ -185,7 +202,7 @@ class LearnSection:
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
             return
-        self.job.say(f"'Magnify & sharpen' now runs the network '{self.result.folder.name}'.")
+        self.job.say(f"{self.verdict}\n\n{IN_USE.format(name=self.result.folder.name)}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from napari_medrefine.compare.evaluate import NOTHING, Summary
 
 SHOWN = tuple(c for c in COLUMNS if c.key not in ("images", "shift"))
 UNTOUCHED = "untouched"
-HEIGHT, ROW = 236, 20  # pixels
+ROW, MOST = 20, 20  # pixels of a row; rows that are seen without scrolling
 
 
 class MeasureTable(Container):
@@ -29,7 +29,6 @@ class MeasureTable(Container):
         self.table.setToolTip("What each number means is in the tooltip of its heading")
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setFixedHeight(HEIGHT)
         self.table.setMinimumWidth(120)
         self.table.verticalHeader().setVisible(False)
         self.table.verticalHeader().setDefaultSectionSize(ROW)
@@ -52,9 +51,16 @@ class MeasureTable(Container):
             for k, column in enumerate(SHOWN):
                 table.setItem(r, k, _refusal(method, why, first=column.key == "method"))
         table.resizeColumnsToContents()
-        table.setColumnWidth(0, min(table.columnWidth(0), 200))
+        table.setColumnWidth(0, min(table.columnWidth(0), 160))
         table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         table.setSortingEnabled(True)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Be as high as the rows need: the panel scrolls already."""
+        around = self.table.horizontalHeader().sizeHint().height() + 2 * self.table.frameWidth()
+        bar = self.table.horizontalScrollBar().sizeHint().height()
+        self.table.setFixedHeight(around + bar + ROW * min(self.table.rowCount(), MOST))
 
     def as_text(self) -> str:
         """Return the table as it is sorted now, as tab-separated values with a heading."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from magicgui.widgets import ComboBox, PushButton, Widget
@@ -28,7 +29,8 @@ from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer, shapes
 from napari_medrefine.widgets._measure_chart import MeasureChart
-from napari_medrefine.widgets._measure_report import save_report
+from napari_medrefine.widgets._measure_networks import Own, networks, own_in_use
+from napari_medrefine.widgets._measure_report import Done, report_steps
 from napari_medrefine.widgets._measure_roles import (
     Roles,
     pair_of,
@@ -37,7 +39,8 @@ from napari_medrefine.widgets._measure_roles import (
     roles_of,
 )
 from napari_medrefine.widgets._measure_table import MeasureTable
-from napari_medrefine.widgets._panel import row
+from napari_medrefine.widgets._measured_layers import MadeBy
+from napari_medrefine.widgets._panel import grow_with_text, row
 from napari_medrefine.widgets._preferences import load_networks, preferences
 from napari_medrefine.widgets._regions import (
     Region,
@@ -48,20 +51,40 @@ from napari_medrefine.widgets._regions import (
 
 REAL, ORIGINAL = "real", "original"
 WHOLE, SAMPLE, VIEW, RECTANGLE = "whole", "sample", "view", "rectangle"
-FAITHFUL, GAN = "faithful", "GAN"
-OURS = (FAITHFUL, GAN)
-WORDS = 130  # pixels for what came out in words
+WORDS = (64, 170)  # pixels for what came out in words
 
 
 @dataclass(frozen=True, eq=False)
-class Done:
-    """What was measured, and of which layers."""
+class _Work:
+    """What the job needs of the layers, read in the main thread."""
 
-    measured: Measured
     roles: Roles
-    words: str
-    ours: tuple[str, ...]
-    tuned: str
+    pair: Pair
+    blur: str  # of the photo that is enlarged
+    layers: tuple[MadeBy, ...]
+    own: Own | None
+
+    @classmethod
+    def of(cls, viewer: Viewer, roles: Roles, pair: Pair, blur: str) -> _Work:
+        measured = (roles.given,) if roles.alone else roles.results
+        own = None if roles.alone else own_in_use(viewer, sharpening=_scale(roles, pair) == 1)
+        return cls(roles, pair, blur, tuple(MadeBy.of(layer) for layer in measured), own)
+
+    def steps(self) -> Generator[Step, None, Done]:
+        """Measure in the job's thread."""
+        methods: dict[str, Method] = {}
+        roles, tuned = self.roles, ""
+        ours: tuple[str, ...] = ()
+        if not roles.alone:
+            yield Step(0, 1, "Loading the networks ...")
+            load_networks(preferences())
+            scale = _scale(roles, self.pair)
+            generated = networks(sharpening=scale == 1, own=self.own)
+            methods, ours = filters_for(scale, self.blur) | generated, tuple(generated)
+            tuned = tuned_words(track_of(scale, self.blur))
+        measured = yield from measure_steps(self.pair, methods)
+        words = _words(measured, roles, ours, tuned, self.own)
+        return Done(measured, words, methods, ours, self.layers, self.own, tuned)
 
 
 class MeasureSection:
@@ -84,8 +107,8 @@ class MeasureSection:
         )
         self.save = PushButton(
             text="Save report…",
-            tooltip="Write the numbers (CSV), the chart (PNG) and one page that holds everything "
-            "(HTML) into a folder",
+            tooltip="Write the numbers (CSV), the chart (PNG) and one page that holds everything, "
+            "pictures and a trust map too (HTML), into a folder",
             enabled=False,
         )
         self.saving = row(self.copy, self.save)
@@ -97,9 +120,9 @@ class MeasureSection:
             self.job,
             self.here,
             self.job.message,
+            self.saving,
             self.table,
             self.chart,
-            self.saving,
         )
         self._connect()
         self._pair_changed()
@@ -142,7 +165,7 @@ class MeasureSection:
             "both networks against the truth",
             "Measuring",
         )
-        self.job.message.native.setMinimumHeight(WORDS)
+        grow_with_text(self.job.message, *WORDS)
         self.here = PushButton(
             text="How good is the magnified 4x here?",
             tooltip="With a 40x photo registered on its 4x: magnify the 4x under it, and say how "
@@ -196,15 +219,16 @@ class MeasureSection:
         if self.job.running:
             return
         try:
-            roles, pair, blur = choose()
+            work = _Work.of(self._viewer, *choose())
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
             return
         self.here.enabled = False
-        self.job.run(lambda: _steps(roles, pair, blur), on_done=self._take, on_end=self._over)
+        self.job.run(work.steps, on_done=self._take, on_end=self._over)
 
     def _over(self) -> None:
         self.here.enabled = True
+        self.save.enabled = self.done is not None
 
     def _take(self, done: Done) -> None:
         self.done = done
@@ -237,22 +261,27 @@ class MeasureSection:
     def copy_table(self) -> None:
         """Put the table on the clipboard."""
         QApplication.clipboard().setText(self.table.as_text())
-        self.job.say("The table is on the clipboard, as tab-separated values.")
+        self._say_first("The table is on the clipboard, as tab-separated values.")
 
     def save_report(self) -> None:
         """Write the report into a folder that is asked for."""
-        if self.done is None:
+        if self.done is None or self.job.running:
             return
         folder = ask_folder(self.job.native, "Folder for the report")
         if folder is None:
             return
-        try:
-            done = self.done
-            paths = save_report(done.measured, done.words, done.ours, done.tuned, folder)
-        except MedRefineError as error:
-            self.job.say(str(error), problem=True)
-            return
-        self.job.say(f"The report is in {paths[0].parent}: {', '.join(p.name for p in paths)}.")
+        done = self.done
+        self.here.enabled = self.save.enabled = False
+        self.job.run(lambda: report_steps(done, folder), on_done=self._saved, on_end=self._over)
+
+    def _saved(self, paths: list[Path]) -> None:
+        names = ", ".join(path.name for path in paths)
+        self._say_first(f"The report is in {paths[0].parent}: {names}.")
+
+    def _say_first(self, sentence: str) -> None:
+        """Say this above what was measured."""
+        words = "" if self.done is None else self.done.words
+        self.job.say(f"{sentence}\n\n{words}".rstrip())
 
     def _pair_changed(self) -> None:
         """Guess what the truth is, and say what is missing."""
@@ -287,35 +316,15 @@ class MeasureSection:
         self.copy.enabled = self.save.enabled = shown
 
 
-def _steps(roles: Roles, pair: Pair, blur: str) -> Generator[Step, None, Done]:
-    """Measure in the job's thread."""
-    methods: dict[str, Method] = {}
-    tuned = ""
-    if not roles.alone:
-        yield Step(0, 1, "Loading the networks ...")
-        load_networks(preferences())
-        has = max(1.0, reduction(roles.given, roles.reference))
-        scale = has if pair.scale is None else min(pair.scale, has)
-        methods = filters_for(scale, blur) | networks(sharpening=scale == 1)
-        tuned = tuned_words(track_of(scale, blur))
-    measured = yield from measure_steps(pair, methods)
-    words = _words(measured, roles, tuned)
-    return Done(measured, roles, words, OURS if methods else (), tuned)
+def _scale(roles: Roles, pair: Pair) -> float:
+    """Return how many times methods enlarge what they are given."""
+    has = max(1.0, reduction(roles.given, roles.reference))
+    return has if pair.scale is None else min(pair.scale, has)
 
 
-def networks(*, sharpening: bool) -> dict[str, Method]:
-    """Return the shipped weights as methods."""
-    from napari_medrefine.superres import magnify, sharpen
-
-    def method(realism: float) -> Method:
-        if sharpening:
-            return lambda image, _: sharpen(image, realism=realism)
-        return lambda image, scale: magnify(image, scale, realism=realism)
-
-    return {FAITHFUL: method(0.0), GAN: method(1.0)}
-
-
-def _words(measured: Measured, roles: Roles, tuned: str) -> str:
+def _words(
+    measured: Measured, roles: Roles, ours: tuple[str, ...], tuned: str, own: Own | None
+) -> str:
     truth = "the real photo" if measured.common.match.kind != "none" else "the original"
     parts = []
     if roles.alone:
@@ -324,7 +333,10 @@ def _words(measured: Measured, roles: Roles, tuned: str) -> str:
             "networks could not be measured beside it."
         )
     else:
-        parts.append(explain(measured, OURS, truth))
+        first = ours if own is None else (own.name, *(o for o in ours if o != own.name))
+        parts.append(explain(measured, first, truth))
+    if own is not None and (caution := own.caution(measured.common.pair)):
+        parts.append(caution)
     parts += measured.notes
     if tuned:
         parts.append(f"Tuned filters: {tuned}")

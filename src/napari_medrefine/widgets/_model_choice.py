@@ -11,12 +11,13 @@ from napari.utils.notifications import show_warning
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.cards import Task
-from napari_medrefine.superres.model_files import Seen, look_at, weights_in
+from napari_medrefine.superres.model_files import PHOTOS, Seen, look_at, weights_in
 from napari_medrefine.superres.run_folder import FAITHFUL
 from napari_medrefine.widgets._dialogs import ask_weights
 from napari_medrefine.widgets._panel import row
 
 SHIPPED = "shipped"
+FOR_PHOTOS = "Shipped, for photos"
 OTHER = 0.0  # a scale that is not among the choices
 DOES = {"magnify": "magnify", "sharpen": "sharpen, same size"}
 
@@ -25,8 +26,8 @@ class ModelShelf:
     """The weight files used or browsed to in one viewer, and the choosers that offer them."""
 
     def __init__(self) -> None:
-        self.files: dict[Path, Seen] = {}  # of each, what it is for
-        self.used: Path | None = None  # what was last asked to be used
+        self.files = {PHOTOS: look_at(PHOTOS)}  # of each, what it is for
+        self.used: Path | None = None  # what was chosen last; None: what ships
         self.choosers: WeakSet[ModelChoice] = WeakSet()
 
     def add(self, path: Path) -> Path:
@@ -56,6 +57,10 @@ class ModelShelf:
             chooser.model.value = self.used
         return self.used
 
+    def name_of(self, file: Path) -> str:
+        """Return what a weight file is called in the choosers."""
+        return FOR_PHOTOS if file == PHOTOS else _name(file, list(self.files))
+
 
 _SHELVES: WeakKeyDictionary[Any, ModelShelf] = WeakKeyDictionary()
 
@@ -73,8 +78,9 @@ class ModelChoice:
         self._realism = 0.0  # as it was before a model without was chosen
         self.model = ComboBox(
             choices=[("Shipped", SHIPPED)],
-            tooltip="The network: the shipped one, weights of your own from the Train widget, or "
-            "a super-resolution network of others",
+            tooltip="The network. Shipped: for clean images. Shipped, for photos: where the "
+            "objective blurs about a pixel, as a 4x/0.10 does at 1.25 um. Or weights of your own "
+            "from the Train widget, or a super-resolution network of others",
         )
         self.browse = PushButton(
             text="Browse…",
@@ -89,6 +95,7 @@ class ModelChoice:
         self.refresh()
         if self._shelf.used is not None:
             self.model.value = self._shelf.used
+        self.model.changed.connect(self._chosen)
 
     @property
     def file(self) -> Path | None:
@@ -98,8 +105,7 @@ class ModelChoice:
     def refresh(self) -> None:
         """Offer what is on the shelf now, keeping what was chosen."""
         chosen = self.model.value
-        files = list(self._shelf.files)
-        named = [(_name(file, files), file) for file in files]
+        named = [(self._shelf.name_of(file), file) for file in self._shelf.files]
         with self.model.changed.blocked():
             self.model.choices = [("Shipped", SHIPPED), *named]
             self.model.value = chosen
@@ -145,6 +151,9 @@ class ModelChoice:
         if seen.foreign == realism.enabled:
             self._realism, realism.value = realism.value, 0 if seen.foreign else self._realism
             realism.enabled = not seen.foreign
+
+    def _chosen(self) -> None:
+        self._shelf.used = self.file
 
     def _browse(self) -> None:
         path = ask_weights(self.widget.native)

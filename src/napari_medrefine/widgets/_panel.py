@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from magicgui.widgets import ComboBox, Container, FileEdit, Label, Widget
+from magicgui.widgets import ComboBox, Container, FileEdit, Label, TextEdit, Widget
+from magicgui.widgets.bases import ButtonWidget
 from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QComboBox, QPushButton, QSizePolicy
 
 NARROW = 8  # letters that a combo box must at least show
+WIDE = 310  # pixels: buttons can be read in full, and at 1280 the canvas keeps half the window
 _PATIENCE_MS = 200  # between two looks at a job that is asked to stop
 
 
@@ -63,6 +66,28 @@ def row(*widgets: Widget, **options: Any) -> Container:
     return container
 
 
+def stacked(widgets: Sequence[Widget]) -> Container:
+    """Return widgets below one another; what has no label takes the whole width.
+
+    In a container with labels, magicgui would set it in by an empty one.
+    """
+    lines: list[Widget] = []
+    for labelled, group in groupby(widgets, _in_line):
+        some = list(group)
+        lines += [_bare(Container(widgets=some))] if labelled else some
+    return _bare(Container(widgets=lines, labels=False))
+
+
+def _in_line(widget: Widget) -> bool:
+    """Whether magicgui sets a widget well below others with labels."""
+    return bool(widget.label) or isinstance(widget, ButtonWidget)
+
+
+def _bare(container: Container) -> Container:
+    container.margins = (0, 0, 0, 0)
+    return container
+
+
 def keep_low(widget: Widget, height: int) -> None:
     """Give a list a fixed height, so that it takes no room from the others."""
     widget.native.setFixedHeight(height)
@@ -83,6 +108,11 @@ def tell(label: Label, text: str) -> None:
     """Show `text` in a wrapped label, as high as it needs."""
     label.value = text
     _AsHighAsItsText.fit(label.native)
+
+
+def grow_with_text(edit: TextEdit, least: int, most: int) -> None:
+    """Make a box as high as its text, between `least` and `most` pixels; beyond that it scrolls."""
+    _GrowsWithText(edit.native, least, most)
 
 
 def folder_edit(label: str, tooltip: str) -> FileEdit:
@@ -117,6 +147,22 @@ class _AsHighAsItsText(QObject):
         while around is not None and around.layout() is not None:
             around.layout().activate()
             around = around.parentWidget()
+
+
+class _GrowsWithText(QObject):
+    """Gives a text box its height; lives as long as the box."""
+
+    def __init__(self, box: Any, least: int, most: int) -> None:
+        super().__init__(box)
+        self._least, self._most = least, most
+        box.document().documentLayout().documentSizeChanged.connect(self._fit)
+        self._fit(box.document().size())
+
+    def _fit(self, size: Any) -> None:
+        box: Any = self.parent()
+        around = box.height() - box.viewport().height() if box.isVisible() else 2 * box.frameWidth()
+        height = int(size.height()) + around
+        box.setFixedHeight(min(max(height, self._least), self._most))
 
 
 def _let_shrink(widget: Widget) -> None:

@@ -7,24 +7,37 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from magicgui.widgets import CheckBox, ComboBox, PushButton, Widget
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, PushButton, Widget
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QSizePolicy
 
 from napari_medrefine.compare.neighbourhood import Place, as_tsv
-from napari_medrefine.errors import MedRefineError
 from napari_medrefine.widgets._jobs import sentence_of
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer
 from napari_medrefine.widgets._mouse import place
 from napari_medrefine.widgets._panel import row, tell, wrapped_label
 from napari_medrefine.widgets._pixel_table import PixelTable
+from napari_medrefine.widgets._place_keys import (
+    ArrowKeys,
+    along_screen,
+    bring_into_view,
+    finer_pixel,
+    middle_of_view,
+)
+from napari_medrefine.widgets._place_marks import PlaceMarks
 from napari_medrefine.widgets._reading import Reader, layers_to_read
 
 FRAME_MS = 30  # between two readings, while the mouse moves
 SIZES = (1, 3, 5, 9, 15, 31)
 CLICK = 3.0  # points of the screen by which the mouse may move in a click
-TICK = "Tick 'Inspect', then move the mouse over the canvas; a click keeps the place."
+TICK = (
+    "Tick 'Inspect', then move the mouse over the canvas, where a click keeps the place. Without a "
+    "mouse: arrow keys move it while 'Inspect' or 'Keep' has the focus."
+)
+FARTHEST = 1e9  # from the world's origin
+BOX = 60  # pixels that a coordinate must at least have
 
 
 class PixelSection:
@@ -43,8 +56,12 @@ class PixelSection:
         self.place: Place | None = None
         self.kept: list[Place] = []
         self._make()
+        self._marks = PlaceMarks(viewer)
+        self._marked = False  # whether the place that is read has to be marked
         self.widgets: tuple[Widget, ...] = (
-            self.inspect,
+            row(self.inspect, self.keep),
+            self.down,
+            self.across,
             self.size,
             self.table,
             row(self.copy, self.clear),
@@ -63,8 +80,16 @@ class PixelSection:
             text="Inspect",
             value=False,
             tooltip="Read the two layers, and all other visible or selected images, under the "
-            "mouse; a click on the canvas keeps the place for the table",
+            "mouse; a click on the canvas keeps the place for the table. With the focus here, the "
+            "arrow keys move the place by a pixel of the finer layer, with Shift by ten",
         )
+        self.keep = PushButton(
+            text="Keep",
+            tooltip="Keep this place for the table, as a click on the canvas does; it gets a "
+            "number there. With the focus here, arrow keys move the place",
+        )
+        self.down = _coordinate("Down", "down")
+        self.across = _coordinate("Across", "across")
         self.size = ComboBox(
             label="Around it",
             choices=[(f"{n} x {n} pixels", n) for n in SIZES],
@@ -75,10 +100,10 @@ class PixelSection:
         self.table = PixelTable()
         self.copy = PushButton(
             text="Copy table",
-            tooltip="Copy the places that were clicked, or the last one seen, to the clipboard, to "
+            tooltip="Copy the places that were kept, or the last one seen, to the clipboard, to "
             "paste into a spreadsheet",
         )
-        self.clear = PushButton(text="Clear", tooltip="Forget the places that were clicked")
+        self.clear = PushButton(text="Clear", tooltip="Forget the places that were kept")
         self.said = wrapped_label("Where the values are from, and what is kept", TICK)
 
     def _connect(self) -> None:
@@ -86,6 +111,10 @@ class PixelSection:
         self.size.changed.connect(self.read)
         self.copy.changed.connect(self.copy_table)
         self.clear.changed.connect(self.forget)
+        self.keep.changed.connect(self.keep_place)
+        self.down.changed.connect(lambda value: self._typed(0, value))
+        self.across.changed.connect(lambda value: self._typed(1, value))
+        ArrowKeys((self.inspect.native, self.keep.native), self._step)
         self._pair.changed.connect(self.read)
         self.inspect.native.destroyed.connect(self._destroyed)
 
@@ -96,6 +125,7 @@ class PixelSection:
         try:
             pair = self._pair.layers
             layers = layers_to_read(self._viewer, pair)
+            self._step_by(finer_pixel(pair, self._viewer.layers.units))
             self.place = self._reader.read(layers, pair[1], self._world, self.size.value)
         except Exception as error:  # noqa: BLE001 - a layer that cannot be read must not stop napari
             self.place = None
@@ -103,6 +133,16 @@ class PixelSection:
         else:
             self._tell()
         self.table.show_place(self.place)
+        self._mark()
+
+    def keep_place(self) -> None:
+        """Keep the place that is read, with its values, for the table."""
+        if self.place is None or not self.inspect.value:
+            tell(self.said, TICK)
+            return
+        self.kept.append(self.place)
+        self._tell()
+        self._mark()
 
     def copy_table(self) -> None:
         """Put what was kept, or else what is seen, on the clipboard."""
@@ -118,6 +158,7 @@ class PixelSection:
         """Forget the places that were kept."""
         self.kept.clear()
         self._tell()
+        self._mark()
 
     @property
     def running(self) -> bool:
@@ -125,23 +166,53 @@ class PixelSection:
         return self._alive and bool(self.inspect.value)
 
     def stop(self) -> None:
-        """Leave the mouse alone."""
+        """Leave the mouse alone, and nothing on the canvas."""
         self._listen(on=False)
+        self._marks.remove()
         if self._alive:
             with self.inspect.changed.blocked():
                 self.inspect.value = False
 
     def _switch(self, on: bool) -> None:
         self._listen(on=on)
-        if not on:
-            self._world = None
-            return
-        try:
-            _ = self._pair.layers
-        except MedRefineError as error:
-            tell(self.said, str(error))
+        self._world, self._marked = (middle_of_view(self._viewer) if on else None), on
+        if on:
+            self.read()
         else:
-            tell(self.said, "Move the mouse over the canvas; a click keeps the place.")
+            self._marks.remove()
+
+    def _mark(self) -> None:
+        """Mark what was kept; and where one reads, unless the mouse is there."""
+        if self.inspect.value:
+            shown = self._marked and self.place is not None
+            self._marks.show(self.kept, self._world if shown else None)
+
+    def _step(self, down: int, right: int) -> None:
+        """Move the place by pixels of the finer layer, as an arrow key asks."""
+        if self._world is not None:
+            way = along_screen(self._viewer, down, right)
+            self._go(self._world + way * self.down.step)
+
+    def _typed(self, axis: int, value: float) -> None:
+        if self._world is not None:
+            world = self._world.copy()
+            world[axis] = value
+            self._go(world)
+
+    def _go(self, world: npt.NDArray[np.float64]) -> None:
+        self._world, self._marked = world, True
+        bring_into_view(self._viewer, world)
+        self.read()
+
+    def _step_by(self, pixel: float) -> None:
+        """Show the place in its boxes, which step by `pixel`."""
+        if self._world is None:
+            return
+        digits = max(0, 2 - int(np.floor(np.log10(pixel))))
+        for box, value in zip((self.down, self.across), self._world.tolist(), strict=True):
+            with box.changed.blocked():
+                box.native.setDecimals(digits)
+                box.step, box.value = pixel, value
 
     def _listen(self, *, on: bool) -> None:
         moves, drags = self._viewer.mouse_move_callbacks, self._viewer.mouse_drag_callbacks
@@ -152,7 +223,7 @@ class PixelSection:
                 callbacks.append(own)
 
     def _moved(self, _: Viewer, event: Any) -> None:
-        self._world = place(event)
+        self._world, self._marked = place(event), False
         if not self._timer.isActive():
             self._timer.start()
 
@@ -167,14 +238,13 @@ class PixelSection:
             far = max(far, float(np.abs(np.array(event.pos, float) - pressed).max()))
             yield
         if far <= CLICK and self._alive:
-            self._world = at
+            self._world, self._marked = at, False
             self.read()
             if self.place is not None:
-                self.kept.append(self.place)
-                self._tell()
+                self.keep_place()
 
     def _tell(self) -> None:
-        kept = f"{len(self.kept)} place(s) kept." if self.kept else "A click keeps the place."
+        kept = f"{len(self.kept)} place(s) kept." if self.kept else "A click or 'Keep' keeps it."
         if self.place is None:
             tell(self.said, kept)
             return
@@ -185,3 +255,16 @@ class PixelSection:
         """Leave the mouse alone, without touching widgets that are no more."""
         self._alive = False
         self._listen(on=False)
+        self._marks.remove()
+
+
+def _coordinate(label: str, where: str) -> FloatSpinBox:
+    """Return a box for a coordinate, which may be narrow."""
+    tooltip = (
+        f"How far {where} the place is, in the canvas' units: type it, or step by a pixel of the "
+        "finer of the two layers"
+    )
+    box = FloatSpinBox(label=label, value=0, min=-FARTHEST, max=FARTHEST, tooltip=tooltip)
+    box.native.setMinimumWidth(BOX)
+    box.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return box

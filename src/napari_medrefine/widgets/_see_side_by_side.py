@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._kept import Kept
 from napari_medrefine.widgets._layers import Viewer
 from napari_medrefine.widgets._screen import check_flat
 from napari_medrefine.widgets._see_mode import Mode
 from napari_medrefine.widgets._see_stage import Compared
+
+SIZES = (7.0, 12.0)  # points of the names' font
+LETTER = 0.96  # width of a letter, and of what is around the name, in points of the font
 
 
 class SideBySide(Mode):
@@ -30,10 +35,11 @@ class SideBySide(Mode):
         self._viewer = viewer
         for layer in viewer.layers:
             self._kept.set(layer, visible=layer in pair)
+        size = min(_fitting(layer.name, viewer.canvas.size[1] / 2) for layer in pair)
         for layer in pair:
             self._kept.set(layer, opacity=1.0)
             self._kept.set(
-                layer.name_overlay, visible=True, position="top_left", font_size=12.0, box=True
+                layer.name_overlay, visible=True, position="top_left", font_size=size, box=True
             )
         first, second = (viewer.layers.index(layer) for layer in pair)
         stride = 1 if first < second else -1
@@ -52,3 +58,8 @@ class SideBySide(Mode):
         """Keep a new layer from a place of its own in the grid, for now."""
         layer: Layer = event.value  # type: ignore[attr-defined]
         self._kept.set(layer, visible=False)
+
+
+def _fitting(name: str, width: float) -> float:
+    """Return the font size with which a name fits into half of the canvas, if one does."""
+    return float(np.clip(width / (LETTER * max(1, len(name))), *SIZES))

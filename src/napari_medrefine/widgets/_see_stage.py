@@ -17,7 +17,7 @@ from qtpy.QtCore import QTimer
 from napari_medrefine.compare.blending import Seen, backed, over
 from napari_medrefine.compare.seen import View
 from napari_medrefine.widgets._geometry import Layer
-from napari_medrefine.widgets._helper_layer import HelperLayer
+from napari_medrefine.widgets._helper_layer import HelperLayer, restore_points
 from napari_medrefine.widgets._jobs import sentence_of
 from napari_medrefine.widgets._kept import Kept
 from napari_medrefine.widgets._layers import Viewer
@@ -165,14 +165,7 @@ class Stage:
         """Remove our layers; not while layers are being removed, which napari cannot bear."""
         self.upper.remove()
         self.lower.remove()
-        self._restore_points()
-
-    def _restore_points(self) -> None:
-        """Give the displayed axes their points: napari sets them anew with every layer's extent."""
-        dims = self.viewer.dims
-        if dims.ndim == len(self._points):
-            for axis in dims.displayed:
-                dims.set_point(axis, self._points[axis])
+        restore_points(self.viewer, self._points)
 
     def _pictures(self) -> tuple[Seen, Seen | None, View]:
         first, second = self.layers

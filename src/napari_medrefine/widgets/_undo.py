@@ -18,7 +18,7 @@ MOST = 100  # changes that are remembered
 NAMED = 3  # layers that a sentence names
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _State:
     """The layers' attributes, and the order of all layers."""
 
@@ -30,7 +30,7 @@ class _State:
         return cls({layer: _attributes(layer) for layer in layers}, tuple(viewer.layers))
 
 
-@dataclass
+@dataclass(eq=False)  # each is itself only: what it holds are arrays, which do not compare
 class Change:
     """A change that is undone at once.
 

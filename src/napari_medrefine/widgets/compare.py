@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from magicgui.widgets import Container, Widget
+from magicgui.widgets import Widget
 
 from napari_medrefine.widgets._fold import Fold
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer
 from napari_medrefine.widgets._learning import LearnSection
 from napari_medrefine.widgets._measuring import MeasureSection
-from napari_medrefine.widgets._panel import Panel
+from napari_medrefine.widgets._panel import WIDE, Panel, stacked
 from napari_medrefine.widgets._pixel_values import PixelSection
 from napari_medrefine.widgets._seeing import SeeSection
 
@@ -72,24 +72,19 @@ class CompareWidget(Panel):
         self.folds = {each.title: self._fold(each) for each in CHAPTERS}
         self.job = _Jobs([section.job for section in self.sections.values()])
         folded = [widget for fold in self.folds.values() for widget in fold.widgets]
-        super().__init__([_together(self.pair.widgets), *folded], body_labels=False)
+        super().__init__([stacked(self.pair.widgets), *folded], body_labels=False)
         for choice in self.pair.widgets:
             choice.native.setMinimumContentsLength(SHORTEST)
-        self.body.native.layout().addStretch()  # folded sections leave room at the end, not between
+        self.native.setMinimumWidth(WIDE)
+        self.body.native.layout().addStretch(1)  # room is left at the end, not between sections
 
     def _fold(self, chapter: Chapter) -> Fold:
         """Return a section under its button; in a container, so that it hides its own controls."""
-        body = _together(self.sections[chapter.title].widgets)
+        body = stacked(self.sections[chapter.title].widgets)
         return Fold(chapter.title, chapter.tooltip, [body], shown=chapter.shown)
 
     def reset_choices(self, *_: Any) -> None:
         """Leave the choosers alone: they follow the layers themselves."""
-
-
-def _together(widgets: Sequence[Widget]) -> Container:
-    container = Container(widgets=widgets)
-    container.margins = (0, 0, 0, 0)
-    return container
 
 
 class _Jobs:

@@ -16,13 +16,22 @@ from napari_medrefine.samples.photos import LayerData
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layers import about, images
-from napari_medrefine.widgets._panel import Panel, wrapped_label
+from napari_medrefine.widgets._panel import (
+    WIDE,
+    Panel,
+    grow_with_text,
+    stacked,
+    tell,
+    wrapped_label,
+)
 from napari_medrefine.widgets._see_swipe import Swipe
 
 PLUGIN = "napari-medrefine"
 LOOK_MS = 100  # between two looks at a widget whose job runs
 SCALE = 10.0  # 4x to 40x
 HEIGHT = 262  # pixels: the tour leaves room for the widget that it opens below itself
+
+WORDS = (48, 140)  # pixels for what is said
 
 
 @dataclass(frozen=True)
@@ -95,8 +104,12 @@ class FirstMinuteWidget(Panel):
             tooltip="Fade the 40x photo, to see the 4x photo below it",
         )  # fmt: skip
         self.job = JobPanel(STOPS[OPEN].button, "Take the next step of the tour", "Opening photos")
-        super().__init__([self.stops, self.text, self.job, self.opacity, self.job.message])
+        parts = (self.stops, self.text, self.job, self.opacity, self.job.message)
+        super().__init__([stacked(parts)], body_labels=False)
+        grow_with_text(self.job.message, *WORDS)
         self.native.setFixedHeight(HEIGHT)
+        self.native.setMinimumWidth(WIDE)
+        self.body.native.layout().addStretch(1)
         self._looking = QTimer(self.native)
         self._looking.setInterval(LOOK_MS)
         self._looking.timeout.connect(self._look)
@@ -235,11 +248,10 @@ class FirstMinuteWidget(Panel):
         if not self.job.alive:
             return
         marks = ["✓" if k < self._at else "▸" if k == self._at else "·" for k in range(len(STOPS))]
-        self.stops.value = "  ".join(
-            f"{mark} {stop.title}" for mark, stop in zip(marks, STOPS, strict=True)
-        )
+        named = [f"{mark}\N{NO-BREAK SPACE}{x.title}" for mark, x in zip(marks, STOPS, strict=True)]
+        tell(self.stops, "  ".join(named))
         over = self._at == len(STOPS)
-        self.text.value = "" if over else STOPS[self._at].text
+        tell(self.text, "" if over else STOPS[self._at].text)
         self.text.visible = not over
         self.job.start.text = "Done" if over else STOPS[self._at].button
         self.job.start.enabled = not over and self._watched is None and not self.job.running

@@ -12,6 +12,7 @@ from napari_medrefine._names import safe_name
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.progress import Step
+from napari_medrefine.superres.model_files import model_of
 from napari_medrefine.superres.planes import Stack
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._choices import LayerChoice
@@ -206,7 +207,7 @@ class MagnifyWidget(Panel):
     def recipe(self) -> Recipe:
         """What the controls say is to be done."""
         file = self.model.file
-        how = (self.realism.value, self.strength.value, None if file is None else str(file))
+        how = (self.realism.value, self.strength.value, None if file is None else model_of(file))
         if self.task.value == SHARPEN:
             return Recipe("sharpen", 1.0, *how)
         scale = self.other_scale.value if self.scale.value == OTHER else self.scale.value

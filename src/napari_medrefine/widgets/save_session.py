@@ -11,7 +11,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.session import ENDING, SessionView, save_session
 from napari_medrefine.widgets._dialogs import ask_save_path
 from napari_medrefine.widgets._geometry import Layer
-from napari_medrefine.widgets._layers import Viewer, about
+from napari_medrefine.widgets._layers import HELPER, Viewer, about
 
 
 def ask_and_save() -> None:
@@ -32,7 +32,8 @@ def save(viewer: Viewer, target: Path) -> None:
     try:
         if path != target and path.exists():
             raise MedRefineError(f"{path} is already there; to replace it, choose just that name.")
-        layers = [(x.as_layer_data_tuple(), file_path(x), plugin_of(x)) for x in viewer.layers]
+        kept = [layer for layer in viewer.layers if HELPER not in about(layer)]
+        layers = [(x.as_layer_data_tuple(), file_path(x), plugin_of(x)) for x in kept]
         said = save_session(path, layers, view_of(viewer))
     except MedRefineError as error:
         show_warning(str(error))
