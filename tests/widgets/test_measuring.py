@@ -193,7 +193,7 @@ def test_the_table_sorts_tells_and_is_copied(viewer, sharp, small, wait):
     rows = list(csv.reader(QApplication.clipboard().text().splitlines(), delimiter="\t"))
     assert rows[0][:2] == ["method", "MSE"]
     assert [float(row[k]) for row in rows[1:]] == shown
-    assert {row[0] for row in rows[1:]} == {"untouched", "bicubic", "faithful", "GAN"}
+    assert {row[0] for row in rows[1:]} == {"untouched", "bicubic", "faithful", "GAN", "photo"}
 
 
 def test_a_rectangle_and_the_view_say_where(viewer, sharp, small, wait):
@@ -363,7 +363,7 @@ def test_it_lives_in_the_compare_widget_of_a_real_window(real_viewer, sharp, sma
     assert section.table.table.rowCount() == 4
     assert section.chart.canvas.isVisibleTo(widget.native)
     labels = [label.get_text() for label in section.chart.figure.axes[0].get_yticklabels()]
-    assert labels == ["untouched", "bicubic", "faithful", "GAN"]
+    assert labels == ["untouched", "bicubic", "faithful", "GAN", "photo"]
     section.chart.measure.value = "mse"
     widths = [bar.get_width() for bar in section.chart.figure.axes[0].patches]
     assert widths == pytest.approx([s.mse for s in section.done.measured.scores])
