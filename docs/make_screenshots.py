@@ -84,7 +84,14 @@ def compare(viewer) -> None:
     widget.pair.second.value = viewer.layers["slide 4x"]
     widget.sections["See"].mode.value = "swipe"
     widget.folds["Pixel values"].button.native.click()
+    section = widget.sections["Pixel values"]
+    section.inspect.native.click()
+    for _ in range(2):
+        section.across.value -= 20
+        section.keep.native.click()
+    section.down.value += 30
     shoot(viewer, "compare.png")
+    section.inspect.native.click()
     viewer.window.remove_dock_widget(dock)
 
 

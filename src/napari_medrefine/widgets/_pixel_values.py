@@ -172,10 +172,12 @@ class PixelSection:
         if self._alive:
             with self.inspect.changed.blocked():
                 self.inspect.value = False
+            self.down.enabled = self.across.enabled = False
 
     def _switch(self, on: bool) -> None:
         self._listen(on=on)
         self._world, self._marked = (middle_of_view(self._viewer) if on else None), on
+        self.down.enabled = self.across.enabled = on
         if on:
             self.read()
         else:
@@ -265,6 +267,7 @@ def _coordinate(label: str, where: str) -> FloatSpinBox:
         "finer of the two layers"
     )
     box = FloatSpinBox(label=label, value=0, min=-FARTHEST, max=FARTHEST, tooltip=tooltip)
+    box.enabled = False  # until places are read
     box.native.setMinimumWidth(BOX)
     box.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return box
