@@ -188,7 +188,7 @@ def calibrate(folder: Path, each: int, scales: list[float], full: bool) -> None:
         for (scale, realism), samples in found.items():
             report(samples, f"x{scale:g}, realism {realism:g}")
     model = TrustModel(
-        models={name: load_model(name).card.sha256 for name in list_models()},
+        models={n: load_model(n).card.sha256 for n in list_models() if not n.startswith("photo")},
         features=FEATURES,
         slides=tuple(sorted({s.slide for samples in found.values() for s in samples})),
         knots=tuple(fit_knot(samples, *key) for key, samples in found.items()),

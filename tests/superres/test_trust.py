@@ -33,7 +33,11 @@ def blocks_of(plane: np.ndarray) -> np.ndarray:
 
 def test_the_shipped_calibration_belongs_to_the_shipped_weights() -> None:
     """Fails when weights are replaced: run benchmarks/calibrate_trust.py then."""
-    cards = {name: load_model(name).card.sha256 for name in list_models()}
+    cards = {
+        name: load_model(name).card.sha256
+        for name in list_models()
+        if not name.startswith("photo")  # without a trust map, and refused
+    }
     assert shipped_trust().models == cards
     assert TRUST_FILE.stat().st_size < 60_000
 
