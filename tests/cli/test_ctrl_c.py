@@ -26,10 +26,13 @@ def photo(tmp_path: Path) -> Path:
 
 def interrupted(when, *arguments: str) -> tuple[int, str, float]:
     """Run the command, interrupt it `when` it has come that far; return how it ended."""
+    # Who runs us in the background may have had it ignored, and a child would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "napari_medrefine.cli", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+    signal.signal(signal.SIGINT, before)
     began = time.monotonic()
     while not when(process.pid):
         assert process.poll() is None, process.communicate()
