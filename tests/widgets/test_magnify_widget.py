@@ -277,6 +277,6 @@ def test_large_results_become_a_pyramid_of_the_same_place():
     assert [level.shape[1] for level in levels[:2]] == [9001, 4501]
     assert levels[1][0, 2000] == 200
     assert in_pieces(image[:, :5000]).shape == (10, 5000)
-    much = np.broadcast_to(np.uint8(3), (4000, 4000, 3))  # napari would stand still meanwhile
-    assert [level.shape for level in in_pieces(much)][1:] == [(2000, 2000, 3), (1000, 1000, 3)]
-    assert in_pieces(much, planes=2).shape == (4000, 4000, 3)
+    much = np.broadcast_to(np.uint8(3), (4800, 4800, 3))  # napari would stand still meanwhile
+    assert [level.shape for level in in_pieces(much)][1:] == [(n, n, 3) for n in (2400, 1200, 600)]
+    assert in_pieces(much, planes=2).shape == (4800, 4800, 3)

@@ -360,7 +360,7 @@ def test_it_lives_in_the_compare_widget_of_a_real_window(real_viewer, sharp, sma
     widget.folds["Measure"].button.native.click()
     section.here.native.click()
     wait(section.job)
-    assert section.table.table.rowCount() == 4
+    assert section.table.table.rowCount() == 5
     assert section.chart.canvas.isVisibleTo(widget.native)
     labels = [label.get_text() for label in section.chart.figure.axes[0].get_yticklabels()]
     assert labels == ["untouched", "bicubic", "faithful", "GAN", "photo"]
