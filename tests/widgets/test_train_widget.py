@@ -256,4 +256,4 @@ def test_models_are_refused_that_are_none_and_named_so_that_they_differ(viewer, 
     assert widget.model.model.current_choice == "Shipped"  # offered, not chosen
     box = widget.model.model.native
     names = [box.itemText(k) for k in range(box.count())]
-    assert names == ["Shipped", "Shipped, for photos", f"{run.parent.name}/mine", "other/mine"]
+    assert names == ["Shipped", "For photos", f"{run.parent.name}/mine", "other/mine"]

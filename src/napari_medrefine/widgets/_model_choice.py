@@ -17,7 +17,7 @@ from napari_medrefine.widgets._dialogs import ask_weights
 from napari_medrefine.widgets._panel import row
 
 SHIPPED = "shipped"
-FOR_PHOTOS = "Shipped, for photos"
+FOR_PHOTOS = "For photos"
 OTHER = 0.0  # a scale that is not among the choices
 DOES = {"magnify": "magnify", "sharpen": "sharpen, same size"}
 
@@ -78,7 +78,7 @@ class ModelChoice:
         self._realism = 0.0  # as it was before a model without was chosen
         self.model = ComboBox(
             choices=[("Shipped", SHIPPED)],
-            tooltip="The network. Shipped: for clean images. Shipped, for photos: where the "
+            tooltip="The network. Shipped: for clean images. For photos: where the "
             "objective blurs about a pixel, as a 4x/0.10 does at 1.25 um. Or weights of your own "
             "from the Train widget, or a super-resolution network of others",
         )
