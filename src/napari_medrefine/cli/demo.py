@@ -132,6 +132,7 @@ def magnified(overview: SlidePhoto, field: SlidePhoto, placement: Placement) -> 
 
     from napari_medrefine.registration.overlay import lay_over
     from napari_medrefine.superres import magnify_steps
+    from napari_medrefine.superres.model_files import PHOTOS, model_of
 
     zoom = round(placement.ratio)
     over = lay_over(placement, field.image, zoom)
@@ -140,8 +141,11 @@ def magnified(overview: SlidePhoto, field: SlidePhoto, placement: Placement) -> 
     low = overview.image[over.window][rows, cols]
     size = (low.shape[0] * zoom, low.shape[1] * zoom)
     plain = resize(to_unit(low), (*size, 3), order=3, clip=True)
+    name = model_of(PHOTOS)  # it was photographed through an objective
     generated = [
-        to_unit(run_with_progress(magnify_steps(low, zoom, realism=realism), f"x{zoom}"))
+        to_unit(
+            run_with_progress(magnify_steps(low, zoom, model=name, realism=realism), f"x{zoom}")
+        )
         for realism in (0.0, 1.0)
     ]
     real = over.image[rows.start * zoom : rows.stop * zoom, cols.start * zoom : cols.stop * zoom]
