@@ -162,13 +162,18 @@ def write_image(
     Raises
     ------
     MedRefineError
-        If the suffix is another, the image is none, or the file cannot be written.
+        If the suffix is another, the image is none, `pixel_um` is beyond 0.001 to 1,000,000, or
+        the file cannot be written.
     """
     target = Path(path)
     writer = _WRITERS.get(target.suffix.lower())
     if writer is None:
         raise MedRefineError(
             f"Cannot write {target}: the name must end in .png, .jpg, .jpeg, .tif or .tiff."
+        )
+    if pixel_um and not 1e-3 <= pixel_um <= 1e6:  # what resolution entries can hold
+        raise MedRefineError(
+            f"Cannot write {target}: a pixel of {pixel_um:g} um is none that a photo can have."
         )
     checked = check_image(image)
     with replacing(target) as file:

@@ -146,3 +146,10 @@ def test_back_projection_gives_its_input_back_and_beats_bicubic(
 def test_impossible_calls_are_refused(call: object, message: str, sharp: object) -> None:
     with pytest.raises(MedRefineError, match=message):
         call(sharp)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7, 3), (2, 2)])
+def test_images_smaller_than_the_blur_are_sharpened_too(shape: tuple[int, ...]) -> None:
+    image = np.full(shape, 162, np.uint8)
+    for sharpen in (filters.wiener, filters.richardson_lucy, filters.unsharp_mask):
+        np.testing.assert_array_equal(sharpen(image), image)

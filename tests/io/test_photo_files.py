@@ -328,3 +328,11 @@ def test_files_of_the_longest_name_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("a" * 251 + ".png")
     write_image(path, picture())
     assert (read_photo(path).image == picture()).all()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_a_pixel_size_that_no_file_can_hold_is_refused(tmp_path, suffix):
+    path = tmp_path / f"photo{suffix}"
+    with pytest.raises(MedRefineError, match="none that a photo can have"):
+        write_image(path, np.zeros((4, 4), np.uint8), pixel_um=1e-9)
+    assert not path.exists()

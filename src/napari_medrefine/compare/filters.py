@@ -181,7 +181,6 @@ def _sharpened(image: Image, sharpen: Callable[[Floats], Floats]) -> Image:
 
 def _by_channel(colours: Floats, one: Callable[[Floats], Floats], margin: int) -> Floats:
     """Apply `one` to each channel with mirrored borders, where it would wrap around."""
-    margin = min(margin, *(n - 1 for n in colours.shape[:2]))
     stack = colours[..., None] if colours.ndim == 2 else colours
     done = []
     around = [(margin, fft.next_fast_len(n + 2 * margin) - n - margin) for n in stack.shape[:2]]

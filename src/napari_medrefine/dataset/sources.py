@@ -38,7 +38,7 @@ def find_sources(photos: Path, output: Path) -> dict[str, Path]:
             text = os.fsencode(path.relative_to(photos).as_posix()).decode("utf-8", "replace")
             sources[text] = path
     if not sources:
-        raise MedRefineError(f"There are no JPEG, PNG or TIFF photos in {photos}.")
+        raise MedRefineError(f"There are no JPEG, PNG or TIFF photos in {photos.absolute()}.")
     return sources
 
 

@@ -38,8 +38,10 @@ def keep(name: str, state: Mapping[str, Any]) -> LayerAttributes:
         If a value is none that such a layer can have.
     """
     known = {key: _plain(state[key]) for key in LayerAttributes.model_fields if key in state}
-    known["metadata"] = _kept_metadata(name, state.get("metadata") or {})
-    known["units"] = [str(unit) for unit in known["units"]] if known.get("units") else None
+    metadata = state.get("metadata")
+    known["metadata"] = _kept_metadata(name, metadata if isinstance(metadata, Mapping) else {})
+    units = known.get("units")
+    known["units"] = [str(unit) for unit in units] if isinstance(units, list | tuple) else None
     affine = getattr(state.get("affine"), "affine_matrix", state.get("affine"))
     known["affine"] = None if affine is None else np.asarray(affine).tolist()
     try:

@@ -40,5 +40,6 @@ def remember(data: Any, facts: dict[str, Any]) -> None:
 
 def facts_of(data: Any, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what is known of an image: what was remembered on its data, else its metadata."""
-    noted = getattr(data, KEY, None) or (metadata or {}).get(KEY)
+    told = metadata if isinstance(metadata, Mapping) else {}
+    noted = getattr(data, KEY, None) or told.get(KEY)
     return dict(noted) if isinstance(noted, dict) else {}

@@ -81,7 +81,7 @@ def photo_layer(data: Any, state: Mapping[str, Any], kind: str) -> PhotoLayer:
             f"Cannot save '{name}': it is a {kind} layer, and a dataset holds images only."
         )
     if state.get("multiscale"):
-        if not len(data):
+        if getattr(data, "shape", None) == () or not len(data):
             raise MedRefineError(f"Cannot save '{name}': it is empty.")
         data = data[0]
     data = data if hasattr(data, "shape") and hasattr(data, "dtype") else np.asarray(data)

@@ -44,7 +44,7 @@ def read_folder(
     """
     paths = find_photos(folder)
     if not paths:
-        raise MedRefineError(f"There are no JPEG, PNG or TIFF photos in {folder}.")
+        raise MedRefineError(f"There are no JPEG, PNG or TIFF photos in {Path(folder).absolute()}.")
     layers, problems = [], []
     for path in paths:
         try:

@@ -91,7 +91,7 @@ class Recipe:
         if self._ratio(shape) <= 1 and self.task == "magnify":
             return Chain(None, ())
         generator = ready_generator(self.task, self.realism, self.model)
-        return Chain(generator, self._heads(shape), self.strength, reduction, enlargement)
+        return Chain(generator, self._heads(shape), float(self.strength), reduction, enlargement)
 
     def origin(
         self, shape: tuple[int, ...], sample: Image
