@@ -90,6 +90,27 @@ def _ahead(results: Results, method: str) -> Callable[[str, str], float]:
     return difference
 
 
+def _ahead_of_filters(results: Results, method: str) -> Callable[[str, str], float]:
+    """Return by how much `method` is above the best tuned filter."""
+
+    def difference(track: str, slide: str) -> float:
+        found = results.tracks[track]
+        return found.of(slide, method).psnr - found.best_filter(slide).psnr
+
+    return difference
+
+
+def _structure(results: Results, method: str) -> Callable[[str, str], float]:
+    """Return by how much the SSIM of `method` is above that of all that is no network."""
+
+    def difference(track: str, slide: str) -> float:
+        found = results.tracks[track]
+        plain = [m for m in found.methods if m == BACK or "," in m or m in ("bicubic", "Lanczos")]
+        return found.of(slide, method).ssim - max(found.of(slide, m).ssim for m in plain)
+
+    return difference
+
+
 def _magnifying(results: Results) -> Iterator[Verdict]:
     held_out = results.slides(HELD_OUT)
     others = tuple(s for s in results.domains if s not in held_out)
@@ -106,11 +127,7 @@ def _magnifying(results: Results) -> Iterator[Verdict]:
     worst = _worst(results, ("x2",), held_out, ahead)
     yield _more_than_nothing(1, "x2: PSNR over back-projection", worst, " dB")
 
-    def structure(track: str, slide: str) -> float:
-        found = results.tracks[track]
-        plain = [m for m in found.methods if m == BACK or "," in m or m in ("bicubic", "Lanczos")]
-        return found.of(slide, FAITHFUL).ssim - max(found.of(slide, m).ssim for m in plain)
-
+    structure = _structure(results, FAITHFUL)
     worst = _worst(results, MAGNIFY, held_out, structure)
     yield _more_than_nothing(1, "SSIM over the best filter's, held out", worst, "")
     worst = _worst(results, MAGNIFY, others, structure)
@@ -123,24 +140,13 @@ def _optical(results: Results) -> Iterator[Verdict]:
     worst = _worst(results, track, held_out, lambda _, s: found.gain(s, FAITHFUL))
     yield _at_least(2, "optical: gain over bicubic / back-projection's", 3, worst)
 
-    def ahead(_: str, slide: str) -> float:
-        return found.of(slide, FAITHFUL).psnr - found.best_filter(slide).psnr
-
-    worst = _worst(results, track, held_out, ahead)
+    worst = _worst(results, track, held_out, _ahead_of_filters(results, FAITHFUL))
     yield _at_least(2, "optical: PSNR over the best tuned filter", 1, worst, " dB")
-    camera = results.tracks["x4-camera"]
-    worst = min(
-        (camera.of(s, PHOTO).psnr - camera.best_filter(s).psnr, f"x4-camera, {s}") for s in held_out
-    )
-    yield _more_than_nothing(
-        2, "camera, photo weights: PSNR over the best tuned filter", worst, " dB"
-    )
-    plain = [m for m in camera.methods if m == BACK or "," in m or m in ("bicubic", "Lanczos")]
-    worst = min(
-        (camera.of(s, PHOTO).ssim - max(camera.of(s, m).ssim for m in plain), f"x4-camera, {s}")
-        for s in held_out
-    )
-    yield _more_than_nothing(2, "camera, photo weights: SSIM over the best filter's", worst, "")
+    camera, whose = ("x4-camera",), "camera, photo weights:"
+    worst = _worst(results, camera, held_out, _ahead_of_filters(results, PHOTO))
+    yield _more_than_nothing(2, f"{whose} PSNR over the best tuned filter", worst, " dB")
+    worst = _worst(results, camera, held_out, _structure(results, PHOTO))
+    yield _more_than_nothing(2, f"{whose} SSIM over the best filter's", worst, "")
 
 
 def _study(results: Results) -> Iterator[Verdict]:

@@ -26,7 +26,7 @@ class ModelShelf:
     """The weight files used or browsed to in one viewer, and the choosers that offer them."""
 
     def __init__(self) -> None:
-        self.files = {PHOTOS: look_at(PHOTOS)}  # of each, what it is for
+        self.files = {PHOTOS: Seen("magnify")}  # of each, what it is for
         self.used: Path | None = None  # what was chosen last; None: what ships
         self.choosers: WeakSet[ModelChoice] = WeakSet()
 

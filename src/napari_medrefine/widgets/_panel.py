@@ -33,37 +33,33 @@ class Panel(Container):
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self.native.layout().addWidget(self.body.root_native_widget)
-        self._deleted = False
-        self.native.destroyed.connect(self._forget)
+        self._leaving = QTimer(self.native)  # gone with it, where napari deletes it
+        self._leaving.setSingleShot(True)
+        self._leaving.timeout.connect(self._let_go)
         self.native_parent_changed.connect(self._parent_changed)
 
     def _parent_changed(self, parent: object) -> None:
         """Stop what is running when the dock widget is closed: then it has no parent."""
         if parent is None:
             self.job.stop()
-            QTimer.singleShot(0, self._let_go)
+            self._leaving.start(0)
 
     def _let_go(self) -> None:
         """Delete the widgets of a closed dock, as soon as no job uses them.
 
         Python's garbage collector does not see what PySide's signals hold: they would stay.
         """
-        if self._deleted or self.native.parent() is not None:  # or docked again
+        if self.native.parent() is not None:  # docked again
             return
         if self.job.running:
-            QTimer.singleShot(_PATIENCE_MS, self._let_go)
+            self._leaving.start(_PATIENCE_MS)
         else:
             self.native.deleteLater()
-
-    def _forget(self) -> None:
-        self._deleted = True
 
 
 def row(*widgets: Widget, **options: Any) -> Container:
     """Return widgets side by side, without labels of their own."""
-    container = Container(widgets=widgets, layout="horizontal", labels=False, **options)
-    container.margins = (0, 0, 0, 0)
-    return container
+    return _bare(Container(widgets=widgets, layout="horizontal", labels=False, **options))
 
 
 def stacked(widgets: Sequence[Widget]) -> Container:
