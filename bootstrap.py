@@ -41,8 +41,7 @@ DISPLAY_LIBRARIES = {
 }
 # Programs and drivers that no library of the list brings: (where to look, Debian package).
 DISPLAY_FILES = (
-    (("/usr/bin/xvfb-run",), "xvfb"),
-    (("/usr/bin/xauth",), "xauth"),
+    (("/usr/bin/Xvfb",), "xvfb"),
     (
         (
             "/usr/lib/*/dri/swrast_dri.so",
@@ -53,7 +52,7 @@ DISPLAY_FILES = (
     ),
 )
 FEDORA_PACKAGES = (
-    "xorg-x11-server-Xvfb xorg-x11-xauth mesa-dri-drivers mesa-libGL mesa-libEGL libglvnd-opengl "
+    "xorg-x11-server-Xvfb mesa-dri-drivers mesa-libGL mesa-libEGL libglvnd-opengl "
     "libxkbcommon-x11 xcb-util-cursor xcb-util-image xcb-util-keysyms xcb-util-renderutil "
     "xcb-util-wm dbus-libs fontconfig glib2"
 )
@@ -83,11 +82,11 @@ def demo(rest: list[str]) -> int:
 
 
 def test(rest: list[str]) -> int:
-    """Run every test, on Linux in a virtual display with software OpenGL."""
-    command = [str(BIN / "python"), "-m", "pytest", *rest]
+    """Run every test on every core, on Linux in virtual displays with software OpenGL."""
+    cores = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile"]
+    command = [str(BIN / "python"), "-m", "pytest", *cores, *rest]
     environment = dict(os.environ)
     if sys.platform == "linux":
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1280x1024x24", *command]
         environment["LIBGL_ALWAYS_SOFTWARE"] = "1"
         environment["QT_QPA_PLATFORM"] = "xcb"
     return subprocess.call(command, cwd=ROOT, env=environment)

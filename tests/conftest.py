@@ -37,11 +37,16 @@ def fields_dir() -> Path:
     return _folder("fields")
 
 
-HAS_DISPLAY = sys.platform != "linux" or bool(
-    os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-)
-if not HAS_DISPLAY:
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Go on without OpenGL where pytest-xvfb could start no display."""
+    if not _has_display():
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+def _has_display() -> bool:
+    shown = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return sys.platform != "linux" or bool(shown)
 
 
 @pytest.fixture(scope="session")
@@ -63,8 +68,8 @@ def viewer(qapp):
 @pytest.fixture
 def has_display():
     """Skip, saying so, where a real napari window cannot be shown: it needs OpenGL."""
-    if not HAS_DISPLAY:
-        pytest.skip("NO DISPLAY: a real napari window needs one; run under xvfb-run")
+    if not _has_display():
+        pytest.skip("NO DISPLAY: a real napari window needs one; install Xvfb (package xvfb)")
 
 
 @pytest.fixture
