@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -34,6 +36,12 @@ def test_what_lies_off_the_overview_does_not_count_and_twice_counts_once():
     half = placed((200, 200), overview, 2, 0, (-0.5, 200))
     found = coverage(overview, {"40x": [half, half]})
     assert found.shares["40x"] == pytest.approx(50 * 100 / (300 * 401), rel=0.01)
+
+
+def test_a_strip_thinner_than_the_map_s_samples_lie_apart():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of a share of nothing
+        assert coverage((2**20, 1), {}).missing == 1
 
 
 def test_nothing_is_all_missing():

@@ -75,6 +75,7 @@ def _area(small: tuple[int, int], factor: int, shape: tuple[int, int]) -> npt.ND
         (np.arange(n * SAMPLES) + 0.5) * factor / SAMPLES < length
         for n, length in zip(small, shape, strict=True)
     )
+    rows[0] = cols[0] = True  # also of a strip thinner than the samples lie apart
     return rows[:, None] & cols
 
 

@@ -236,6 +236,19 @@ def test_a_damaged_tile_harms_only_the_windows_that_touch_it(random_picture, tmp
             level[row : row + 1, column : column + 1]
 
 
+@pytest.mark.parametrize(("tag", "says"), [(256, "2,147,483,647 x 640"), (323, "tiles")])
+def test_a_size_without_the_tiles_for_it_is_told(tag, says, random_picture, tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, random_picture(640, 640), tile=(64, 64), photometric="rgb")
+    with tifffile.TiffFile(path) as file:
+        place = file.pages[0].tags[tag].valueoffset
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write((2**31 - 1 if tag == 256 else 1).to_bytes(2 if tag == 323 else 4, "little"))
+    with pytest.raises(MedRefineError, match=rf"a\.tif: it is damaged: .*{says}"):
+        open_slide(path)
+
+
 @pytest.mark.parametrize("compression", ["zlib", None])
 def test_a_file_that_ends_early_is_told(compression, random_picture, tmp_path):
     pixels = random_picture(640, 640)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -44,10 +45,21 @@ def check_parts(series: Any) -> None:
     for level in series.levels:
         if not any(level.keyframe.dataoffsets):
             raise MedRefineError("it is incomplete: it does not say where its pixels are")
+        _check_places(level.keyframe)
         _check_codec(level.keyframe)
     if page.compression != tifffile.COMPRESSION.NONE:
         tile = min(page.chunks[0], page.imagelength), *page.chunks[1:]
         check_size(tile, page.dtype.itemsize, page.parent.filehandle.size)
+
+
+def _check_places(page: Any) -> None:
+    """Refuse a size that a damaged file claims: every tile of it has a place, if an empty one."""
+    claimed, stored = math.prod(page.chunked), len(page.dataoffsets)
+    if claimed > stored and not page.is_contiguous:
+        raise MedRefineError(
+            f"it is damaged: its {page.imagewidth:,} x {page.imagelength:,} pixels are {claimed:,} "
+            f"tiles, and it has {stored:,}"
+        )
 
 
 def _check_codec(page: Any) -> None:
