@@ -35,6 +35,32 @@ def test_amplitude_counts_each_crop_and_leaves_blanks_alone(truth: Tensor) -> No
     assert losses.amplitude(grain, blank, share=1.0).item() < 0.01
 
 
+def test_amplitude_asks_for_no_more_than_can_be_amplified(truth: Tensor) -> None:
+    faithful = faded(truth, 0.1)
+    modest, busy = (
+        losses.amplitude(faded(truth, energy), truth, faithful).item() for energy in (0.3, 0.88)
+    )
+    assert modest < 1e-3 < 1 < busy
+    crisp = faded(truth, 0.5)
+    assert losses.amplitude(faded(truth, 0.88), truth, crisp).item() < 1e-4
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_repetition_sees_a_grid_and_neither_grain_nor_a_shift(truth: Tensor, scale: int) -> None:
+    grid = torch.zeros(1, 1, scale, scale)
+    grid[..., 0, 0] = 0.1
+    tiled = grid.repeat(1, 1, 64 // scale + 1, 64 // scale + 1)[..., :64, :64]
+    shown = losses.repetition(truth + tiled, truth, scale).item()
+    assert shown == pytest.approx(float((grid - grid.mean()).square().mean()), rel=1e-3)
+    grain = 0.1 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(2))
+    assert losses.repetition(truth + grain, truth, scale).item() < 0.05 * grain.square().mean()
+    assert losses.repetition(truth + 0.2, truth, scale).item() < 1e-9
+
+
+def test_at_one_to_one_there_is_no_grid(truth: Tensor) -> None:
+    assert losses.repetition(truth.flip(0), truth, 1).item() == 0
+
+
 def test_consistency_sees_only_what_survives_the_reduction(truth: Tensor) -> None:
     halving = torch.kron(torch.eye(32), torch.tensor([[0.5, 0.5]])).expand(2, 32, 64)
     checks = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(32, 32)

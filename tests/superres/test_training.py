@@ -194,9 +194,14 @@ def test_sharpening_trains_too_and_leaves_the_random_numbers_of_the_caller_alone
     photo = sides[1][0].sharp
     assert sharpen(photo, model=result.best).shape == photo.shape
     assert load_model(result.gan).card.weights == "gan"
-    assert {"consistency", "amplitude", "perceptual", "features", "adversarial"} < set(
-        events[-1].losses
-    )
+    assert {
+        "consistency",
+        "amplitude",
+        "repetition",
+        "perceptual",
+        "features",
+        "adversarial",
+    } < set(events[-1].losses)
 
 
 def test_without_adversarial_epochs_there_are_no_gan_weights(sides, tmp_path):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+_WINDOW = 8  # input pixels
 _FAINT = 1e-5  # of white, squared: half a grey level of 255 and more, so that blanks count little
 
 
@@ -44,7 +43,14 @@ def feature_distance(output: list[Tensor], truth: list[Tensor]) -> Tensor:
     return torch.stack([(a - b.detach()).abs().mean() for a, b in pairs]).mean()
 
 
-def amplitude(output: Tensor, truth: Tensor, share: float = 0.88) -> Tensor:
+def amplitude(
+    output: Tensor,
+    truth: Tensor,
+    faithful: Tensor | None = None,
+    *,
+    share: float = 0.88,
+    most: float = 3.0,
+) -> Tensor:
     """Return how far the energy of fine detail is off, in each crop: too smooth, or too busy.
 
     The squared logarithm of the ratio: what is far too smooth counts most. The pixel loss alone
@@ -56,12 +62,40 @@ def amplitude(output: Tensor, truth: Tensor, share: float = 0.88) -> Tensor:
     ----------
     output, truth : Tensor
         ``(N, 3, H, W)``.
+    faithful : Tensor or None
+        What the faithful weights make of the same inputs.
     share : float
         Of the energy of the truth's fine detail (what a Gaussian blur of 1.5 pixels takes away) to
         aim for: the last of it costs the most.
+    most : float
+        Times the energy of `faithful`, to aim for no more: behind an objective's blur of a pixel
+        hardly any detail is left to amplify, and a network that has to show some paints a grid.
     """
-    ratio = (_energy(output) + _FAINT) / (_energy(truth) + _FAINT)
-    return (ratio.log() - math.log(share)).square().mean()
+    aim = share * _energy(truth)
+    if faithful is not None:
+        aim = torch.minimum(aim, most * _energy(faithful))
+    return ((_energy(output) + _FAINT) / (aim + _FAINT)).log().square().mean()
+
+
+def repetition(output: Tensor, truth: Tensor, scale: int) -> Tensor:
+    """Return the energy of what repeats from pixel to pixel of the input, and not in the truth.
+
+    Sub-pixel convolution makes such grids (Odena, Dumoulin & Olah 2016). The error is averaged over
+    windows of 8 x 8 input pixels, each place in a pixel by itself.
+
+    Parameters
+    ----------
+    output, truth : Tensor
+        ``(N, 3, H, W)``, sides of at least 8 input pixels.
+    scale : int
+        Of an input pixel, the side in output pixels; 1 has no places in it, and no grid.
+    """
+    n, channels, *sides = output.shape
+    rows, columns = (side // (_WINDOW * scale) for side in sides)
+    inside = (..., slice(rows * _WINDOW * scale), slice(columns * _WINDOW * scale))
+    error = (output - truth)[inside]
+    places = error.reshape(n, channels, rows, _WINDOW, scale, columns, _WINDOW, scale).mean((3, 6))
+    return (places - places.mean((3, 5), keepdim=True)).square().mean()
 
 
 def _energy(image: Tensor) -> Tensor:

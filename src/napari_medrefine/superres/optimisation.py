@@ -25,6 +25,7 @@ _BETAS = (0.9, 0.99)
 # adversarial loss decides what that energy looks like. With three times the last three the same
 # energy cost 0.1 dB more, with thirty times 0.7 dB, and the PSNR fell below back-projection's.
 _SQUARED, _AMPLITUDE, _PERCEPTUAL, _FEATURES, _ADVERSARIAL = 12.0, 0.05, 0.01, 0.001, 0.0001
+_REPETITION = 30.0  # a grid is seen long before it shows in a pixel loss
 
 
 class Optimisation:
@@ -46,6 +47,7 @@ class Optimisation:
             self.discriminator = precision.network(Discriminator())
             self.perceptual = precision.network(losses.RandomPyramid())
         self.average = copy.deepcopy(self.generator).requires_grad_(requires_grad=False)
+        self.faithful = copy.deepcopy(self.average)
         self._restart_optimisers()
 
     def _restart_optimisers(self) -> None:
@@ -54,9 +56,14 @@ class Optimisation:
 
     def begin_adversarial(self, faithful: dict[str, Tensor]) -> None:
         """Go on from the `faithful` weights with fresh optimisers."""
+        self.remember(faithful)
         self.generator.load_state_dict(faithful)
         self.average.load_state_dict(faithful)
         self._restart_optimisers()
+
+    def remember(self, faithful: dict[str, Tensor]) -> None:
+        """Take these weights as the faithful ones, which the second stage is measured by."""
+        self.faithful.load_state_dict(faithful)
 
     def pixel_step(self, batch: Batch, done: int, planned: int) -> dict[str, float]:
         """Take one step of the first stage, the pixel loss alone; return the losses.
@@ -95,6 +102,7 @@ class Optimisation:
             + _PERCEPTUAL * parts["perceptual"]
             + _FEATURES * parts["features"]
             + _ADVERSARIAL * parts["adversarial"]
+            + _REPETITION * parts["repetition"]
         )
         self._descend(total, self.of_generator, self.generator, rate)
         self._follow(done, 0.995)
@@ -120,13 +128,15 @@ class Optimisation:
             with torch.no_grad():
                 of_truth, seen_truth = self.discriminator(truth)
                 texture_truth = self.perceptual(truth)
+                faithful = self.faithful(self.precision.tensor(batch.blurred), batch.scale)
             texture_output = self.perceptual(output)
         reduction = batch.reduction.to(output.device)
         return {
             "pixel": losses.charbonnier(output, truth),  # only told, to go on with the curve
             "squared": nnf.mse_loss(output, truth),
             "consistency": losses.consistency(output, truth, reduction),
-            "amplitude": losses.amplitude(output, truth),
+            "amplitude": losses.amplitude(output, truth, faithful.float()),
+            "repetition": losses.repetition(output, truth, batch.scale),
             "perceptual": _distance(texture_output, texture_truth),
             "features": _distance(seen_output, seen_truth),
             "adversarial": losses.adversarial(of_output.float(), of_truth.float()),

@@ -13,7 +13,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.checkpoints import Checkpoint, Progress
 from napari_medrefine.superres.data import Batch, Tile, load_batches
 from napari_medrefine.superres.events import Stage, TrainingConfig, TrainingEvent, TrainingResult
-from napari_medrefine.superres.optimisation import Optimisation, new_generator
+from napari_medrefine.superres.optimisation import Optimisation
 from napari_medrefine.superres.precision import Precision
 from napari_medrefine.superres.run_folder import (
     CHECKPOINT,
@@ -76,7 +76,7 @@ class Run:
         try:
             self.optimisation.restore(saved.networks)
             if saved.best is not None:
-                new_generator(self.config).load_state_dict(saved.best)
+                self.optimisation.remember(saved.best)
         except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise MedRefineError(
                 f"Cannot read {self.folder / CHECKPOINT}: its networks are not those of this "

@@ -18,8 +18,8 @@ from napari_medrefine.superres.validation import Scores
 
 _LOSSES = {
     "faithful": "Charbonnier loss",
-    "gan": "Charbonnier, consistency, perceptual (random pyramid), feature and relativistic "
-    "adversarial losses, from the faithful weights",
+    "gan": "squared error, consistency, amplitude, repetition, perceptual (random pyramid), "
+    "feature and relativistic adversarial losses, from the faithful weights",
 }
 _DEGRADATION = {
     "magnify": "random, per crop (superres.optics.random_reduction): area or bicubic reduction, "
