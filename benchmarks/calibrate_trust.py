@@ -1,15 +1,17 @@
-"""Fits and calibrates the trust map on training slides, and writes the file that ships.
+"""Fits and calibrates a trust map on training slides, and writes the file that ships.
 
-usage: python benchmarks/calibrate_trust.py ../shared/data/fields [--each N] [--report]
-       python benchmarks/calibrate_trust.py ../shared/data/fields --test [--each N]
+usage: python benchmarks/calibrate_trust.py ../shared/data/fields [--pair photo] [--each N]
+       [--report | --test]
 
+--pair    which weights: those that ship as the default (shipped), or those for photos (photo)
 --report  also prints coverage (of colour values) and rank correlation (of blocks) of every slide
           and track, each slide predicted and calibrated by the others only
 --test    writes nothing: the shipped map on the test slides and on scikit-image's
           immunohistochemistry(), through the public function
 
 Tracks: as ../shared/tools/score_superres.py makes them, the blur that cameras see, and one
-degradation drawn as in training, of fields that get other dyes or are out of focus, as there.
+degradation drawn as in training, of fields that get other dyes or are out of focus, as there. For
+photos no clean reduction, which no objective makes, but in what is drawn.
 """
 
 from __future__ import annotations
@@ -47,12 +49,30 @@ from napari_medrefine.superres.trust_fit import (
     left_out,
     margins_of,
 )
-from napari_medrefine.superres.trust_model import LEVELS, TRUST_FILE, TrustModel
+from napari_medrefine.superres.trust_model import LEVELS, TRUST_FILES, TrustModel
 
 Pixels = npt.NDArray[np.uint8]
 # Scale -> side of the crops. Sharpening and small scales cost the most per pixel of the result.
 SIDES = {1.0: 256, 2.0: 320, 3.0: 432, 4.0: 512, 10.0: 960}
 REALISMS = (0.0, 0.5, 1.0)
+MODELS = {"shipped": None, "photo": "photo-faithful"}
+CLEAN = ("area", "bicubic")
+
+
+def scales_of(pair: str) -> list[float]:
+    """Return what a pair of weights does; those for photos do not sharpen."""
+    return [scale for scale in SIDES if scale > 1 or MODELS[pair] is None]
+
+
+def tracks_of(
+    pair: str, scale: float, rng: np.random.Generator
+) -> dict[str, tuple[int, Degradation]]:
+    """Return the `tracks` that a pair of weights is for."""
+    kinds = tracks(scale, rng)
+    if MODELS[pair] is None:
+        return kinds
+    middle = Degradation(scale, 0.7 * scale, noise=1.5)
+    return {k: v for k, v in kinds.items() if k not in CLEAN} | {"between": (1, middle)}
 
 
 def tracks(scale: float, rng: np.random.Generator) -> dict[str, tuple[int, Degradation]]:
@@ -74,7 +94,7 @@ def tracks(scale: float, rng: np.random.Generator) -> dict[str, tuple[int, Degra
     }
 
 
-def samples_of(slide: Path, scale: float, each: int) -> dict[float, list[TrustSample]]:
+def samples_of(slide: Path, pair: str, scale: float, each: int) -> dict[float, list[TrustSample]]:
     """Realism -> generated fields of one slide, with the errors of their blocks."""
     files = sorted(p for p in slide.iterdir() if p.suffix in (".png", ".jpg"))
     found: dict[float, list[TrustSample]] = {realism: [] for realism in REALISMS}
@@ -82,7 +102,7 @@ def samples_of(slide: Path, scale: float, each: int) -> dict[float, list[TrustSa
     for number in range(min(each, len(files))):
         file = files[number * len(files) // min(each, len(files))]
         field = np.asarray(read_photo(file).image, np.uint8)[..., :3]
-        for track, (reduced, how) in tracks(scale, rng).items():
+        for track, (reduced, how) in tracks_of(pair, scale, rng).items():
             if track == "random" and number % 3:  # a third as often as what is measured
                 continue
             sharp = crop(field, SIDES[scale] * reduced, rng)
@@ -91,10 +111,9 @@ def samples_of(slide: Path, scale: float, each: int) -> dict[float, list[TrustSa
             if reduced > 1:
                 sharp = degraded(sharp, Degradation(reduced), rng)
             seen = degraded(sharp, how, rng)
-            pictures = {r: generate(seen, scale, r) for r in REALISMS}
-            features = finish(
-                features_steps(seen, *finish(two_opinions_steps(seen, scale, pictures)))
-            )
+            pictures = {r: generate(seen, pair, scale, r) for r in REALISMS}
+            two = finish(two_opinions_steps(seen, scale, pictures, MODELS[pair]))
+            features = finish(features_steps(seen, *two))
             for realism, picture in pictures.items():
                 error = errors(picture, sharp)
                 found[realism].append(TrustSample(slide.name, track, features, error))
@@ -120,9 +139,10 @@ def degraded(image: Pixels, how: Degradation, rng: np.random.Generator) -> Pixel
     return np.asarray(np.rint(255 * degrade(image.astype(np.float32) / 255, how, rng)), np.uint8)
 
 
-def generate(seen: Pixels, scale: float, realism: float) -> Pixels:
-    made = sharpen(seen, realism=realism) if scale == 1 else magnify(seen, scale, realism=realism)
-    return np.asarray(made, np.uint8)
+def generate(seen: Pixels, pair: str, scale: float, realism: float) -> Pixels:
+    if scale == 1:
+        return np.asarray(sharpen(seen, realism=realism), np.uint8)
+    return np.asarray(magnify(seen, scale, realism=realism, model=MODELS[pair]), np.uint8)
 
 
 def errors(picture: Pixels, sharp: Pixels) -> Pixels:
@@ -134,16 +154,14 @@ def blocks_of(plane: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     return block_means(plane, *(block_edges(length) for length in plane.shape[:2])).ravel()
 
 
-def all_samples(
-    folder: Path, scales: list[float], each: int
-) -> dict[tuple[float, float], list[TrustSample]]:
+def all_samples(folder: Path, pair: str, each: int) -> dict[tuple[float, float], list[TrustSample]]:
     """(Scale, realism) -> generated fields of every slide."""
     slides = sorted(p for p in folder.iterdir() if p.is_dir())
-    jobs = [(slide, scale, each) for scale in scales for slide in slides]
+    jobs = [(slide, pair, scale, each) for scale in scales_of(pair) for slide in slides]
     found: dict[tuple[float, float], list[TrustSample]] = {}
     with ProcessPoolExecutor(2, initializer=one_thread) as pool:
         results = pool.map(samples_of, *zip(*jobs, strict=True))
-        for (slide, scale, _), made in zip(jobs, results, strict=True):
+        for (slide, _, scale, _), made in zip(jobs, results, strict=True):
             print(f"  x{scale:g} {slide.name}", flush=True)
             for realism, samples in made.items():
                 found.setdefault((scale, realism), []).extend(samples)
@@ -182,21 +200,26 @@ def report(samples: list[TrustSample], title: str) -> None:
     )
 
 
-def calibrate(folder: Path, each: int, scales: list[float], full: bool) -> None:
-    found = all_samples(folder / "train", scales, each)
+def calibrate(folder: Path, pair: str, each: int, full: bool) -> None:
+    found = all_samples(folder / "train", pair, each)
     if full:
         for (scale, realism), samples in found.items():
             report(samples, f"x{scale:g}, realism {realism:g}")
     model = TrustModel(
-        models={n: load_model(n).card.sha256 for n in list_models() if not n.startswith("photo")},
+        models={name: load_model(name).card.sha256 for name in weights_of(pair)},
         features=FEATURES,
         slides=tuple(sorted({s.slide for samples in found.values() for s in samples})),
         knots=tuple(fit_knot(samples, *key) for key, samples in found.items()),
     )
-    write_record(TRUST_FILE, model.model_dump(mode="json"))
+    write_record(TRUST_FILES[pair], model.model_dump(mode="json"))
 
 
-def test(folder: Path, each: int) -> None:
+def weights_of(pair: str) -> list[str]:
+    """Return the names of the weights that ship in a pair; the default ones also sharpen."""
+    return [n for n in list_models() if n.startswith("photo") == (MODELS[pair] is not None)]
+
+
+def test(folder: Path, pair: str, each: int) -> None:
     """Print coverage and rank correlation of the shipped map on slides nothing was fitted on."""
     from skimage.data import immunohistochemistry
 
@@ -206,11 +229,11 @@ def test(folder: Path, each: int) -> None:
     }
     slides["immunohistochemistry"] = [immunohistochemistry()]
     print("coverage at 90 % | rank correlation; realism 0 and 1")
-    for scale in (4.0, 2.0, 1.0):
+    for scale in sorted({4.0, 2.0, 1.0} & set(scales_of(pair)), reverse=True):
         for name, fields in slides.items():
             found: dict[tuple[str, float], list[tuple[Pixels, Pixels]]] = {}
             for number, field in enumerate(fields[:each]):
-                for track, made in tested(field[..., :3], scale, number).items():
+                for track, made in tested(field[..., :3], pair, scale, number).items():
                     found.setdefault(track, []).append(made)
             for track in dict.fromkeys(key[0] for key in found):
                 scores = [scored(found[track, realism]) for realism in (0.0, 1.0)]
@@ -220,10 +243,10 @@ def test(folder: Path, each: int) -> None:
                 print(f"  x{scale:g} {name:24s} {track:8s} {cover} | {order}", flush=True)
 
 
-def tested(field: Pixels, scale: float, number: int) -> dict[tuple[str, float], tuple]:
+def tested(field: Pixels, pair: str, scale: float, number: int) -> dict[tuple[str, float], tuple]:
     """(Track, realism) -> true errors of one field, and what the map says."""
     rng, found = np.random.default_rng(number), {}
-    for track, (reduced, how) in tracks(scale, rng).items():
+    for track, (reduced, how) in tracks_of(pair, scale, rng).items():
         if track == "random":
             continue
         side = 16 * int(min(*field.shape[:2], 960) // (16 * reduced))
@@ -231,8 +254,8 @@ def tested(field: Pixels, scale: float, number: int) -> dict[tuple[str, float], 
         sharp = degraded(sharp, Degradation(reduced), rng) if reduced > 1 else sharp
         seen = degraded(sharp, how, rng)
         for realism in (0.0, 1.0):
-            picture = generate(seen, scale, realism)
-            told = trust_map(seen, scale, realism=realism, generated=picture)
+            picture = generate(seen, pair, scale, realism)
+            told = trust_map(seen, scale, realism=realism, model=MODELS[pair], generated=picture)
             found[track, realism] = errors(picture, sharp), told
     return found
 
@@ -250,14 +273,15 @@ def scored(fields: list[tuple]) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--pair", choices=list(MODELS), default="shipped")
     parser.add_argument("--each", type=int, default=3)
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--test", action="store_true")
     options = parser.parse_args()
     if options.test:
-        test(options.folder, options.each)
+        test(options.folder, options.pair, options.each)
         return
-    calibrate(options.folder, options.each, list(SIDES), options.report)
+    calibrate(options.folder, options.pair, options.each, options.report)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ WHEEL = re.compile(
     r"napari_medrefine/([a-z_]+/)*[a-z0-9_]+\.py"
     r"|napari_medrefine/(napari\.yaml|py\.typed|(dataset/summary|compare/report)\.html\.jinja"
     r"|compare/tuned\.json)"
-    r"|napari_medrefine/superres/weights/((magnify|photo|sharpen)-(faithful|gan)\.safetensors|trust\.json)"
+    r"|napari_medrefine/superres/weights/((magnify|photo|sharpen)-(faithful|gan)\.safetensors|(photo-)?trust\.json)"
     r"|napari_medrefine-[\d.]+\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt|licenses/(LICENSE|NOTICE))"
 )
 SDIST = re.compile(
@@ -34,6 +34,7 @@ NEEDED = {
     "napari_medrefine/compare/report.html.jinja",
     "napari_medrefine/compare/tuned.json",
     "napari_medrefine/superres/weights/trust.json",
+    "napari_medrefine/superres/weights/photo-trust.json",
     *(
         f"napari_medrefine/superres/weights/{task}-{kind}.safetensors"
         for task in ("magnify", "photo", "sharpen")

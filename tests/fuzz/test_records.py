@@ -24,7 +24,7 @@ from napari_medrefine.dataset import load_manifest, open_dataset
 from napari_medrefine.dataset._journal import JOURNAL, look, start
 from napari_medrefine.io.reader import read_dataset
 from napari_medrefine.superres.run_folder import keep_log, read_log, read_run
-from napari_medrefine.superres.trust_model import TRUST_FILE, TrustModel
+from napari_medrefine.superres.trust_model import TRUST_FILES, TrustModel
 
 
 @pytest.fixture(scope="session")
@@ -202,7 +202,7 @@ def test_strange_events_of_trainings(made, bench, data):
 @given(data=st.data())
 def test_a_strange_calibration(bench, data):
     path = bench / "trust.json"
-    path.write_bytes(data.draw(broken_json(json.loads(TRUST_FILE.read_bytes()))))
+    path.write_bytes(data.draw(broken_json(json.loads(TRUST_FILES["shipped"].read_bytes()))))
     judge(lambda: read_record(path, TrustModel, "a calibration"), path, kind="calibration")
 
 

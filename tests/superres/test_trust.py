@@ -16,7 +16,7 @@ from napari_medrefine.superres import list_models, load_model, save_model, trust
 from napari_medrefine.superres.trust_blocks import BLOCK, block_edges, block_means, spread
 from napari_medrefine.superres.trust_features import FEATURES, OVERALL
 from napari_medrefine.superres.trust_fit import TrustSample, fit_knot, left_out, margins_of
-from napari_medrefine.superres.trust_model import LEVELS, TRUST_FILE, shipped_trust
+from napari_medrefine.superres.trust_model import LEVELS, TRUST_FILES, shipped_trusts, trust_for
 
 
 def tissue(height: int, width: int) -> np.ndarray:
@@ -31,15 +31,28 @@ def blocks_of(plane: np.ndarray) -> np.ndarray:
     return block_means(plane, *(block_edges(length) for length in plane.shape[:2]))
 
 
-def test_the_shipped_calibration_belongs_to_the_shipped_weights() -> None:
-    """Fails when weights are replaced: run benchmarks/calibrate_trust.py then."""
-    cards = {
-        name: load_model(name).card.sha256
-        for name in list_models()
-        if not name.startswith("photo")  # without a trust map, and refused
-    }
-    assert shipped_trust().models == cards
-    assert TRUST_FILE.stat().st_size < 60_000
+def test_the_shipped_calibrations_belong_to_the_shipped_weights() -> None:
+    """Fails when weights are replaced: run benchmarks/calibrate_trust.py then, for each --pair."""
+    cards = {name: load_model(name).card.sha256 for name in list_models()}
+    calibrated = [pair for trust in shipped_trusts() for pair in trust.models.items()]
+    assert sorted(calibrated) == sorted(cards.items())
+    assert all(path.stat().st_size < 60_000 for path in TRUST_FILES.values())
+
+
+def test_weights_of_two_pairs_have_no_calibration_in_common() -> None:
+    pairs = [set(trust.models.values()) for trust in shipped_trusts()]
+    assert [trust_for(pair).models for pair in pairs] == [t.models for t in shipped_trusts()]
+    assert trust_for({*list(pairs[0])[:1], *list(pairs[1])[:1]}) is None
+
+
+def test_the_weights_for_photos_have_a_map_of_their_own() -> None:
+    image = tissue(48, 64)
+    ours, photo = trust_map(image, 4), trust_map(image, 4, model="photo-faithful")
+    assert photo.shape == ours.shape
+    assert not np.allclose(photo, ours, rtol=0.05)
+    picture = magnify(image, 4, model="photo-faithful")
+    given = trust_map(image, 4, model="photo-faithful", generated=picture)
+    np.testing.assert_array_equal(given, photo)
 
 
 @pytest.mark.parametrize("scale", [1, 2.5, 4])
@@ -119,15 +132,15 @@ def test_other_weights_are_refused_and_the_shipped_ones_by_path_are_not(tmp_path
 
 def test_a_damaged_calibration_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "trust.json"
-    data = shipped_trust().model_dump(mode="json")
+    data = shipped_trusts()[0].model_dump(mode="json")
     write_record(file, {**data, "knots": data["knots"][1:]})
-    monkeypatch.setattr("napari_medrefine.superres.trust_model.TRUST_FILE", file)
-    shipped_trust.cache_clear()
+    monkeypatch.setitem(TRUST_FILES, "shipped", file)
+    shipped_trusts.cache_clear()
     try:
         with pytest.raises(MedRefineError, match="a knot is missing"):
             trust_map(tissue(20, 20), 2)
     finally:
-        shipped_trust.cache_clear()
+        shipped_trusts.cache_clear()
 
 
 def test_spreading_keeps_the_means_of_blocks() -> None:

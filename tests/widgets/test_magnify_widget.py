@@ -129,7 +129,7 @@ def test_provenance_says_what_it_was_made_of(viewer, tissue, enlarger, wait):
     assert noted["pixel_um"] == pytest.approx(0.5)
     assert "not for diagnosis" in noted["warning"]
     weights = {each["name"]: each["sha256"] for each in noted["weights"]}
-    assert weights.keys() == {"magnify-faithful", "magnify-gan"}
+    assert weights.keys() == {"photo-faithful", "photo-gan"}  # it tells its objective
     assert all(len(sha) == 64 for sha in weights.values())
 
 
@@ -218,8 +218,8 @@ def judge(monkeypatch):
     """A trust map that rises from left to right; notes what it was asked."""
     asked = []
 
-    def trust_map_steps(image, scale, *, realism, level, generated):
-        asked.append({"scale": scale, "realism": realism, "level": level})
+    def trust_map_steps(image, scale, *, realism, model, level, generated):
+        asked.append({"scale": scale, "realism": realism, "model": model, "level": level})
         yield Step(0, 1, "comparing")
         assert generated.shape[:2] == tuple(round(n * scale) for n in image.shape[:2])
         return np.broadcast_to(
@@ -233,7 +233,7 @@ def judge(monkeypatch):
 def test_the_trust_map_lies_on_the_picture_and_stays_there(viewer, tissue, enlarger, judge, wait):
     source = viewer.add_image(tissue(40, 60), rgb=True, name="slide", **LOOSE)
     widget = magnify(viewer, wait, region="whole", realism=0.5, trust=True)
-    assert judge == [{"scale": 4.0, "realism": 0.5, "level": 0.9}]
+    assert judge == [{"scale": 4.0, "realism": 0.5, "model": None, "level": 0.9}]
     made, trust = viewer.layers[1:]
     assert trust.name == "trust: error of slide · magnified x4 (generated) (90 %)"
     assert trust.data.shape == (160, 240)

@@ -16,7 +16,7 @@ from napari_medrefine.superres.cards import Task
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.superres.trust_blocks import Floats, spread
 from napari_medrefine.superres.trust_features import features_steps
-from napari_medrefine.superres.trust_model import LEVELS, TrustModel, shipped_trust
+from napari_medrefine.superres.trust_model import LEVELS, TrustModel, trust_for
 
 _PART = 1000  # steps for each part of the job: two pictures, and comparing them
 _PARTS = 3
@@ -49,7 +49,8 @@ def trust_map(
     realism : float
         Of the generated picture, 0 (faithful) to 1 (GAN).
     model : str, Path or None
-        What made the picture. The map is calibrated for the shipped models only.
+        What made the picture. The map is calibrated for the models that ship, "photo-faithful"
+        among them.
     level : float
         0.5 to 0.99.
     generated : array, optional
@@ -84,9 +85,9 @@ def trust_map_steps(
     generated: Image | None = None,
 ) -> Generator[Step, None, Floats]:
     """Do as `trust_map` does; yield a `Step` per tile and return the map."""
-    image, trust = check_image(image), shipped_trust()
-    _check_range(trust, scale, realism, level)
-    _check_model(trust, "sharpen" if scale == 1 else "magnify", model)
+    image = check_image(image)
+    _check_range(scale, realism, level)
+    trust = _calibrated("sharpen" if scale == 1 else "magnify", scale, model)
     shape = (round(image.shape[0] * scale), round(image.shape[1] * scale))
     known = {} if generated is None else {realism: _checked(generated, image, shape)}
     pair = yield from two_opinions_steps(image, scale, known, model)
@@ -140,11 +141,10 @@ def _part(job: Generator[Step, None, T], part: int) -> Generator[Step, None, T]:
     return (yield from retold(job, told))
 
 
-def _check_range(trust: TrustModel, scale: float, realism: float, level: float) -> None:
-    if not (math.isfinite(scale) and 1 <= scale <= trust.largest_scale):
+def _check_range(scale: float, realism: float, level: float) -> None:
+    if not (math.isfinite(scale) and scale >= 1):
         raise MedRefineError(
-            f"The scale is {scale:g}; the trust map knows 1 (sharpening) to "
-            f"{trust.largest_scale:g}."
+            f"The scale is {scale:g}; the trust map knows 1 (sharpening) and more."
         )
     if not 0 <= realism <= 1:
         raise MedRefineError(f"The realism is {realism:g}; it must be between 0 and 1.")
@@ -154,17 +154,23 @@ def _check_range(trust: TrustModel, scale: float, realism: float, level: float) 
         )
 
 
-def _check_model(trust: TrustModel, task: Task, model: str | Path | None) -> None:
-    """Refuse weights that `trust` was not fitted for, the shipped ones included."""
+def _calibrated(task: Task, scale: float, model: str | Path | None) -> TrustModel:
+    """Return the calibration for both weights of `model`, as far as it goes, or refuse."""
     from napari_medrefine.superres.models import model_for
 
-    for realism in (0.0, 1.0):
-        card = model_for(task, realism, model).card
-        if card.sha256 not in trust.models.values():
-            raise MedRefineError(
-                f"The trust map is not calibrated for the weights {card.name} "
-                f"({model or 'those that ship'}), so it cannot say how far to trust them."
-            )
+    cards = [model_for(task, realism, model).card for realism in (0.0, 1.0)]
+    trust = trust_for({card.sha256 for card in cards})
+    if trust is None:
+        raise MedRefineError(
+            f"The trust map is not calibrated for the weights {cards[0].name} "
+            f"({model or 'those that ship'}), so it cannot say how far to trust them."
+        )
+    if scale > trust.largest_scale:
+        raise MedRefineError(
+            f"The scale is {scale:g}; the trust map knows 1 (sharpening) to "
+            f"{trust.largest_scale:g}."
+        )
+    return trust
 
 
 def _checked(generated: Image, image: Image, shape: tuple[int, int]) -> Image:

@@ -1,7 +1,8 @@
-"""The shipped calibration of the trust map: a small file beside the weights, and its use."""
+"""The shipped calibrations of the trust map: small files beside the weights, and their use."""
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -13,7 +14,9 @@ from napari_medrefine._records import read_record
 from napari_medrefine.superres.trust_blocks import Doubles
 from napari_medrefine.superres.trust_features import FEATURES
 
-TRUST_FILE = Path(__file__).parent / "weights" / "trust.json"
+_FOLDER = Path(__file__).parent / "weights"
+# One for each pair of weights, faithful and GAN.
+TRUST_FILES = {"shipped": _FOLDER / "trust.json", "photo": _FOLDER / "photo-trust.json"}
 # The levels at which margins are kept; between them they are interpolated.
 LEVELS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
 
@@ -124,13 +127,33 @@ def _between(knots: list[float] | Doubles, value: float) -> list[tuple[int, floa
     ]
 
 
-@lru_cache(maxsize=1)
-def shipped_trust() -> TrustModel:
-    """Read the shipped calibration.
+def trust_for(weights: AbstractSet[str]) -> TrustModel | None:
+    """Return the calibration for these weights, or None: there is none.
+
+    Parameters
+    ----------
+    weights : set of str
+        The sha256 of each that may have a part in a picture.
 
     Raises
     ------
     MedRefineError
-        If it is missing or damaged.
+        If a file is missing or damaged.
     """
-    return read_record(TRUST_FILE, TrustModel, "the calibration of a trust map")
+    found = (trust for trust in shipped_trusts() if weights <= set(trust.models.values()))
+    return next(found, None)
+
+
+@lru_cache(maxsize=1)
+def shipped_trusts() -> tuple[TrustModel, ...]:
+    """Read the shipped calibrations.
+
+    Raises
+    ------
+    MedRefineError
+        If one is missing or damaged.
+    """
+    return tuple(
+        read_record(path, TrustModel, "the calibration of a trust map")
+        for path in TRUST_FILES.values()
+    )

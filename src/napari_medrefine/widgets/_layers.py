@@ -150,6 +150,11 @@ def objective(layer: Layer) -> float | None:
     return next((value for value in found if value is not None), None)
 
 
+def is_photographed(layer: Layer) -> bool:
+    """Return whether a layer is a camera's photo through a known objective, and not a scan."""
+    return not (is_derived(layer) or layer.multiscale) and objective(layer) is not None
+
+
 def slide(layer: Layer) -> str | None:
     """Return the slide that a layer's name begins with, as in ``slide1_40x_3``."""
     return name_before_objective(layer.name)

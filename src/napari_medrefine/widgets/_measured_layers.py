@@ -52,16 +52,18 @@ class MadeBy:
         where its scale is not the one that is measured at.
         """
         from napari_medrefine.superres import trust_map
-        from napari_medrefine.superres.trust_model import shipped_trust
+        from napari_medrefine.superres.trust_model import trust_for
 
         realism, strength = self.noted.get("realism"), self.noted.get("strength", 1.0)
+        noted = self.noted.get("model", "shipped")
+        model = None if noted == "shipped" else str(noted)
         if not self.weights or not isinstance(realism, float | int):
             return UNKNOWN.format(name=self.name)
-        if not self.weights.keys() <= set(shipped_trust().models.values()):
+        if trust_for(self.weights.keys()) is None:
             return OTHER.format(name=self.name)
         if strength != 1:
             return WEAK.format(name=self.name, strength=strength)
-        return lambda given, scale, _: trust_map(given, scale, realism=float(realism))
+        return lambda given, scale, _: trust_map(given, scale, realism=float(realism), model=model)
 
     def cards(self) -> list[dict[str, str]]:
         """Return the cards of its weights; of such as are not there any more, what was noted."""

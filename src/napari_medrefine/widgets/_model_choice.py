@@ -28,6 +28,7 @@ class ModelShelf:
     def __init__(self) -> None:
         self.files = {PHOTOS: Seen("magnify")}  # of each, what it is for
         self.used: Path | None = None  # what was chosen last; None: what ships
+        self.chosen = False  # by the user; until then it goes by the layer
         self.choosers: WeakSet[ModelChoice] = WeakSet()
 
     def add(self, path: Path) -> Path:
@@ -52,7 +53,7 @@ class ModelShelf:
         MedRefineError
             As `add`.
         """
-        self.used = self.add(path)
+        self.used, self.chosen = self.add(path), True
         for chooser in self.choosers:
             chooser.model.value = self.used
         return self.used
@@ -78,9 +79,10 @@ class ModelChoice:
         self._realism = 0.0  # as it was before a model without was chosen
         self.model = ComboBox(
             choices=[("Shipped", SHIPPED)],
-            tooltip="The network. Shipped: for clean images. For photos: where the "
-            "objective blurs about a pixel, as a 4x/0.10 does at 1.25 um. Or weights of your own "
-            "from the Train widget, or a super-resolution network of others",
+            tooltip="The network. For photos: where the objective blurs about a pixel, as a "
+            "4x/0.10 does at 1.25 um; chosen by itself for photos that tell their objective. "
+            "Shipped: for scans and images made smaller. Or weights of your own from the Train "
+            "widget, or a super-resolution network of others",
         )
         self.browse = PushButton(
             text="Browse…",
@@ -109,6 +111,12 @@ class ModelChoice:
         with self.model.changed.blocked():
             self.model.choices = [("Shipped", SHIPPED), *named]
             self.model.value = chosen
+
+    def suggest(self, *, photographed: bool) -> None:
+        """Choose between the networks that ship, until the user has chosen one."""
+        if not self._shelf.chosen:
+            with self.model.changed.blocked():
+                self.model.value = PHOTOS if photographed else SHIPPED
 
     @property
     def task(self) -> Task | None:
@@ -153,7 +161,7 @@ class ModelChoice:
             realism.enabled = not seen.foreign
 
     def _chosen(self) -> None:
-        self._shelf.used = self.file
+        self._shelf.used, self._shelf.chosen = self.file, True
 
     def _browse(self) -> None:
         path = ask_weights(self.widget.native)

@@ -12,6 +12,7 @@ from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, sha256_of
 from napari_medrefine.progress import Step, retold
+from napari_medrefine.superres.model_files import PHOTOS, model_of
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._layers import KEY
@@ -43,10 +44,10 @@ def check_trust(recipe: Recipe, layer: Layer) -> None:
             f"'{layer.name}' is a stack, and the trust map is calibrated for photos of stained "
             "slides: choose no trust map."
         )
-    if recipe.model is not None:
+    if recipe.model not in (None, model_of(PHOTOS)):
         raise MedRefineError(
             "The trust map is calibrated for the shipped networks only: choose the model "
-            "'Shipped', or no trust map."
+            "'Shipped' or 'For photos', or no trust map."
         )
     if recipe.strength < 1:
         raise MedRefineError(
@@ -60,7 +61,12 @@ def trust_steps(made: Made, source: Image, recipe: Recipe) -> Generator[Step, No
     from napari_medrefine import superres
 
     job = superres.trust_map_steps(
-        source, recipe.scale, realism=recipe.realism, level=LEVEL, generated=made.image
+        source,
+        recipe.scale,
+        realism=recipe.realism,
+        model=recipe.model,
+        level=LEVEL,
+        generated=made.image,
     )
     errors = yield from retold(
         job, lambda step: Step(step.done, step.total, f"Trust map: {step.text}")

@@ -13,7 +13,6 @@ from qtpy.QtCore import QTimer
 from napari_medrefine.progress import Step
 from napari_medrefine.samples import demo_photos_steps, layers_of
 from napari_medrefine.samples.photos import LayerData
-from napari_medrefine.superres.model_files import PHOTOS
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layers import about, images
@@ -176,8 +175,6 @@ class FirstMinuteWidget(Panel):
     def _magnify(self) -> None:
         widget = self._beside("Magnify & sharpen")
         widget.layer.choose([self.overview])
-        if widget.model.file is None:
-            widget.model.model.value = PHOTOS  # the sample was photographed, with a camera's blur
         widget.task.value, widget.scale.value, widget.region.value = "magnify", SCALE, "view"
         widget.generate()
         self._watch(widget)

@@ -31,6 +31,7 @@ from napari_medrefine.widgets._layers import (
     check_stack,
     images,
     is_derived,
+    is_photographed,
     likely_overview,
     shapes,
 )
@@ -201,7 +202,7 @@ class MagnifyWidget(Panel):
             overview = likely_overview(photos)
             with self.layer.changed.blocked():
                 self.layer.choose([overview] if overview is not None else [])
-        self._tell_size()
+        self._layer_seen()
 
     @property
     def recipe(self) -> Recipe:
@@ -329,6 +330,13 @@ class MagnifyWidget(Panel):
 
     def _layer_chosen(self) -> None:
         self._chosen_by_user = True
+        self._layer_seen()
+
+    def _layer_seen(self) -> None:
+        """Take the network for photos where a photo is magnified."""
+        layer = self.layer.value
+        photographed = layer is not None and is_photographed(layer)
+        self.model.suggest(photographed=photographed and self.task.value == MAGNIFY)
         self._tell_size()
 
     def _model_chosen(self) -> None:
@@ -344,7 +352,7 @@ class MagnifyWidget(Panel):
         drawing = self.region.value == RECTANGLE
         self.trust.enabled = self.region.value not in (FOLLOW, DISK)
         self.rectangles.visible = self.draw.visible = drawing
-        self._tell_size()
+        self._layer_seen()
 
     def _view_moved(self) -> None:
         if not self.job.alive:
