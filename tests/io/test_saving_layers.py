@@ -219,7 +219,7 @@ def test_what_cannot_be_saved_changes_nothing(viewer, tmp_path):
     before = path.read_bytes()
     for bad, words in (
         ((noise((9, 9), "uint8") > 3, {"name": "b"}, "image"), "bool"),
-        ((noise((3, 9, 9), "uint8"), {"name": "b", "rgb": False}, "image"), "shape"),
+        ((noise((9, 9, 5), "uint8"), {"name": "b", "rgb": True}, "image"), "shape"),
         ((noise((9, 9), "uint8"), {"name": "b"}, "labels"), "labels"),
     ):
         with pytest.raises(MedRefineError, match=words):

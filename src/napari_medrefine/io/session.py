@@ -306,7 +306,9 @@ def _levels(layer: LayerData) -> int:
 def _fits(one: LayerData, layer: SessionLayer) -> bool:
     finest = one[0][0] if isinstance(one[0], list) else one[0]
     # What was made on disk is shown with an alpha channel that its file has not.
-    same = tuple(finest.shape[:2]) == layer.shape[:2] and len(finest.shape) == len(layer.shape)
+    sides = len(layer.shape) - layer.rgb
+    same = tuple(finest.shape[:sides]) == layer.shape[:sides]
+    same = same and len(finest.shape) == len(layer.shape)
     return same and np.dtype(finest.dtype).name == layer.dtype
 
 

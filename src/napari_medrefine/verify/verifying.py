@@ -15,7 +15,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io._layers import KEY
 from napari_medrefine.io.layer_images import TIFF
 from napari_medrefine.io.layer_reader import is_ome_zarr, read_images
-from napari_medrefine.io.ome_zarr import FACTS_KEY
+from napari_medrefine.io.ome_zarr_attributes import FACTS_KEY
 from napari_medrefine.io.reader import ENDING, MANIFEST
 from napari_medrefine.io.slides import open_slide
 from napari_medrefine.photos import SUFFIXES, read_note
