@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import dask.array as da
-
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io._lazy import lazy
 from napari_medrefine.io._saved_layer import SavedLayer
 from napari_medrefine.io.slides import Stack
 
@@ -35,7 +34,7 @@ def _as_wanted(level: Any, stored: str, wanted: str, channels: int, stack: Stack
     odd = len(set(stored)) < len(stored) or not {"y", "x"} <= set(stored)
     if odd or colours != channels or any(lengths[axis] != 1 for axis in extra):
         raise MedRefineError(f"{stack.path} does not hold the layer that it describes.")
-    array: Any = da.from_array(level, chunks=level.chunks, name=False)
+    array = lazy(level)
     kept = [axis for axis in stored if axis in wanted]
     array = array[tuple(slice(None) if axis in wanted else 0 for axis in stored)]
     missing = [axis for axis in wanted if axis not in kept]

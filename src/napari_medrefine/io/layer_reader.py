@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import tifffile
 import zarr
@@ -20,6 +19,7 @@ from napari_medrefine._photos.refusal import one_sentence
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io._layer_attributes import restore
 from napari_medrefine.io._layers import LayerData
+from napari_medrefine.io._lazy import lazy
 from napari_medrefine.io._saved_layer import SavedLayer, saved_in
 from napari_medrefine.io._saved_stack import stack_arrays
 from napari_medrefine.io.layer_images import TIFF
@@ -122,7 +122,7 @@ def _photo_levels(slide: Slide, saved: SavedLayer) -> list[Any]:
     first = slide.levels[0]
     if (first.shape[2] if first.ndim == 3 else 0) != saved.channels:
         raise MedRefineError(f"{slide.path} does not hold the layer that it describes.")
-    return [da.from_array(level, chunks=level.chunks, name=False) for level in slide.levels]
+    return [lazy(level) for level in slide.levels]
 
 
 def _json(text: str) -> object:
