@@ -27,9 +27,7 @@ def find_sources(photos: Path, output: Path) -> dict[str, Path]:
         If there is no such folder, no photo in it, or it is the output folder too.
     """
     if real(photos) == real(output):
-        raise MedRefineError(
-            f"The folder {photos} holds the photos: choose another to write to."
-        )
+        raise MedRefineError(f"The folder {photos} holds the photos: choose another to write to.")
     datasets = {real(output)}
     sources = {}
     for path in find_photos(photos, recursive=True):

@@ -28,6 +28,7 @@ from napari_medrefine.verify.inputs import Folders
 from napari_medrefine.verify.pictures import verify_photo, verify_pixels
 from napari_medrefine.verify.placements import verify_placement
 from napari_medrefine.verify.report import Report
+from napari_medrefine.verify.stacks import verify_stack
 
 MODEL = ".safetensors"
 IN_VIEW = "what was in view"  # a layer that changes as one pans
@@ -118,7 +119,9 @@ def _layers(
             continue
         report.check_version(made.version)
         pixels = data[0] if isinstance(data, list) else data
-        yield from verify_pixels(pixels, made, folders, report, everything=everything)
+        stacked = any(one.planes for one in made.inputs)
+        job = verify_stack if stacked else verify_pixels
+        yield from job(pixels, made, folders, report, everything=everything)
     if not found:
         raise _silent(path)
 
