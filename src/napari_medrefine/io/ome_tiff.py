@@ -42,6 +42,9 @@ from napari_medrefine.progress import Step
 
 _DTYPES = ("uint8", "uint16", "float32", "float64")
 WAITING = 8  # tiles that may wait to be compressed
+# Bytes of tiles that are compressed before any is written: of half a gigabyte, tifffile's own
+# choice, Cancel would wait for seconds.
+AT_ONCE = 2**24
 ZLIB_LEVEL = 3  # three times as fast as level 6; photos become 4 %, interpolated parts 26 % larger
 PATIENCE_S = 0.25  # how often a waiting job looks whether it should stop
 
@@ -233,6 +236,7 @@ class _Writer:
             compressionargs={"level": ZLIB_LEVEL},
             predictor=np.dtype(source.dtype).kind == "u",  # of floats it needs a codec more
             maxworkers=2,
+            buffersize=AT_ONCE,
             subifds=len(sizes) - 1 if first else None,
             subfiletype=0 if first else 1,
             metadata=ome_metadata(picture) if first else None,
