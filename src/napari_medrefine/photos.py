@@ -115,6 +115,11 @@ def find_photos(folder: str | Path, *, recursive: bool = False) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(top).as_posix())
 
 
+def no_photos(folder: str | Path) -> MedRefineError:
+    """Return the sentence for a folder in which there is nothing to read."""
+    return MedRefineError(f"There are no JPEG, PNG or TIFF photos in {Path(folder).absolute()}.")
+
+
 def read_photo(path: str | Path) -> Photo:
     """Read a JPEG, PNG or TIFF photo.
 

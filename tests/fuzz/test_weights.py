@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import warnings
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from napari_medrefine import magnify
 from napari_medrefine.progress import finish
 from napari_medrefine.superres import checkpoints
+from napari_medrefine.superres.learning_checkpoint import load_state, save_state
 from napari_medrefine.superres.model_files import read_card, weights_in
 from napari_medrefine.superres.models import load_model
 from napari_medrefine.superres.training import train_steps
@@ -155,6 +157,31 @@ def test_strange_checkpoints(training, bench, data):
     holder[key] = data.draw(value)
     torch.save(content, path)
     judge(lambda: resume(folder), kind="checkpoint with strange values", named=folder)
+
+
+@pytest.mark.parametrize("value", [torch.zeros(2), torch.zeros(()), [], "x", 0, True])
+@pytest.mark.parametrize("entry", ["networks", "best"])
+def test_a_checkpoint_whose_networks_are_none_is_one_sentence(training, bench, entry, value):
+    folder = copy_of(training, bench)
+    path = folder / checkpoints.CHECKPOINT
+    torch.save({**torch.load(path, weights_only=True), entry: value}, path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch warns of how it looks into a tensor
+        verdict = judge(lambda: resume(folder), folder, kind="networks that are none", named=path)
+    assert verdict.sentence.endswith("parts of it are missing or wrong.")
+
+
+@pytest.mark.parametrize("value", [torch.zeros(2), 1.5, [], "x", {}, True, None])
+def test_strange_states_of_a_fine_tuning(bench, value):
+    path = bench / "state.pt"
+    whole = {"pairs": "a", "config": "{}", "fold": 0, "looks": [], "best": None, "tuning": None}
+    save_state(path, whole)
+    assert load_state(path)["fold"] == 0
+    for name, right in whole.items():
+        if type(value) is type(right) or (right is None and value == {}):
+            continue
+        save_state(path, {**whole, name: value})
+        assert judge(lambda: load_state(path), path, kind="strange fine-tuning").refused
 
 
 class Program:

@@ -157,6 +157,13 @@ def test_a_picture_is_asked_for_once_and_tile_by_tile(kind, picture, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
 
 
+@pytest.mark.parametrize("version", ["0.5", "0.4"])
+def test_black_parts_are_written_too(version, tmp_path):
+    source = Held(np.zeros((600, 520), np.uint8))
+    finish(write_ome_zarr(tmp_path / "x", source, pixel_um=None, version=version))
+    assert not np.asarray(zarr.open_group(tmp_path / "x")["0"]).any()
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 @pytest.mark.parametrize("after", [0, 1, 9, 14])
 def test_a_job_that_is_closed_leaves_what_was_there(kind, after, picture, tmp_path):

@@ -10,6 +10,7 @@ import tifffile
 import zarr
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.io.saved_layers import assert_same, noise, opened
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.layer_images import save_image_steps
@@ -18,7 +19,6 @@ from napari_medrefine.photos import read_photo
 from napari_medrefine.progress import finish
 from napari_medrefine.registration import Placement
 
-PLUGIN = "napari-medrefine"
 ENDINGS = (".ome.tif", ".ome.zarr")
 LOOKS = {"opacity": 0.4, "blending": "additive", "visible": False, "gamma": 0.7}
 SHOWN = settings(
@@ -35,38 +35,6 @@ def plugin():
     from npe2 import PluginManager
 
     PluginManager.instance().discover()
-
-
-def noise(shape, dtype, seed=0):
-    rng = np.random.default_rng(seed)
-    if np.dtype(dtype).kind == "f":
-        return rng.normal(size=shape).astype(dtype)
-    return rng.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
-
-
-def same(one: Any, other: Any) -> bool:
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, np.ndarray):
-        return np.shape(one) == np.shape(other) and np.array_equal(one, other)
-    return bool(one == other)
-
-
-def assert_same(layer, again, but=()):
-    data, state, _ = layer.as_layer_data_tuple()
-    other, found, _ = again.as_layer_data_tuple()
-    first, second = (x[0] if layer.multiscale else x for x in (data, other))
-    assert np.asarray(second).dtype == np.asarray(first).dtype
-    np.testing.assert_array_equal(np.asarray(second), np.asarray(first))
-    assert [key for key in state if key not in but and not same(state[key], found[key])] == []
-
-
-def opened(path):
-    from napari.components import ViewerModel
-
-    viewer = ViewerModel()
-    target = path / "zarr.json" if path.is_dir() else path
-    return viewer.open(str(target), plugin=PLUGIN)
 
 
 NUMBER = st.floats(-1e3, 1e3).filter(lambda x: abs(x) > 1e-3)
@@ -219,7 +187,7 @@ def test_what_cannot_be_saved_changes_nothing(viewer, tmp_path):
     before = path.read_bytes()
     for bad, words in (
         ((noise((9, 9), "uint8") > 3, {"name": "b"}, "image"), "bool"),
-        ((noise((3, 9, 9), "uint8"), {"name": "b", "rgb": False}, "image"), "shape"),
+        ((noise((9, 9, 5), "uint8"), {"name": "b", "rgb": True}, "image"), "shape"),
         ((noise((9, 9), "uint8"), {"name": "b"}, "labels"), "labels"),
     ):
         with pytest.raises(MedRefineError, match=words):

@@ -9,6 +9,8 @@ from typing import Any
 import npe2
 import numpy as np
 import pytest
+from tests.io import saved_layers
+from tests.io.saved_layers import same
 
 from napari_medrefine.dataset import MANIFEST, Cleaning, Recipe, load_manifest, open_dataset
 from napari_medrefine.dataset.prepare import prepare_steps
@@ -56,18 +58,7 @@ def opened(path: Path) -> Any:
 
 
 def noise(*shape: int, dtype: str = "uint8", seed: int = 0) -> Any:
-    rng = np.random.default_rng(seed)
-    if dtype.startswith("float"):
-        return rng.normal(size=shape).astype(dtype)
-    return rng.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
-
-
-def same(one: Any, other: Any) -> bool:
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, np.ndarray):
-        return np.shape(one) == np.shape(other) and np.array_equal(one, other)
-    return bool(one == other)
+    return saved_layers.noise(shape, dtype, seed)
 
 
 def assert_identical(saved: Any, again: Any, *, but: tuple[str, ...] = ()) -> None:

@@ -153,7 +153,7 @@ def test_a_generated_layer_that_was_saved(viewer, once, tmp_path, wait):
     assert not verify(tmp_path / "l.ome.tif", inputs=once).ok
 
 
-def test_a_stack_on_disk_is_confirmed_and_a_plane_of_one_gets_a_sentence(
+def test_a_stack_is_confirmed_and_a_plane_of_one_gets_a_sentence(
     viewer, tmp_path, wait, monkeypatch
 ):
     from napari_medrefine.io.layer_images import save_image_steps
@@ -174,11 +174,27 @@ def test_a_stack_on_disk_is_confirmed_and_a_plane_of_one_gets_a_sentence(
     report = verify(out)
     assert report.ok, report.problems
     made = viewer.layers[1]
+    assert made.data.shape == (3, *(2 * n for n in PHOTO.shape[:2]))
+    for name in ("stack.ome.tif", "stack.ome.zarr"):
+        finish(save_image_steps(tmp_path / name, [made.as_layer_data_tuple()]))
+        report = verify(tmp_path / name, everything=True)
+        assert report.ok, report.problems
+        assert "All of it was made again: identical." in report.confirmed
+    state = made.as_layer_data_tuple()[1]
+    for wrong in (np.asarray(made.data) ^ np.uint8(32), np.asarray(made.data)[:, 1:]):
+        finish(save_image_steps(tmp_path / "wrong.ome.tif", [(wrong, state, "image")]))
+        assert not verify(tmp_path / "wrong.ome.tif").ok
     viewer.add_image(made.data[0], rgb=False, name="plane", metadata=made.metadata)
     finish(save_image_steps(tmp_path / "plane.ome.tif", [viewer.layers[-1].as_layer_data_tuple()]))
     report = verify(tmp_path / "plane.ome.tif")
     assert not report.ok
     assert "made plane by plane from a stack, stain.ome.tif" in report.problems[0]
+    tifffile.imwrite(tmp_path / "stain.ome.tif", stack[:, ::-1], metadata={"axes": "CYX"})
+    (problem,) = verify(tmp_path / "stack.ome.tif").problems
+    assert "stain.ome.tif holds none with the pixels that it had." in problem
+    (tmp_path / "stain.ome.tif").unlink()
+    (problem,) = verify(tmp_path / "stack.ome.tif").problems
+    assert "stain.ome.tif is not there" in problem
 
 
 def test_a_placement_is_searched_for_again(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -49,20 +50,35 @@ def test_a_true_atlas_is_confirmed(folder, capsys):
     assert main(["verify", str(folder / "atlas"), "--all"]) == 0
     said = capsys.readouterr().out
     assert "All 2 photos are those that they were." in said
-    assert apart(said) < 0.1
+    assert apart(said) < 0.001
     assert "differs" not in said
 
 
-def test_a_placement_that_was_changed_is_said_with_how_far(folder, capsys):
+@pytest.mark.parametrize("by", [0.03, 0.5])
+def test_a_placement_that_was_changed_is_said_with_how_far(folder, capsys, by):
     path = placement_of(folder)
     place = Placement.load(path)
-    place.matrix[1, 2] += 0.5
+    place.matrix[1, 2] += by
     place.save(path)
     assert main(["verify", str(folder / "atlas" / "medrefine-atlas.json")]) != 0
     said = capsys.readouterr().out
     assert "NOT confirmed" in said
-    assert "differs: Searched for again" in said
-    assert abs(apart(said) - 0.5) < 0.1
+    assert "differs: Searched for again, the corners lie" in said
+    assert abs(apart(said) - by) < 0.001
+
+
+def test_an_atlas_of_a_version_that_did_not_note_its_searches_is_searched_for_around_there(folder):
+    path = placement_of(folder)
+    record = json.loads(path.read_text())
+    assert record.pop("asked") == {"ratio": 2.5, "angle": None}
+    record["matrix"][1][2] += 0.1
+    path.write_text(json.dumps(record))
+    report = verify(folder / "atlas")
+    assert report.ok, report.problems
+    assert any("not told how it was searched for" in text for text in report.confirmed)
+    record["matrix"][1][2] += 0.4
+    path.write_text(json.dumps(record))
+    assert not verify(folder / "atlas").ok
 
 
 @pytest.mark.parametrize("name", list(PHOTOS))

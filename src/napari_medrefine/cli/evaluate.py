@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from napari_medrefine.cli._common import (
     Commands,
@@ -36,6 +35,7 @@ from napari_medrefine.compare.study import is_study, table4
 from napari_medrefine.compare.tune import parameters_steps
 from napari_medrefine.compare.words import headline
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.superres.result_trust import trust_of
 
 EXAMPLES = """\
   medrefine evaluate dataset -o report
@@ -150,15 +150,10 @@ def _networks(protocol: Protocol, model: str | None) -> dict[str, Method]:
 
 def _strips(images: Images, evaluation: Evaluation, methods: Mapping[str, Method]) -> list[Strip]:
     """Return pictures of the first image of a few slides."""
-    from napari_medrefine.superres import trust_map
-
-    def trust(given: Any, scale: float, generated: Any) -> Any:
-        return trust_map(given, scale, generated=generated)
-
     plain = {name: method for name, method in methods.items() if name not in _ours(methods)}
     first = images.first_of_slides(_STRIPS)
     samples = (images.sample(one) for one in first)
-    ours = Generated(FAITHFUL, methods[FAITHFUL], trust)
+    ours = Generated(FAITHFUL, methods[FAITHFUL], trust_of)
     job = strips_steps(samples, evaluation, plain, [ours], total=len(first))
     return run_with_progress(job, "pictures")
 

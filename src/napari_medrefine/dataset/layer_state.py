@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 Pair = tuple[float, float]
 Row = tuple[float, float, float]
 Colour = tuple[float, float, float, float]
+Vector = Annotated[tuple[float, ...], Field(min_length=2)]  # a number for each axis
 Name = Annotated[str, Field(max_length=1024)]
+Names = Annotated[tuple[Name, ...], Field(min_length=2)]
 LayerDtype = Literal["uint8", "uint16", "float16", "float32", "float64"]
 
 
@@ -39,17 +41,20 @@ class Plane(_Model):
 
 
 class LayerAttributes(_Model):
-    """The properties of a napari image layer, by napari's names; None: napari's default."""
+    """The properties of a napari image layer, by napari's names; None: napari's default.
+
+    All that have a number for each axis have as many: two of a photo, more of a stack.
+    """
 
     name: Name | None = None
     metadata: dict[str, JsonValue] | None = None
-    scale: Pair | None = None
-    translate: Pair | None = None
-    rotate: tuple[Pair, Pair] | None = None
+    scale: Vector | None = None
+    translate: Vector | None = None
+    rotate: tuple[Vector, ...] | None = None
     shear: tuple[float, ...] | None = None
-    affine: tuple[Row, Row, Row] | None = None
-    units: tuple[Name, Name] | None = None
-    axis_labels: tuple[Name, Name] | None = None
+    affine: tuple[Vector, ...] | None = None
+    units: Names | None = None
+    axis_labels: Names | None = None
     opacity: Annotated[float, Field(ge=0, le=1)] | None = None
     blending: Name | None = None
     visible: bool | None = None
@@ -67,6 +72,45 @@ class LayerAttributes(_Model):
     attenuation: float | None = None
     plane: Plane | None = None
     experimental_clipping_planes: tuple[Plane, ...] | None = None
+
+    @property
+    def ndim(self) -> int | None:
+        """How many axes the layer has, its colours' aside; None where nothing says."""
+        vectors = (self.scale, self.translate, self.rotate, self.units, self.axis_labels)
+        known = {len(one) for one in vectors if one is not None}
+        return known.pop() if known else len(self.affine) - 1 if self.affine else None
+
+    @model_validator(mode="after")
+    def _of_as_many_axes(self) -> Self:
+        """Check that all are of as many axes."""
+        if self.ndim is not None:
+            check_axes(self, self.ndim)
+        return self
+
+
+def check_axes(attributes: LayerAttributes, ndim: int) -> None:
+    """Raise where something has not a number for each of `ndim` axes.
+
+    Raises
+    ------
+    ValueError
+        Naming it.
+    """
+    shapes = {
+        **dict.fromkeys(("scale", "translate", "units", "axis_labels"), (ndim,)),
+        "rotate": (ndim, ndim),
+        "affine": (ndim + 1, ndim + 1),
+    }
+    for name, shape in shapes.items():
+        value = getattr(attributes, name)
+        if value is not None and _shape(value) != shape:
+            raise ValueError(f"{name} is not of {ndim} axes")
+
+
+def _shape(value: tuple[object, ...]) -> tuple[int, ...]:
+    """Return the shape of a vector or a matrix; of one with rows of several lengths, nonsense."""
+    rows = {len(row) for row in value if isinstance(row, tuple)}
+    return (len(value), *sorted(rows))
 
 
 class LayerState(_Model):
@@ -88,3 +132,8 @@ class LayerState(_Model):
     channels: Literal[0, 3, 4]
     white: Annotated[float, Field(gt=0)]
     attributes: LayerAttributes
+
+    @model_validator(mode="after")
+    def _of_a_photo(self) -> Self:
+        check_axes(self.attributes, 2)
+        return self

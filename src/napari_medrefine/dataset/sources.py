@@ -13,7 +13,7 @@ from napari_medrefine._paths import real
 from napari_medrefine.dataset._journal import JOURNAL
 from napari_medrefine.dataset.manifest import MANIFEST
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.photos import find_photos
+from napari_medrefine.photos import find_photos, no_photos
 
 LONGEST = 100  # bytes of a name: file systems hold 255, and tools append to it
 
@@ -38,7 +38,7 @@ def find_sources(photos: Path, output: Path) -> dict[str, Path]:
             text = os.fsencode(path.relative_to(photos).as_posix()).decode("utf-8", "replace")
             sources[text] = path
     if not sources:
-        raise MedRefineError(f"There are no JPEG, PNG or TIFF photos in {photos.absolute()}.")
+        raise no_photos(photos)
     return sources
 
 

@@ -17,8 +17,10 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io._layers import KEY
 from napari_medrefine.registration import Placement, placement_file
 
-_NAMED_UM = {"um": 1.0, "µm": 1.0, "micrometer": 1.0, "nm": 1e-3, "nanometer": 1e-3, "mm": 1e3,
-             "millimeter": 1e3, "cm": 1e4, "centimeter": 1e4, "m": 1e6, "meter": 1e6}  # fmt: skip
+MICROMETRES = {"um": 1.0, "µm": 1.0, "micrometer": 1.0, "nm": 1e-3, "nanometer": 1e-3, "mm": 1e3,
+               "millimeter": 1e3, "cm": 1e4, "centimeter": 1e4, "m": 1e6, "meter": 1e6}  # fmt: skip
+SECONDS = {"s": 1.0, "second": 1.0, "ms": 1e-3, "millisecond": 1e-3, "min": 60.0, "minute": 60.0,
+           "h": 3600.0, "hour": 3600.0}  # fmt: skip
 
 
 def keep(name: str, state: Mapping[str, Any]) -> LayerAttributes:
@@ -76,16 +78,10 @@ def pixel_um(state: Mapping[str, Any]) -> float | None:
     return float(np.sqrt(sides[0] * sides[1]))
 
 
-def um_of(units: tuple[str, str] | None) -> tuple[float, float] | None:
-    """Return how many micrometres the units of rows and columns are; None: no lengths."""
-    found = [_NAMED_UM.get(unit) for unit in units or ()]
-    return (found[0], found[1]) if len(found) == 2 and found[0] and found[1] else None
-
-
 def _micrometres(unit: Any) -> float | None:
     """Return how many micrometres a unit (pint's, or its name) is; None if it is no length."""
     if isinstance(unit, str):
-        return _NAMED_UM.get(unit)
+        return MICROMETRES.get(unit)
     return float((1 * unit).to("micrometer").magnitude) if _is_length(unit) else None
 
 

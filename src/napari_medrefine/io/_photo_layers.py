@@ -75,17 +75,8 @@ def photo_layer(data: Any, state: Mapping[str, Any], kind: str) -> PhotoLayer:
     MedRefineError
         If it cannot be a photo of a dataset, saying why.
     """
-    name = str(state.get("name") or "layer")
-    if kind != "image":
-        raise MedRefineError(
-            f"Cannot save '{name}': it is a {kind} layer, and a dataset holds images only."
-        )
-    if state.get("multiscale"):
-        if getattr(data, "shape", None) == () or not len(data):
-            raise MedRefineError(f"Cannot save '{name}': it is empty.")
-        data = data[0]
-    data = data if hasattr(data, "shape") and hasattr(data, "dtype") else np.asarray(data)
-    _check(name, data, rgb=bool(state.get("rgb", len(data.shape) == 3)))
+    name, data = image_of(data, state, kind)
+    _check_photo(name, data, rgb=bool(state.get("rgb", len(data.shape) == 3)))
     facts = facts_of(data, state.get("metadata"))
     return PhotoLayer(
         name=name,
@@ -115,19 +106,40 @@ def blocks(layer: PhotoLayer, side: int) -> Iterator[tuple[int, int, Image]]:
             yield y, x, block.astype(layer.dtype, copy=False)
 
 
-def _check(name: str, data: Any, *, rgb: bool) -> None:
+def image_of(data: Any, state: Mapping[str, Any], kind: str) -> tuple[str, Any]:
+    """Return a layer's name and its pixels in full resolution.
+
+    Raises
+    ------
+    MedRefineError
+        If it is no image, or there is nothing in it.
+    """
+    name = str(state.get("name") or "layer")
+    if kind != "image":
+        raise MedRefineError(
+            f"Cannot save '{name}': it is a {kind} layer, and only images are saved so."
+        )
+    if state.get("multiscale"):
+        if getattr(data, "shape", None) == () or not len(data):
+            raise MedRefineError(f"Cannot save '{name}': it is empty.")
+        data = data[0]
+    data = data if hasattr(data, "shape") and hasattr(data, "dtype") else np.asarray(data)
+    if 0 in data.shape:
+        raise MedRefineError(f"Cannot save '{name}': it is empty (shape {tuple(data.shape)}).")
+    if np.dtype(data.dtype).newbyteorder("=").name not in _DTYPES:
+        raise MedRefineError(
+            f"Cannot save '{name}': its pixels are {data.dtype}, and only uint8, uint16 and float "
+            "are saved so; convert the layer first."
+        )
+    return name, data
+
+
+def _check_photo(name: str, data: Any, *, rgb: bool) -> None:
     shape = tuple(data.shape)
     if len(shape) != 2 + rgb or (rgb and shape[2] not in (3, 4)):
         raise MedRefineError(
             f"Cannot save '{name}': its shape is {shape}, and a dataset holds single 2-D images, "
-            "grey or RGB; extract one plane first."
-        )
-    if 0 in shape:
-        raise MedRefineError(f"Cannot save '{name}': it is empty (shape {shape}).")
-    if np.dtype(data.dtype).newbyteorder("=").name not in _DTYPES:
-        raise MedRefineError(
-            f"Cannot save '{name}': its pixels are {data.dtype}, and a dataset holds uint8, uint16 "
-            "or float; convert the layer first."
+            "grey or RGB; save it as OME-TIFF or OME-Zarr, or extract one plane first."
         )
 
 

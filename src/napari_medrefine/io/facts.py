@@ -11,7 +11,7 @@ from typing import Any
 import tifffile
 import zarr
 
-from napari_medrefine.io.ome_zarr import FACTS_KEY
+from napari_medrefine.io.ome_zarr_attributes import FACTS_KEY
 
 _DESCRIPTION = re.compile(r"<Description>(.*?)</Description>", re.DOTALL)
 

@@ -13,7 +13,7 @@ import numpy as np
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.io._layers import LayerData, image_layer
-from napari_medrefine.photos import PhotoHeader, find_photos, read_header, read_photo
+from napari_medrefine.photos import PhotoHeader, find_photos, no_photos, read_header, read_photo
 
 if TYPE_CHECKING:
     import dask.array
@@ -44,7 +44,7 @@ def read_folder(
     """
     paths = find_photos(folder)
     if not paths:
-        raise MedRefineError(f"There are no JPEG, PNG or TIFF photos in {Path(folder).absolute()}.")
+        raise no_photos(folder)
     layers, problems = [], []
     for path in paths:
         try:

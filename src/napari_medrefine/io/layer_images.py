@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import zarr
 
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io._image_layer import ImageLayer, LayerSource, image_layer
 from napari_medrefine.io._layers import LayerData
-from napari_medrefine.io._photo_layers import PhotoLayer, photo_layer
 from napari_medrefine.io._saved_layer import SavedLayer, where
-from napari_medrefine.io.ome_tiff import Picture, write_pictures
+from napari_medrefine.io.ome_tiff import write_pictures
+from napari_medrefine.io.ome_tiff_picture import Picture
 from napari_medrefine.io.ome_zarr import write_ome_zarr
 from napari_medrefine.io.pyramid_writer import replacing_folder
 from napari_medrefine.io.writer import SavingError
@@ -53,7 +52,9 @@ def save_image_steps(path: str | Path, layers: Sequence[LayerData]) -> Generator
     path : path
         ``NAME.ome.tif`` or ``NAME.ome.zarr``; the first is added where it is missing.
     layers : list of (data, attributes, "image")
-        2-D images, grey, RGB or RGBA; uint8, uint16 or float; lazy ones are read part by part.
+        Images, grey, RGB or RGBA, and stacks of them; uint8, uint16 or float; lazy ones are read
+        part by part, a stack plane by plane. Its axes become times, channels and depths as
+        `image_axes.axis_letters` has it.
 
     Returns
     -------
@@ -68,12 +69,13 @@ def save_image_steps(path: str | Path, layers: Sequence[LayerData]) -> Generator
     target = _target(Path(path))
     if not layers:
         raise MedRefineError("There are no layers to save.")
-    kept = [(photo_layer(*one), bool(one[1].get("multiscale"))) for one in layers]
-    if target.name.lower().endswith(TIFF):
-        pictures = [_picture(layer, multiscale) for layer, multiscale in kept]
+    in_tiff = target.name.lower().endswith(TIFF)
+    kept = [image_layer(*one, colours_are_channels=not in_tiff) for one in layers]
+    if in_tiff:
+        pictures = [_picture(layer) for layer in kept]
         return (yield from write_pictures(target, pictures, overwrite=True))
     if len(kept) == 1:
-        return (yield from _write_zarr(target, *kept[0]))
+        return (yield from _write_zarr(target, kept[0]))
     return (yield from _write_zarrs(target, kept))
 
 
@@ -91,49 +93,33 @@ def _target(path: Path) -> Path:
     return target
 
 
-class _Source:
-    """A layer's pixels, in the dtype of the file."""
-
-    def __init__(self, layer: PhotoLayer, dtype: Any = None) -> None:
-        self._data = layer.data
-        self.shape: tuple[int, ...] = tuple(layer.data.shape)
-        self.dtype: np.dtype[Any] = np.dtype(dtype or layer.dtype)
-
-    def render(self, top: int, left: int, height: int, width: int) -> npt.NDArray[Any]:
-        """Return a part of them."""
-        part = np.asarray(self._data[top : top + height, left : left + width])
-        return part.astype(self.dtype, copy=False)
-
-
-def _picture(layer: PhotoLayer, multiscale: bool) -> Picture:
+def _picture(layer: ImageLayer) -> Picture:
     dtype = np.float32 if layer.dtype == np.float16 else layer.dtype  # OME-TIFF has no float16
-    saved = SavedLayer.of(layer, multiscale=multiscale)
-    return Picture(_Source(layer, dtype), where(layer).pixel_um, layer.name, saved.facts())
+    place, facts = where(layer), SavedLayer.of(layer).facts()
+    return Picture(LayerSource(layer, dtype), place.pixel_um, layer.name, facts, place.stack)
 
 
-def _write_zarr(path: Path, layer: PhotoLayer, multiscale: bool) -> Generator[Step, None, Path]:
+def _write_zarr(path: Path, layer: ImageLayer) -> Generator[Step, None, Path]:
     place = where(layer)
-    facts = SavedLayer.of(layer, multiscale=multiscale).facts()
     return (
         yield from write_ome_zarr(
             path,
-            _Source(layer),
+            LayerSource(layer),
             pixel_um=place.pixel_um,
             origin=place.origin,
             name=layer.name,
             overwrite=True,
-            facts=next(iter(facts.values())),
+            facts=next(iter(SavedLayer.of(layer).facts().values())),
+            stack=place.stack,
         )
     )
 
 
-def _write_zarrs(
-    path: Path, layers: Sequence[tuple[PhotoLayer, bool]]
-) -> Generator[Step, None, Path]:
+def _write_zarrs(path: Path, layers: Sequence[ImageLayer]) -> Generator[Step, None, Path]:
     """Write several pictures side by side, numbered, as bioformats2raw lays them out."""
     with replacing_folder(path) as folder:
-        for number, (layer, multiscale) in enumerate(layers):
-            yield from _write_zarr(folder / str(number), layer, multiscale)
+        for number, layer in enumerate(layers):
+            yield from _write_zarr(folder / str(number), layer)
         group = zarr.create_group(folder, zarr_format=3, overwrite=False)
         group.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
     return path

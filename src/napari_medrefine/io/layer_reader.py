@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import tifffile
 import zarr
@@ -20,11 +19,13 @@ from napari_medrefine._photos.refusal import one_sentence
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io._layer_attributes import restore
 from napari_medrefine.io._layers import LayerData
+from napari_medrefine.io._lazy import lazy
 from napari_medrefine.io._saved_layer import SavedLayer, saved_in
+from napari_medrefine.io._saved_stack import stack_arrays
 from napari_medrefine.io.layer_images import TIFF
-from napari_medrefine.io.ome_zarr import FACTS_KEY
+from napari_medrefine.io.ome_zarr_attributes import FACTS_KEY
 from napari_medrefine.io.slide_layers import read_slides
-from napari_medrefine.io.slides import Level, Slide, open_pictures, open_slide
+from napari_medrefine.io.slides import Slide, Stack, open_pictures, open_slide, open_stack
 
 AT_ONCE = 2**26  # pixels up to which a layer without levels is read now, as it was
 MARKERS = ("zarr.json", ".zattrs", ".zgroup")
@@ -79,10 +80,11 @@ def _of_tiff(path: Path) -> list[LayerData]:
     saved = [saved_in(_json(text), path) for text in texts]
     if not saved or None in saved:
         return read_slides(path)
-    slides = open_pictures(path)
-    if len(slides) != len(saved):
-        raise MedRefineError(f"{path} holds {len(slides)} pictures and describes {len(saved)}.")
-    return [_layer(s, one) for s, one in zip(slides, saved, strict=True) if one is not None]
+    ours = [one for one in saved if one is not None]
+    pictures = open_pictures(path, [one.axes is not None for one in ours])
+    if len(pictures) != len(ours):
+        raise MedRefineError(f"{path} holds {len(pictures)} pictures and describes {len(ours)}.")
+    return [_layer(picture, one) for picture, one in zip(pictures, ours, strict=True)]
 
 
 def _of_zarr(folder: Path) -> list[LayerData]:
@@ -95,26 +97,32 @@ def _of_zarr(folder: Path) -> list[LayerData]:
     if numbers:
         return [layer for number in numbers for layer in _of_zarr(folder / str(number))]
     saved = saved_in(attributes, folder)
-    return read_slides(folder) if saved is None else [_layer(open_slide(folder), saved)]
+    if saved is None:
+        return read_slides(folder)
+    return [_layer(open_slide(folder) if saved.axes is None else open_stack(folder), saved)]
 
 
-def _layer(slide: Slide, saved: SavedLayer) -> LayerData:
+def _layer(picture: Slide | Stack, saved: SavedLayer) -> LayerData:
     attributes = {"rgb": saved.channels > 0, "multiscale": saved.multiscale}
     attributes |= restore(saved.attributes)
     dtype = np.dtype(saved.dtype)
-    first = slide.levels[0]
-    channels = first.shape[2] if first.ndim == 3 else 0
-    if channels != saved.channels:
-        raise MedRefineError(f"{slide.path} does not hold the layer that it describes.")
+    if isinstance(picture, Stack):
+        levels = stack_arrays(picture, saved)
+    else:
+        levels = _photo_levels(picture, saved)
+    first = levels[0]
     if saved.multiscale:
-        return [_lazy(level, dtype) for level in slide.levels], attributes, "image"
-    if first.shape[0] * first.shape[1] > AT_ONCE:
-        return _lazy(first, dtype), attributes, "image"
-    return np.asarray(first[:, :]).astype(dtype, copy=False), attributes, "image"
+        return [level.astype(dtype) for level in levels], attributes, "image"
+    if first.size // max(saved.channels, 1) > AT_ONCE:
+        return first.astype(dtype), attributes, "image"
+    return np.asarray(first).astype(dtype, copy=False), attributes, "image"
 
 
-def _lazy(level: Level, dtype: np.dtype[Any]) -> Any:
-    return da.from_array(level, chunks=level.chunks, name=False).astype(dtype)
+def _photo_levels(slide: Slide, saved: SavedLayer) -> list[Any]:
+    first = slide.levels[0]
+    if (first.shape[2] if first.ndim == 3 else 0) != saved.channels:
+        raise MedRefineError(f"{slide.path} does not hold the layer that it describes.")
+    return [lazy(level) for level in slide.levels]
 
 
 def _json(text: str) -> object:

@@ -6,7 +6,6 @@ Deflate with horizontal differencing is lossless and read by every TIFF library 
 
 from __future__ import annotations
 
-import json
 import queue
 import tempfile
 import threading
@@ -17,7 +16,6 @@ from errno import ENOENT
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
-from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 import tifffile
@@ -26,6 +24,7 @@ from zarr.codecs import BloscCodec
 
 from napari_medrefine._atomic import PART, replacing
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io.ome_tiff_picture import Picture, ome_metadata, per_centimetre
 from napari_medrefine.io.pyramid_writer import (
     TILE,
     Facts,
@@ -35,45 +34,19 @@ from napari_medrefine.io.pyramid_writer import (
     check_target,
     count_tiles,
     halved,
-    level_sizes,
     rendered,
-    sides_um,
     tiles_of,
 )
+from napari_medrefine.io.stack_layout import Index, count_planes, plane_of, planes_of
 from napari_medrefine.progress import Step
 
 _DTYPES = ("uint8", "uint16", "float32", "float64")
-_FINEST, _COARSEST = 1e-5, 1e9  # micrometres to a pixel
 WAITING = 8  # tiles that may wait to be compressed
+# Bytes of tiles that are compressed before any is written: of half a gigabyte, tifffile's own
+# choice, Cancel would wait for seconds.
+AT_ONCE = 2**24
 ZLIB_LEVEL = 3  # three times as fast as level 6; photos become 4 %, interpolated parts 26 % larger
 PATIENCE_S = 0.25  # how often a waiting job looks whether it should stop
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A picture to write, and what the file says of it.
-
-    Attributes
-    ----------
-    source : PixelSource
-        ``(H, W)`` grey, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA; uint8, uint16, float32 or float64.
-    pixel_um : float, (float, float) or None
-        Side of a pixel, or its height and width, in micrometres.
-    name : str
-        Of the image.
-    facts : mapping, optional
-        What JSON can hold: becomes the image's Description.
-    """
-
-    source: PixelSource
-    pixel_um: PixelSize = None
-    name: str = ""
-    facts: Facts | None = None
-
-    @property
-    def sizes(self) -> list[tuple[int, int]]:
-        """Heights and widths of its levels."""
-        return level_sizes(*self.source.shape[:2])
 
 
 def write_ome_tiff(
@@ -144,7 +117,7 @@ def _fill(
 ) -> Generator[Step, None, None]:
     """Make the tiles here and hand them to the thread in which tifffile writes them."""
     writer = _Writer(file, pictures)
-    done, total = 0, sum(count_tiles(picture.sizes) for picture in pictures)
+    done, total = 0, sum(picture.tiles for picture in pictures)
     try:
         for number, picture in enumerate(pictures):
             for text, pixels in _tiles(picture, scratch / str(number)):
@@ -162,30 +135,40 @@ def _fill(
 def _tiles(picture: Picture, scratch: Path) -> Iterator[tuple[str, Callable[[], Pixels]]]:
     """Yield what makes each tile, level by level; once made, a tile is kept until asked again."""
     sizes, source = picture.sizes, picture.source
-    channels = tuple(source.shape[2:])
+    kind = tuple(source.shape[2:]), np.dtype(source.dtype)
     levels: list[Any] = [
-        _waiting(scratch / str(i), (*size, *channels), source.dtype) if i else None
+        _waiting(scratch / str(i), picture.counts, size, *kind) if i else None
         for i, size in enumerate(sizes)
     ]
     for index, size in enumerate(sizes):
         coarser = levels[index + 1] if index + 1 < len(levels) else None
-        for tile in tiles_of(size):
-            make = cache(partial(_tile, source, levels[index], coarser, tile, scratch))
-            yield f"Writing level {index + 1} of {len(sizes)}", make
+        for plane in planes_of(picture.stack):
+            for tile in tiles_of(size):
+                one = _Tile(plane_of(source, plane), plane, tile)
+                make = cache(partial(_make, one, levels[index], coarser, scratch))
+                yield f"Writing level {index + 1} of {len(sizes)}", make
 
 
-def _tile(
-    source: PixelSource, stored: Any, coarser: Any, tile: tuple[slice, slice], scratch: Path
-) -> Pixels:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tile:
+    """A part of a picture; of a stack, of one of its pictures."""
+
+    source: PixelSource
+    plane: Index
+    part: tuple[slice, slice]
+
+
+def _make(tile: _Tile, stored: Any, coarser: Any, scratch: Path) -> Pixels:
     """Return a tile, and note its mean for the next coarser level."""
-    rows, cols = tile
-    pixels = rendered(source, tile) if stored is None else stored[rows, cols]
+    (rows, cols), where = tile.part, (*tile.plane, *tile.part)
+    pixels = rendered(tile.source, tile.part) if stored is None else stored[where]
     if coarser is not None:
         if not scratch.is_dir():  # Zarr would make all its folders anew
             raise FileNotFoundError(ENOENT, "it was taken away", str(scratch))
         half = _half(pixels)
         top, left = rows.start // 2, cols.start // 2
-        coarser[top : top + half.shape[0], left : left + half.shape[1]] = half
+        there = slice(top, top + half.shape[0]), slice(left, left + half.shape[1])
+        coarser[(*tile.plane, *there)] = half
     return pixels
 
 
@@ -240,11 +223,11 @@ class _Writer:
 
     def _write(self, tiff: tifffile.TiffWriter, picture: Picture, index: int) -> None:
         first, sizes, source = index == 0, picture.sizes, picture.source
-        unit = _per_centimetre(picture.pixel_um)
+        unit = per_centimetre(picture.pixel_um)
         channels = tuple(source.shape[2:])
         tiff.write(
-            self._tiles(sizes[index]),
-            shape=(*sizes[index], *channels),
+            self._tiles(count_planes(picture.stack), sizes[index]),
+            shape=(*picture.counts, *sizes[index], *channels),
             dtype=np.dtype(source.dtype),
             tile=(TILE, TILE),
             photometric="rgb" if channels else "minisblack",
@@ -253,15 +236,16 @@ class _Writer:
             compressionargs={"level": ZLIB_LEVEL},
             predictor=np.dtype(source.dtype).kind == "u",  # of floats it needs a codec more
             maxworkers=2,
+            buffersize=AT_ONCE,
             subifds=len(sizes) - 1 if first else None,
             subfiletype=0 if first else 1,
-            metadata=_metadata(picture) if first else None,
+            metadata=ome_metadata(picture) if first else None,
             resolution=None if unit is None else (unit[0] / 2**index, unit[1] / 2**index),
             resolutionunit=None if unit is None else "CENTIMETER",
         )
 
-    def _tiles(self, size: tuple[int, int]) -> Iterator[Pixels]:
-        for _ in tiles_of(size):
+    def _tiles(self, planes: int, size: tuple[int, int]) -> Iterator[Pixels]:
+        for _ in range(planes * count_tiles([size])):
             yield self._next()
 
     def _next(self) -> Pixels:
@@ -275,40 +259,19 @@ class _Stopped(Exception):  # noqa: N818 - no error, and never seen outside
     """The job was closed before its last tile."""
 
 
-def _waiting(folder: Path, shape: tuple[int, ...], dtype: Any) -> Any:
+def _waiting(
+    folder: Path,
+    counts: tuple[int, ...],
+    size: tuple[int, int],
+    channels: tuple[int, ...],
+    dtype: np.dtype[Any],
+) -> Any:
     """Return an array on disk for a level; its chunks are the quarters of a tile, written once."""
     return zarr.create_array(
         folder,
-        shape=shape,
-        chunks=(TILE // 2, TILE // 2, *shape[2:]),
-        dtype=np.dtype(dtype),
+        shape=(*counts, *size, *channels),
+        chunks=(*(1 for _ in counts), TILE // 2, TILE // 2, *channels),
+        dtype=dtype,
         fill_value=0,
         compressors=BloscCodec(cname="lz4", clevel=1, shuffle="noshuffle"),
     )
-
-
-def _metadata(picture: Picture) -> dict[str, Any]:
-    """Return the OME metadata of a picture."""
-    ome: dict[str, Any] = {
-        "axes": "YXS" if len(picture.source.shape) == 3 else "YX",
-        "Name": picture.name,
-    }
-    for axis, side in zip("YX", sides_um(picture.pixel_um) or (), strict=False):
-        ome |= {f"PhysicalSize{axis}": side, f"PhysicalSize{axis}Unit": "µm"}
-    if picture.facts is not None:
-        ome["Description"] = json.dumps(dict(picture.facts))
-        # Else tifffile takes a new one every time, and no two runs would give the same bytes.
-        told = f"{picture.name} {picture.pixel_um} {ome['Description']}"
-        ome["UUID"] = str(uuid5(NAMESPACE_OID, told))
-    return ome
-
-
-def _per_centimetre(pixel_um: PixelSize) -> tuple[float, float] | None:
-    """Return pixels to a centimetre, x and y, for readers that know only TIFF.
-
-    None where they are not known, or no fraction of two 32-bit numbers.
-    """
-    sides = sides_um(pixel_um)
-    if sides is None or not all(_FINEST < side < _COARSEST for side in sides):
-        return None
-    return 1e4 / sides[1], 1e4 / sides[0]

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Generator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numcodecs
 import numpy as np
@@ -19,6 +19,7 @@ from zarr.codecs import BloscCodec
 
 from napari_medrefine._atomic import going_on
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io.ome_zarr_attributes import Version, metadata_of
 from napari_medrefine.io.pyramid_writer import (
     TILE,
     Facts,
@@ -27,17 +28,10 @@ from napari_medrefine.io.pyramid_writer import (
     check_target,
     level_sizes,
     replacing_folder,
-    sides_um,
 )
+from napari_medrefine.io.stack_layout import Axis, Layout
 from napari_medrefine.io.zarr_pyramid import ZarrPyramid
 from napari_medrefine.progress import Step
-
-Version = Literal["0.5", "0.4"]
-FACTS_KEY = "napari-medrefine"  # the attribute that holds the provenance
-AXES = ("c", "y", "x")
-COLOURS = (("R", "FF0000"), ("G", "00FF00"), ("B", "0000FF"), ("alpha", "FFFFFF"))
-# Of other channels: apart for the colour-blind too (Okabe & Ito 2008).
-_APART = ("56B4E9", "E69F00", "009E73", "F0E442", "0072B2", "D55E00", "CC79A7")
 
 
 def write_ome_zarr(
@@ -53,10 +47,12 @@ def write_ome_zarr(
     resume: bool = False,
     block: int = TILE,
     origin: tuple[float, float] = (0.0, 0.0),
+    stack: Sequence[Axis] = (),
 ) -> Generator[Step, None, Path]:
     """Write a picture and its pyramid as a long job: axes c, y, x; chunks of 512 x 512.
 
-    Each level is made from the finer one already written, so memory holds a few tiles.
+    Each level is made from the finer one already written, so memory holds a few tiles. Of a stack,
+    each picture gets its pyramid, one after the other.
 
     Parameters
     ----------
@@ -83,6 +79,9 @@ def write_ome_zarr(
         Pixels, a multiple of 512: side of the parts that `source` is asked for.
     origin : (float, float)
         Where the centre of the first pixel lies, in the unit of `pixel_um`, else in pixels.
+    stack : sequence of Axis
+        What numbers the pictures, in the order t, c, z; `source` is a `StackSource` then. Colours
+        take the channels' axis, so there is no other beside them.
 
     Returns
     -------
@@ -99,30 +98,17 @@ def write_ome_zarr(
     check_target(path, source, pixel_um, overwrite)
     part = part_of(path) if resume else None
     attributes = metadata_of(
-        name or path.name, source, pixel_um, version, facts, channels, origin=origin
+        name or path.name, source, pixel_um, version, facts, channels, origin=origin, stack=stack
     )
     with (
         going_on(part) if part else nullcontext([0.0]) as share,
         replacing_folder(path, part) as folder,
     ):
-        begin(folder, source, version, attributes)
-        yield from _fill(ZarrPyramid(folder, source.shape, block), source, share)
+        begin(folder, source, version, attributes, stack)
+        layout = Layout.of(source.shape, stack)
+        pyramid = ZarrPyramid(folder, source.shape, block, layout)
+        yield from _fill(pyramid, source, share)
     return path
-
-
-def metadata_of(
-    name: str,
-    source: PixelSource,
-    pixel_um: PixelSize,
-    version: Version,
-    facts: Facts | None = None,
-    channels: Sequence[str] | None = None,
-    *,
-    origin: tuple[float, float] = (0.0, 0.0),
-) -> dict[str, Any]:
-    """Return the attributes of a picture's group; see `write_ome_zarr`."""
-    metadata = _metadata(name, source, pixel_um, channels, origin)
-    return _attributes(metadata, version, facts)
 
 
 def part_of(path: Path) -> Path:
@@ -130,7 +116,13 @@ def part_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
 
 
-def begin(folder: Path, source: PixelSource, version: Version, attributes: dict[str, Any]) -> None:
+def begin(
+    folder: Path,
+    source: PixelSource,
+    version: Version,
+    attributes: dict[str, Any],
+    stack: Sequence[Axis] = (),
+) -> None:
     """Create the group and its empty levels in `folder`, or check that they are there.
 
     Raises
@@ -146,8 +138,9 @@ def begin(folder: Path, source: PixelSource, version: Version, attributes: dict[
             left.unlink()
         return
     group = zarr.create_group(folder, zarr_format=3 if version == "0.5" else 2)
+    layout = Layout.of(source.shape, stack)
     for level, size in enumerate(level_sizes(*source.shape[:2])):
-        _create(group, str(level), source, size, version)
+        _create(group, str(level), source, layout.shape(size), layout)
     group.attrs.update(attributes)  # last: who finds them finds all levels
 
 
@@ -200,101 +193,19 @@ def _fill(
 
 
 def _create(
-    group: Any, key: str, source: PixelSource, size: tuple[int, int], version: Version
-) -> Any:
+    group: Any, key: str, source: PixelSource, shape: tuple[int, ...], layout: Layout
+) -> None:
     """Create the array of a level."""
-    count = _count(source)
     shared = {
-        "shape": (count, *size),
-        # A whole chunk even in a smaller level: all levels alike, as readers expect.
-        "chunks": (count, TILE, TILE),
+        "shape": shape,
+        "chunks": layout.chunks,
         "dtype": np.dtype(source.dtype),
         "fill_value": 0,
     }
-    if version == "0.5":
+    if group.metadata.zarr_format == 3:
         codec = BloscCodec(cname="zstd", clevel=3, shuffle="noshuffle")
-        return group.create_array(key, compressors=codec, dimension_names=AXES, **shared)
+        group.create_array(key, compressors=codec, dimension_names=[*layout.letters], **shared)
+        return
     blosc = numcodecs.Blosc("zstd", clevel=3, shuffle=numcodecs.Blosc.NOSHUFFLE)
     separator = {"name": "v2", "separator": "/"}
-    return group.create_array(key, compressors=blosc, chunk_key_encoding=separator, **shared)
-
-
-def _attributes(metadata: dict[str, Any], version: Version, facts: Facts | None) -> dict[str, Any]:
-    """Return the group's attributes: 0.5 keeps its own under one key, 0.4 does not."""
-    if version == "0.5":
-        attributes: dict[str, Any] = {"ome": {"version": version, **metadata}}
-    else:
-        attributes = {
-            **metadata,
-            "multiscales": [{"version": version, **m} for m in metadata["multiscales"]],
-            "omero": {"version": version, **metadata["omero"]},
-        }
-    return attributes if facts is None else {**attributes, FACTS_KEY: dict(facts)}
-
-
-def _metadata(
-    name: str,
-    source: PixelSource,
-    pixel_um: PixelSize,
-    channels: Sequence[str] | None,
-    origin: tuple[float, float],
-) -> dict[str, Any]:
-    """Return the image's description: axes, the levels' scales and places, and the colours."""
-    unit = {} if pixel_um is None else {"unit": "micrometer"}
-    axes = [{"name": "c", "type": "channel"}]
-    axes += [{"name": axis, "type": "space", **unit} for axis in AXES[1:]]
-    pixel = sides_um(pixel_um) or (1.0, 1.0)
-    levels = len(level_sizes(*source.shape[:2]))
-    multiscale = {
-        "name": name,
-        "axes": axes,
-        "datasets": [_dataset(level, pixel, origin) for level in range(levels)],
-        "type": "mean",
-        "metadata": {"description": "Means of 2 x 2 pixels of the next finer level."},
-    }
-    omero = {"name": name, **_omero(source, channels)}
-    return {"multiscales": [multiscale], "omero": omero}
-
-
-def _omero(source: PixelSource, channels: Sequence[str] | None) -> dict[str, Any]:
-    """Return how viewers are to show the channels."""
-    dtype, count = np.dtype(source.dtype), _count(source)
-    most = float(np.iinfo(dtype.name).max) if dtype.kind == "u" else 1.0
-    window = {"min": 0, "max": most, "start": 0, "end": most}
-    if channels is None and count in (3, 4):
-        shown = list(COLOURS[:count])
-    elif count == 1:
-        shown = [((channels or ("grey",))[0], "FFFFFF")]
-    else:
-        names = channels or [str(number) for number in range(count)]
-        shown = [(label, _APART[i % len(_APART)]) for i, label in enumerate(names)]
-    described = [
-        {
-            "label": label,
-            "color": color,
-            "window": window,
-            "active": label != "alpha",
-            "coefficient": 1,
-            "family": "linear",
-            "inverted": False,
-        }
-        for label, color in shown
-    ]
-    return {"channels": described, "rdefs": {"model": "greyscale" if count == 1 else "color"}}
-
-
-def _count(source: PixelSource) -> int:
-    return source.shape[2] if len(source.shape) == 3 else 1
-
-
-def _dataset(level: int, pixel: tuple[float, float], origin: tuple[float, float]) -> dict[str, Any]:
-    """Return where a level lies: a mean of f pixels has its centre (f - 1) / 2 pixels further."""
-    factor = 2**level
-    shift = (first + (factor - 1) / 2 * side for first, side in zip(origin, pixel, strict=True))
-    return {
-        "path": str(level),
-        "coordinateTransformations": [
-            {"type": "scale", "scale": [1.0, factor * pixel[0], factor * pixel[1]]},
-            {"type": "translation", "translation": [0.0, *shift]},
-        ],
-    }
+    group.create_array(key, compressors=blosc, chunk_key_encoding=separator, **shared)

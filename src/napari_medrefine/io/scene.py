@@ -18,7 +18,8 @@ import zarr
 
 from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.io.ome_zarr import FACTS_KEY, begin, metadata_of
+from napari_medrefine.io.ome_zarr import begin
+from napari_medrefine.io.ome_zarr_attributes import FACTS_KEY, metadata_of
 from napari_medrefine.io.pyramid_writer import check_target, replacing_folder
 from napari_medrefine.io.zarr_pyramid import ZarrPyramid
 from napari_medrefine.photos import read_photo

@@ -161,7 +161,16 @@ def get_session_reader(path: str | Sequence[str]) -> Reader | None:
 
 
 def read_session(path: str | Path | Sequence[str]) -> list[LayerData]:
-    """Return the layers of a session as they were; one warning for each that is not there.
+    """Return the layers of a session as they were; see `open_session`."""
+    return open_session(path)[0]
+
+
+def open_session(
+    path: str | Path | Sequence[str],
+) -> tuple[list[LayerData], SessionView | None]:
+    """Return the layers of a session as they were, and what its canvas showed, if that is in it.
+
+    There is one warning for each layer that is not there.
 
     Raises
     ------
@@ -169,7 +178,7 @@ def read_session(path: str | Path | Sequence[str]) -> list[LayerData]:
         If the file is none, or nothing of it can be had.
     """
     target = Path(path if isinstance(path, str | Path) else path[0])
-    session = _read(target)
+    session = read_record(target, Session, "a session")
     found: list[LayerData] = []
     problems: list[str] = []
     used: dict[Path, list[LayerData]] = {}
@@ -182,22 +191,7 @@ def read_session(path: str | Path | Sequence[str]) -> list[LayerData]:
         raise MedRefineError(f"Nothing of {target} can be restored. {' '.join(problems)}".strip())
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
-    return found
-
-
-def view_of_session(path: str | Path) -> SessionView | None:
-    """Return what the canvas showed; None of a session that was saved without it.
-
-    Raises
-    ------
-    MedRefineError
-        If the file is no session.
-    """
-    return _read(Path(path)).view
-
-
-def _read(path: Path) -> Session:
-    return read_record(path, Session, "a session")
+    return found, session.view
 
 
 def _session_layer(
@@ -306,7 +300,9 @@ def _levels(layer: LayerData) -> int:
 def _fits(one: LayerData, layer: SessionLayer) -> bool:
     finest = one[0][0] if isinstance(one[0], list) else one[0]
     # What was made on disk is shown with an alpha channel that its file has not.
-    same = tuple(finest.shape[:2]) == layer.shape[:2] and len(finest.shape) == len(layer.shape)
+    sides = len(layer.shape) - layer.rgb
+    same = tuple(finest.shape[:sides]) == layer.shape[:sides]
+    same = same and len(finest.shape) == len(layer.shape)
     return same and np.dtype(finest.dtype).name == layer.dtype
 
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
-
 from napari_medrefine.io._layers import KEY, LayerData
-from napari_medrefine.io.slides import Level, Slide, open_slide
+from napari_medrefine.io._lazy import lazy
+from napari_medrefine.io.slides import Slide, open_slide
 
 # Not TIFF and OME-Zarr: napari itself and napari-ome-zarr open these.
 SUFFIXES = (".svs", ".ndpi", ".scn", ".bif", ".dzi")
@@ -41,7 +40,7 @@ def read_slides(path: str | Path | Sequence[str]) -> list[LayerData]:
 
 
 def _layer(slide: Slide) -> LayerData:
-    levels = [_lazy(level) for level in slide.levels]
+    levels = [lazy(level) for level in slide.levels]
     facts = {
         "objective": slide.objective,
         "pixel_um": slide.pixel_um,
@@ -61,7 +60,3 @@ def _layer(slide: Slide) -> LayerData:
         if slide.channels:
             attributes["name"] = [f"{slide.name} {channel}" for channel in slide.channels]
     return levels if len(levels) > 1 else levels[0], attributes, "image"
-
-
-def _lazy(level: Level) -> Any:
-    return da.from_array(level, chunks=level.chunks, name=False)

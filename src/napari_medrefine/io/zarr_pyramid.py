@@ -20,6 +20,7 @@ import zarr
 from napari_medrefine._atomic import sync_file, sync_folder
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.pyramid_writer import TILE, PixelSource, doubled, halved, level_sizes
+from napari_medrefine.io.stack_layout import Index, Layout, plane_of, planes_of
 
 Pixels = npt.NDArray[Any]
 Size = tuple[int, int]
@@ -28,11 +29,12 @@ _MARKERS = ("zarr.json", ".zarray", ".zgroup")  # what Zarr 3 and 2 call their m
 
 @dataclass(frozen=True, slots=True, order=True)
 class Block:
-    """A square of a level; smaller at the right and bottom."""
+    """A square of a level; smaller at the right and bottom. Of a stack, of one of its pictures."""
 
     level: int
     row: int
     col: int
+    plane: Index = ()
 
     def within(self, size: Size, side: int) -> tuple[slice, slice]:
         """Return its rows and columns in a level of this size, if blocks have this side."""
@@ -44,7 +46,7 @@ class Block:
 
 
 class ZarrPyramid:
-    """The arrays of a picture's levels, ``(channels, H, W)``, in a folder.
+    """The arrays of a picture's levels, ``(channels, H, W)`` or those of a stack, in a folder.
 
     Parameters
     ----------
@@ -54,18 +56,28 @@ class ZarrPyramid:
         Of the picture: ``(H, W)`` or ``(H, W, channels)``.
     side : int
         Pixels of a block, a multiple of a chunk's: what is made at once.
+    layout : Layout, optional
+        Of a stack: how its pictures lie in the arrays.
     """
 
-    def __init__(self, folder: Path, shape: tuple[int, ...], side: int = TILE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        shape: tuple[int, ...],
+        side: int = TILE,
+        layout: Layout | None = None,
+    ) -> None:
         self.folder, self.side = folder, side
+        self.layout = layout or Layout.of(shape)
         self.sizes = level_sizes(*shape[:2])
         self.levels = [_opened(folder / str(level)) for level in range(len(self.sizes))]
 
     def blocks(self) -> Iterator[Block]:
         """Yield all blocks: each after the finer ones that it is made from."""
         coarsest = len(self.sizes) - 1
-        for row, col in product(*(range(n) for n in self._counts(coarsest))):
-            yield from self._with_finer(Block(coarsest, row, col))
+        for plane in planes_of(self.layout.stack):
+            for row, col in product(*(range(n) for n in self._counts(coarsest))):
+                yield from self._with_finer(Block(coarsest, row, col, plane))
 
     def finer(self, block: Block) -> list[Block]:
         """Return the blocks of the next finer level that `block` is made from."""
@@ -73,7 +85,7 @@ class ZarrPyramid:
             return []
         rows, cols = self._counts(block.level - 1)
         return [
-            Block(block.level - 1, row, col)
+            Block(block.level - 1, row, col, block.plane)
             for row in range(2 * block.row, min(2 * block.row + 2, rows))
             for col in range(2 * block.col, min(2 * block.col + 2, cols))
         ]
@@ -100,8 +112,8 @@ class ZarrPyramid:
             for part in block.within(self.sizes[block.level], self.side)
         )
         folder = self.folder / str(block.level)
-        keys = (level.metadata.encode_chunk_key((0, row, col)) for row, col in product(*spans))
-        return [folder / key for key in keys]
+        chunks = (self.layout.chunk(block.plane, row, col) for row, col in product(*spans))
+        return [folder / level.metadata.encode_chunk_key(chunk) for chunk in chunks]
 
     def write(self, block: Block, source: PixelSource) -> None:
         """Make a block, from `source` or from the next finer level, and write it, synced.
@@ -115,19 +127,23 @@ class ZarrPyramid:
         """
         self._check_there(block.level)
         rows, cols = block.within(self.sizes[block.level], self.side)
-        if block.level == 0:
-            pixels = source.render(
-                rows.start, cols.start, rows.stop - rows.start, cols.stop - cols.start
-            )
-        else:
-            finer = doubled((rows, cols), self.sizes[block.level - 1])
-            self._check_finer(block)
-            pixels = halved(np.moveaxis(self.levels[block.level - 1][(slice(None), *finer)], 0, -1))
+        pixels = self._made(block, rows, cols, source)
         planes = pixels.reshape(*pixels.shape[:2], -1)
         self._check_there(block.level)  # making it took a while
-        self.levels[block.level][:, rows, cols] = np.moveaxis(planes, -1, 0)
+        stored = planes[..., 0] if self.layout.numbered else np.moveaxis(planes, -1, 0)
+        self.levels[block.level][self.layout.index(block.plane, rows, cols)] = stored
         for chunk in self._chunks(block):
             sync_file(chunk)
+
+    def _made(self, block: Block, rows: slice, cols: slice, source: PixelSource) -> Pixels:
+        """Return a block's pixels, ``(h, w)`` or ``(h, w, channels)``."""
+        if block.level == 0:
+            size = rows.stop - rows.start, cols.stop - cols.start
+            return plane_of(source, block.plane).render(rows.start, cols.start, *size)
+        self._check_finer(block)
+        finer = doubled((rows, cols), self.sizes[block.level - 1])
+        stored = self.levels[block.level - 1][self.layout.index(block.plane, *finer)]
+        return halved(stored[..., None] if self.layout.numbered else np.moveaxis(stored, 0, -1))
 
     def check_whole(self) -> Generator[None, None, None]:
         """Look whether all is there before the picture passes for complete; yield now and then.
@@ -171,5 +187,7 @@ def _size(path: Path) -> int:
 
 
 def _opened(folder: Path) -> Any:
-    # Chunks of nothing but 0 are written too: what is not there has still to be made.
-    return zarr.open_array(folder, mode="r+", config={"write_empty_chunks": True})
+    # Chunks of nothing but 0 are written too: what is not there has still to be made. An array that
+    # is opened, not created, takes this from Zarr's own settings (3.1 ignores ``config=``).
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        return zarr.open_array(folder, mode="r+")

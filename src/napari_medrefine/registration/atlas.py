@@ -20,7 +20,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, finish, retold
 from napari_medrefine.registration.locate import Locator
 from napari_medrefine.registration.overview import Overview
-from napari_medrefine.registration.placement import Placement
+from napari_medrefine.registration.placement import Asked, Placement
 from napari_medrefine.registration.siblings import SURE, agreed, objectives
 from napari_medrefine.registration.sought import Sought
 from napari_medrefine.registration.structure import likely_ratios
@@ -38,7 +38,7 @@ LOWEST = 1.5  # ratio of a field to its overview at least
 Picture = npt.ArrayLike | Callable[[], npt.ArrayLike]
 Where = tuple[int, Ratio, Angle]  # the number of an overview, and what to look for there
 Sibling = tuple[tuple[float, float], Angle]  # the ratios and angles of sure ones
-Look = tuple[float, int, Locator]  # what a glance promises, and the search it was
+Look = tuple[float, int, Asked, Locator]  # what a glance promises, and the search it was
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,13 +262,15 @@ def _look(
         except MedRefineError as error:
             problem = str(error)
             continue
-        looks.append(((yield from locator.glance_steps()), number, locator))
+        promise = yield from locator.glance_steps()
+        looks.append((promise, number, Asked(ratio, angle), locator))
     if not looks:
         return Entry(None, None, problem)
     looks.sort(key=lambda look: -look[0])
     places: list[tuple[int, Placement]] = []
-    for _, number, locator in looks[:most]:
+    for _, number, asked, locator in looks[:most]:
         place = yield from locator.by_pyramid_steps(thorough=thorough)
+        place = replace(place, asked=asked)  # that finds an accepted one again, without a glance
         if _beyond_doubt(place):
             return Entry(number, place)
         places.append((number, place))

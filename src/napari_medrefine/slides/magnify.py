@@ -11,7 +11,8 @@ from typing import Any
 from napari_medrefine import __version__
 from napari_medrefine._atomic import going_on
 from napari_medrefine._cluster import client_for
-from napari_medrefine.io.ome_zarr import Version, begin, metadata_of, part_of
+from napari_medrefine.io.ome_zarr import begin, part_of
+from napari_medrefine.io.ome_zarr_attributes import Version, metadata_of
 from napari_medrefine.io.pyramid_writer import check_target, replacing_folder
 from napari_medrefine.io.slides import Slide, open_slide
 from napari_medrefine.io.zarr_pyramid import ZarrPyramid

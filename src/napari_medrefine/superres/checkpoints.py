@@ -120,8 +120,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             str(content["tiles"]),
             _strictly(Precision, content["precision"]),
             _strictly(Progress, content["progress"]),
-            content["networks"],
-            content["best"],
+            _state(content["networks"]),
+            None if content["best"] is None else _state(content["best"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise MedRefineError(f"Cannot read {path}: parts of it are missing or wrong.") from error
@@ -149,6 +149,13 @@ def read_state(path: Path) -> Any:
         raise MedRefineError(cannot("read", path, error)) from error
     except Exception as error:  # damaged ones raise anything, from IndexError to AttributeError
         raise MedRefineError(f"Cannot read {path}: it is damaged, not a checkpoint.") from error
+
+
+def _state(content: Any) -> dict[str, Any]:
+    """Return `content` if it is a dict: torch looks into a tensor too, and warns of how."""
+    if not isinstance(content, dict):
+        raise TypeError(f"{type(content).__name__} is no state")
+    return content
 
 
 def _strictly(kind: type[T], content: Any) -> T:

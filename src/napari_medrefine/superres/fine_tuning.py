@@ -284,10 +284,17 @@ class _Course:
         if state is None:
             return
         self.fold, self.looks, self.best = state["fold"], state["looks"], state["best"]
-        if state["tuning"] is not None:
-            everything = tuple(range(len(self.pairs)))
-            learned = self.folds[self.fold][0] if self.fold < len(self.folds) else everything
+        if state["tuning"] is None:
+            return
+        everything = tuple(range(len(self.pairs)))
+        learned = self.folds[self.fold][0] if self.fold < len(self.folds) else everything
+        try:
             self._tuning(learned).restore(state["tuning"])
+        except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise MedRefineError(
+                f"Cannot read {self.folder / CHECKPOINT}: its network is not that of this "
+                "fine-tuning."
+            ) from error
 
 
 def check_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import torch
@@ -12,7 +13,14 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.checkpoints import read_state
 
 _FORMAT = "medrefine-learning"
-_KEYS = {"pairs", "config", "fold", "looks", "best", "tuning"}
+_KINDS: dict[str, tuple[type, ...]] = {
+    "pairs": (str,),
+    "config": (str,),
+    "fold": (int,),
+    "looks": (list,),
+    "best": (dict, NoneType),
+    "tuning": (dict, NoneType),
+}
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -39,6 +47,9 @@ def load_state(path: Path) -> dict[str, Any] | None:
         content = read_state(path)
     except FileNotFoundError:
         return None
-    if not isinstance(content, dict) or content.get("format") != _FORMAT or _KEYS - content.keys():
+    said = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(said, str) or said != _FORMAT:
         raise MedRefineError(f"Cannot read {path}: it is no checkpoint of a fine-tuning.")
-    return content
+    if not all(name in content and type(content[name]) in kinds for name, kinds in _KINDS.items()):
+        raise MedRefineError(f"Cannot read {path}: parts of it are missing or wrong.")
+    return dict(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -82,6 +83,33 @@ class Stack:
         for axis, count in zip(self.axes, self.counts, strict=True):  # rising: each finds its place
             shape.insert(axis, count)
         return tuple(shape)
+
+
+class StackHash:
+    """The hash of a stack, made while one plane after the other is read.
+
+    See `napari_medrefine.provenance.Input.planes`.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        How many planes there are along each axis.
+    """
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        self._counts, self._begun = tuple(counts), False
+        self._digest = hashlib.sha256()
+
+    def add(self, plane: Image) -> None:
+        """Take in the next plane."""
+        if not self._begun:
+            self._digest.update(f"{(*self._counts, *plane.shape)}{plane.dtype.str}".encode())
+        self._begun = True
+        self._digest.update(np.ascontiguousarray(plane).data)
+
+    def value(self) -> str:
+        """Return the SHA-256 of what was taken in."""
+        return self._digest.hexdigest()
 
 
 def stack_steps(stack: Stack, run: Callable[[Image], Job]) -> Job:

@@ -44,7 +44,7 @@ SAME_PRECISION, OTHER_PRECISION = Allowed(1.0, 0.05), Allowed(6.0, 0.25)
 
 
 @dataclass
-class _Apart:
+class Apart:
     """How far the pixels seen so far are apart, in 255ths of white."""
 
     most: float = 0.0
@@ -88,7 +88,7 @@ def verify_photo(
     from napari_medrefine.superres.api import generate_steps
 
     recipe = recipe_of(made, folders.places)
-    one = _only(made)
+    one = only(made)
     source = find_photo(folders, one.name, one.sha256, report)
     if not check_weights(made, recipe, report) or source is None:
         return
@@ -99,11 +99,11 @@ def verify_photo(
         again = read_photo(copy).image
     found = read_photo(path).image
     if found.shape != again.shape or found.dtype != again.dtype:
-        report.problems.append(_other_kind(found, again))
+        report.problems.append(other_kind(found, again))
         return
-    apart = _Apart()
+    apart = Apart()
     apart.add(found, again, white_level(found))
-    _judge(apart, made, report, "The whole picture")
+    judge(apart, made, report, "The whole picture")
 
 
 def verify_pixels(
@@ -134,11 +134,11 @@ def verify_pixels(
         return
     found = tuple(pixels.shape)
     if found != again.shape or np.dtype(pixels.dtype) != again.dtype:
-        report.problems.append(_other_kind(pixels, again))
+        report.problems.append(other_kind(pixels, again))
         return
     blocks = list(_blocks(found[:2]))
     chosen = blocks if everything else _sample(blocks, seed)
-    white, apart = white_level(np.asarray(source[:BLOCK, :BLOCK])), _Apart()
+    white, apart = white_level(np.asarray(source[:BLOCK, :BLOCK])), Apart()
     for done, (rows, cols) in enumerate(chosen):
         yield Step(done, len(chosen), "Making it again")
         part = np.asarray(pixels[rows, cols])
@@ -148,10 +148,11 @@ def verify_pixels(
         if len(chosen) == len(blocks)
         else f"A sample of {len(chosen)} of {len(blocks)} blocks (--all takes all)"
     )
-    _judge(apart, made, report, share)
+    judge(apart, made, report, share)
 
 
-def _only(made: Provenance) -> Input:
+def only(made: Provenance) -> Input:
+    """Return what a picture was made from; of one input there may be several hashes."""
     if not made.inputs:
         raise MedRefineError("The provenance names no input.")
     return made.inputs[0]
@@ -161,14 +162,9 @@ def _source(
     made: Provenance, folders: Folders, report: Report
 ) -> tuple[npt.NDArray[Any] | Any | None, bool]:
     """Return the pixels that it was made from, and whether they are colours."""
-    one = _only(made)
+    one = only(made)
     if one.of == "pixels":
         rows, cols = (slice(*span) if span else slice(None) for span in (one.rows, one.cols))
-        if one.planes:
-            report.problems.append(
-                f"It was made plane by plane from a stack, {one.name}, which is not read again."
-            )
-            return None, False
         if one.level:
             report.problems.append(
                 f"It was made from level {one.level} of {one.name}, which is not found again."
@@ -209,14 +205,16 @@ def _sample(blocks: list[tuple[slice, slice]], seed: int) -> list[tuple[slice, s
     return [blocks[number] for number in sorted(chosen)]
 
 
-def _other_kind(found: Any, again: Any) -> str:
+def other_kind(found: Any, again: Any) -> str:
+    """Return the sentence for a result of another shape or dtype."""
     return (
         f"It is {tuple(found.shape)} {found.dtype}, and made again {tuple(again.shape)} "
         f"{again.dtype}."
     )
 
 
-def _judge(apart: _Apart, made: Provenance, report: Report, what: str) -> None:
+def judge(apart: Apart, made: Provenance, report: Report, what: str) -> None:
+    """Report how far `what` is from what was made again, and whether that may be."""
     from napari_medrefine.superres.precision import inference_precision
 
     here = inference_precision()

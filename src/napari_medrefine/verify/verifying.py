@@ -15,7 +15,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io._layers import KEY
 from napari_medrefine.io.layer_images import TIFF
 from napari_medrefine.io.layer_reader import is_ome_zarr, read_images
-from napari_medrefine.io.ome_zarr import FACTS_KEY
+from napari_medrefine.io.ome_zarr_attributes import FACTS_KEY
 from napari_medrefine.io.reader import ENDING, MANIFEST
 from napari_medrefine.io.slides import open_slide
 from napari_medrefine.photos import SUFFIXES, read_note
@@ -28,6 +28,7 @@ from napari_medrefine.verify.inputs import Folders
 from napari_medrefine.verify.pictures import verify_photo, verify_pixels
 from napari_medrefine.verify.placements import verify_placement
 from napari_medrefine.verify.report import Report
+from napari_medrefine.verify.stacks import verify_stack
 
 MODEL = ".safetensors"
 IN_VIEW = "what was in view"  # a layer that changes as one pans
@@ -118,7 +119,9 @@ def _layers(
             continue
         report.check_version(made.version)
         pixels = data[0] if isinstance(data, list) else data
-        yield from verify_pixels(pixels, made, folders, report, everything=everything)
+        stacked = any(one.planes for one in made.inputs)
+        job = verify_stack if stacked else verify_pixels
+        yield from job(pixels, made, folders, report, everything=everything)
     if not found:
         raise _silent(path)
 

@@ -11,15 +11,13 @@ from napari.layers import Image, Shapes
 
 from napari_medrefine._photos.scale import name_before_objective, objective_in
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io import image_axes
 from napari_medrefine.widgets._geometry import Layer, to_micrometres
 
 Viewer = Any
 LARGEST_PHOTO = 100_000_000  # pixels above which a lazy image is read part by part
 KEY = "medrefine"  # our entry in layer.metadata
 HELPER = "helper_of"  # names, in our entry, what a layer is there for that is gone with it
-LEAST_COLUMNS = 8  # of a picture: what is shorter numbers channels
-MOST_CHANNELS = 32
-CHANNELS, COLUMNS = ("c", "ch", "channel", "channels"), ("x", "col", "cols", "column", "columns")
 FINER = 1.2  # how many times finer a field must be than its overview
 
 
@@ -82,22 +80,10 @@ def check_stack(layer: Layer, what: str) -> Layer:
 
 
 def picture_axes(layer: Layer) -> tuple[int, int]:
-    """Return which axes of an image layer are rows and columns; the others number its planes.
-
-    The last two, unless the last one is called channels, or is too short for a picture's columns.
-    """
-    last = layer.ndim - 1
-    if layer.ndim > 2 and not layer.rgb and _are_channels(layer):
-        last -= 1
-    return last - 1, last
-
-
-def _are_channels(layer: Layer) -> bool:
-    label = str(layer.axis_labels[-1]).lower()
-    *_, rows, cols, last = pixels(layer).shape
-    sides = min(rows, cols)
-    short = last < LEAST_COLUMNS <= sides or (last <= MOST_CHANNELS and 4 * last <= sides)
-    return label in CHANNELS or (short and label not in COLUMNS)
+    """Return which axes of an image layer are rows and columns; the others number its planes."""
+    return image_axes.picture_axes(
+        tuple(pixels(layer).shape)[: layer.ndim], layer.axis_labels, rgb=bool(layer.rgb)
+    )
 
 
 def pixels(layer: Layer, level: int = 0) -> Any:

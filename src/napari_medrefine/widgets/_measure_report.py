@@ -6,7 +6,6 @@ import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from napari_medrefine.compare.common_grid import windows
 from napari_medrefine.compare.evaluate import Method
@@ -17,6 +16,7 @@ from napari_medrefine.compare.report import write_report
 from napari_medrefine.compare.report_page import Facts, Input
 from napari_medrefine.compare.strips import strips_steps
 from napari_medrefine.progress import Step
+from napari_medrefine.superres.result_trust import trust_of
 from napari_medrefine.widgets._measure_networks import FAITHFUL, Own
 from napari_medrefine.widgets._measured_layers import MadeBy
 from napari_medrefine.widgets._preferences import load_networks, preferences
@@ -99,13 +99,7 @@ def _generated(done: Done) -> Sequence[Generated]:
         return [Generated(layer.name, nearest, ALONE.format(name=layer.name))]
     if done.layers:
         return [Generated(layer.name, None, layer.trust()) for layer in done.layers[:MOST]]
-    return [Generated(FAITHFUL, done.methods[FAITHFUL], _trust)]
-
-
-def _trust(given: Any, scale: float, generated: Any) -> Any:
-    from napari_medrefine.superres import trust_map
-
-    return trust_map(given, scale, generated=generated)
+    return [Generated(FAITHFUL, done.methods[FAITHFUL], trust_of)]
 
 
 def _inputs(measured: Measured) -> list[Input]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.settings import get_plugin_settings
 
-from napari_medrefine.io.ome_zarr import Version
+from napari_medrefine.io.ome_zarr_attributes import Version
 from napari_medrefine.widgets._jobs import import_apart
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ import numpy as np
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image, sha256_of
 from napari_medrefine.progress import Step
-from napari_medrefine.superres.planes import Stack
+from napari_medrefine.superres.planes import Stack, StackHash
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._regions import Region
 
@@ -49,18 +48,16 @@ def read_steps(layer: Layer, region: Region) -> Generator[Step, None, Source]:
 def _stack_steps(layer: Layer, region: Region) -> Generator[Step, None, Source]:
     """Look at every plane before the network runs: it may take long to come to the last one."""
     stack = Stack(region.cut(layer), tuple(sorted(region.planes)))
-    digest, even = hashlib.sha256(), True
+    digest, even = StackHash(stack.counts), True
     for number, plane in enumerate(stack):
         image = check_image(plane, _what(layer))
-        if number == 0:
-            digest.update(f"{(*stack.counts, *image.shape)}{image.dtype.str}".encode())
-        digest.update(np.ascontiguousarray(image).data)
+        digest.add(image)
         even = even and _is_even(image)
         text = f"Reading '{layer.name}', plane {number + 1} of {stack.count}"
         yield Step(number + 1, stack.count, text)
     if even:
         raise _even(layer)
-    return Source(stack, tuple(int(n) for n in stack.data.shape), digest.hexdigest())
+    return Source(stack, tuple(int(n) for n in stack.data.shape), digest.value())
 
 
 def _what(layer: Layer) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 import napari
 
@@ -26,10 +25,9 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
     Raises
     ------
     MedRefineError
-        As `napari_medrefine.io.session.read_session` does.
+        As `napari_medrefine.io.session.open_session` does.
     """
-    layers = session.read_session(path)
-    view = session.view_of_session(Path(path if isinstance(path, str) else path[0]))
+    layers, view = session.open_session(path)
     viewer = napari.current_viewer()
     if viewer is not None and view is not None:  # else there is no window, nor an event loop
         from qtpy.QtCore import QTimer

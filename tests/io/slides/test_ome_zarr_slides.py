@@ -10,6 +10,7 @@ import zarr
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.ome_zarr import write_ome_zarr
+from napari_medrefine.io.slide_layers import read_slides
 from napari_medrefine.io.slides import open_slide
 from napari_medrefine.progress import finish
 
@@ -253,6 +254,38 @@ def test_damaged_metadata_are_told_in_one_sentence(change, reason, random_pictur
     assert message.startswith(f"Cannot read {path}: ")
     assert reason in message
     assert "\n" not in message
+
+
+def claims(path, *sizes):
+    """Have the levels of a picture claim other heights and widths."""
+    for number, (height, width) in enumerate(sizes):
+        file = path / f"s{number}" / "zarr.json"
+        told = json.loads(file.read_text())
+        told["shape"][1:] = height, width
+        file.write_text(json.dumps(told))
+
+
+def test_a_level_of_other_proportions_is_refused(random_picture, tmp_path):
+    stored = np.moveaxis(random_picture(40, 50), -1, 0)
+    path = by_hand(tmp_path / "a.zarr", [stored, stored[:, ::2, ::2]])
+    for strange in ((40, 2**31), (2**31, 50), (20, 100_000)):
+        claims(path, strange, (20, 25))
+        with pytest.raises(MedRefineError, match=r"its levels do not belong together: \(.*\.$"):
+            open_slide(path)
+    for usual in ((40, 50), (41, 49), (20, 50), (40, 199)):
+        claims(path, usual, (20, 25))
+        assert open_slide(path).levels[0].shape[:2] == usual
+
+
+def test_an_enormous_picture_is_read_where_one_looks(random_picture, tmp_path):
+    stored = np.moveaxis(random_picture(40, 50), -1, 0)
+    path = by_hand(tmp_path / "a.zarr", [stored, stored[:, ::2, ::2]])
+    claims(path, (2**31, 2**31), (2**30, 2**30))
+    (data, *_), _, _ = read_slides(path)[0]
+    assert data.shape == (2**31, 2**31, 3)
+    assert max(data.numblocks) <= 2**16
+    np.testing.assert_array_equal(np.asarray(data[:16, :20]), random_picture(40, 50)[:16, :20])
+    assert not np.asarray(data[2**30 : 2**30 + 9, -9:]).any()  # what is not there is 0
 
 
 def test_folders_that_are_none_are_told_apart(random_picture, tmp_path):

@@ -12,6 +12,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.slides._colours import are_rgb, channel_names
 from napari_medrefine.io.slides._ome_zarr_metadata import read_metadata
 from napari_medrefine.io.slides._slide import Slide
+from napari_medrefine.io.slides._stack import Stack, stack_level
 from napari_medrefine.io.slides._stored import stored_level
 from napari_medrefine.io.slides._zarr_chunks import Chunks, check_json
 
@@ -49,6 +50,23 @@ def open_ome_zarr(folder: Path) -> Slide:
         pixel_um=metadata.pixel_um,
         objective=objective_of(folder.with_name(f"{name}.zarr")),
     )
+
+
+def open_ome_zarr_stack(folder: Path) -> Stack:
+    """Open a folder whose picture has times, channels or depths.
+
+    Raises
+    ------
+    MedRefineError
+        If it is none, or cannot be read; a reason, not a sentence.
+    """
+    group = _group(folder)
+    metadata = read_metadata(group.attrs.asdict())
+    levels = []
+    for array in (_array(group, path) for path in metadata.paths):
+        checked = Chunks(array, folder)
+        levels.append(stack_level(checked, _chunks(array), folder, checked.__getitem__))
+    return Stack(folder, metadata.axes, tuple(levels))
 
 
 def _group(folder: Path) -> Any:

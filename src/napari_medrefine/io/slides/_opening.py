@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from napari_medrefine._photos.refusal import one_sentence
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.slides import _tiff
 from napari_medrefine.io.slides._deep_zoom import open_deep_zoom
-from napari_medrefine.io.slides._ome_zarr import MARKERS, open_ome_zarr
+from napari_medrefine.io.slides._ome_zarr import MARKERS, open_ome_zarr, open_ome_zarr_stack
 from napari_medrefine.io.slides._photo import open_photo_file
 from napari_medrefine.io.slides._slide import Slide
+from napari_medrefine.io.slides._stack import Stack
 from napari_medrefine.io.slides._tiff import open_tiff
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -50,8 +52,15 @@ def open_slide(path: str | Path) -> Slide:
         return _open_file(place, start)
 
 
-def open_pictures(path: str | Path) -> list[Slide]:
+def open_pictures(path: str | Path, stacked: Sequence[bool] = ()) -> list[Slide | Stack]:
     """Open every picture of a TIFF; see `open_slide`, which opens the largest.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    stacked : sequence of bool
+        Which of them are stacks; those that are not mentioned are none.
 
     Raises
     ------
@@ -59,7 +68,19 @@ def open_pictures(path: str | Path) -> list[Slide]:
         If one cannot be read.
     """
     with one_sentence(Path(path)):
-        return _tiff.open_pictures(Path(path))
+        return _tiff.open_pictures(Path(path), stacked)
+
+
+def open_stack(folder: Path) -> Stack:
+    """Open an OME-Zarr folder whose picture has times, channels or depths.
+
+    Raises
+    ------
+    MedRefineError
+        If it is none, or cannot be read.
+    """
+    with one_sentence(folder):
+        return open_ome_zarr_stack(folder)
 
 
 def _open_file(path: Path, start: bytes) -> Slide:

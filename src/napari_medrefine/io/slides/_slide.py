@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -9,13 +10,27 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.io.slides._level import Level
 
+UNLIKE = 8.0  # times that rows may be reduced more than columns between two levels, or less
 _DTYPES = ("uint8", "uint16", "float16", "float32", "float64")
+
+
+def _is_reduction(finer: tuple[int, ...], coarser: tuple[int, ...]) -> bool:
+    """Return whether one level may be another made smaller, in about the same proportions.
+
+    A level that is not would be shown in a wrong place. How a length was rounded is not known.
+    """
+    if any(after > before for before, after in zip(finer[:2], coarser[:2], strict=True)):
+        return False
+    least = [before / (after + 1) for before, after in zip(finer[:2], coarser[:2], strict=True)]
+    most = [
+        before / (after - 1) if after > 1 else math.inf
+        for before, after in zip(finer[:2], coarser[:2], strict=True)
+    ]
+    return least[0] <= UNLIKE * most[1] and least[1] <= UNLIKE * most[0]
 
 
 def _nothing() -> None:
@@ -65,7 +80,7 @@ class Slide:
                 )
         for finer, level in pairwise(self.levels):
             same = (finer.dtype, finer.shape[2:]) == (level.dtype, level.shape[2:])
-            if not same or max(np.subtract(level.shape[:2], finer.shape[:2])) > 0:
+            if not same or not _is_reduction(finer.shape, level.shape):
                 raise MedRefineError(
                     f"its levels do not belong together: {finer.shape} {finer.dtype} is followed "
                     f"by {level.shape} {level.dtype}"

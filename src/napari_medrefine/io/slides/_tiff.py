@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from napari_medrefine.io.slides._colours import are_rgb, channel_names
 from napari_medrefine.io.slides._level import Level
 from napari_medrefine.io.slides._photo import open_photo_file
 from napari_medrefine.io.slides._slide import Slide
+from napari_medrefine.io.slides._stack import Stack, stack_level
 from napari_medrefine.io.slides._stored import stored_level
 from napari_medrefine.io.slides._tiff_layout import COLOUR, check_parts, is_photo, pixels_of
 
@@ -57,8 +59,15 @@ def open_tiff(path: Path) -> Slide:
         return slide
 
 
-def open_pictures(path: Path) -> list[Slide]:
+def open_pictures(path: Path, stacked: Sequence[bool] = ()) -> list[Slide | Stack]:
     """Open every picture of a TIFF, in order; each is open as long as one is used.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    stacked : sequence of bool
+        Which of them are stacks; those that are not mentioned are none.
 
     Raises
     ------
@@ -70,9 +79,13 @@ def open_pictures(path: Path) -> list[Slide]:
         for series in tiff.series:
             check_parts(series)
         file = _OpenFile(tiff)
-        slides = [_slide(path, tiff, series, file) for series in tiff.series]
+        pictures: list[Slide | Stack] = []
+        for number, series in enumerate(tiff.series):
+            is_stack = number < len(stacked) and stacked[number]
+            one = _stack(path, series, file) if is_stack else _slide(path, tiff, series, file)
+            pictures.append(one)
         stack.pop_all()
-        return slides
+        return pictures
 
 
 class _OpenFile:
@@ -115,6 +128,19 @@ def _slide(
         objective=objective_of(path, texts),
         _close=file.close,
     )
+
+
+def _stack(path: Path, series: Any, file: _OpenFile) -> Stack:
+    levels = []
+    for number in range(len(series.levels)):
+        array: Any = zarr.open_array(series.aszarr(level=number), mode="r")
+
+        def read(index: tuple[slice, ...], array: Any = array) -> Image:
+            file.check()
+            return np.asarray(array[index])
+
+        levels.append(stack_level(array, array.chunks, path, read))
+    return Stack(path, series.axes.lower(), tuple(levels))
 
 
 def _level(path: Path, series: Any, index: int, file: _OpenFile) -> Level:
