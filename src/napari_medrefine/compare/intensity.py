@@ -153,7 +153,11 @@ def _fit(x: Floats, y: Floats, rows: Floats, cols: Floats, kind: Match) -> npt.N
     rest = np.abs(design @ start - y)
     scale = max(1e-4, 1.5 * float(np.median(rest)))
     found = least_squares(
-        lambda terms: design @ terms - y, start, jac=lambda _: design, loss="soft_l1", f_scale=scale
+        lambda terms: design @ terms - y,
+        start,
+        jac=lambda _: design.copy(),  # older versions of SciPy weight it in place
+        loss="soft_l1",
+        f_scale=scale,
     )
     return np.asarray(found.x, np.float64)
 

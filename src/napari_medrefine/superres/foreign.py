@@ -34,7 +34,6 @@ from napari_medrefine.superres.reach import reach_of
 from napari_medrefine.superres.spandrel_import import spandrel
 from napari_medrefine.superres.stopping import let_stop
 
-_SAFE = (2, 6)  # before, weights_only let a file run a program (CVE-2025-32434)
 _SIDE = 768  # pixels of the result: networks of others take up to a gigabyte for these
 _SEEN = 1 / 255  # a grey level
 # What transformers call the squares they attend within, and U-Nets what their sides must divide by.
@@ -149,8 +148,6 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     kind = container_of(path)
     shapes_in(path)  # says what a program is, and what is cut off, better than torch
-    if kind != "safetensors":
-        _check_torch(path)
     try:
         state = load_file(path) if kind == "safetensors" else _unpickled(path)
     except OSError as error:
@@ -167,14 +164,6 @@ def read_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, Mapping) or not state:
         raise MedRefineError(f"Cannot use {path}: it holds no weights by name.")
     return dict(state)
-
-
-def _check_torch(path: Path) -> None:
-    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < _SAFE:
-        raise MedRefineError(
-            f"Cannot use {path}: PyTorch {torch.__version__} may run a program that is hidden in "
-            "such a file; install PyTorch 2.6 or newer, or get the weights as .safetensors."
-        )
 
 
 def _unpickled(path: Path) -> Any:
