@@ -117,6 +117,20 @@ def test_a_rectangle_is_drawn_and_magnified(viewer, tissue, enlarger, wait):
     assert viewer.layers.index(made) == viewer.layers.index(source) + 1
 
 
+def test_a_second_result_is_not_hidden_by_the_first(viewer, tissue, enlarger, wait):
+    viewer.add_image(tissue(40, 60), rgb=True, name="slide")
+    viewer.add_image(tissue(40, 60), rgb=True, name="field")
+    widget = MagnifyWidget(viewer)
+    widget.layer.choose([viewer.layers["slide"]])
+    widget.region.value = "whole"
+    for realism in (0.0, 1.0):
+        widget.realism.value = realism
+        widget.job.start.native.click()
+        wait(widget.job)
+    noted = [layer.metadata.get("medrefine", {}).get("realism") for layer in viewer.layers]
+    assert noted == [None, 0.0, 1.0, None]  # the photo, both results, the field
+
+
 def test_provenance_says_what_it_was_made_of(viewer, tissue, enlarger, wait):
     source = viewer.add_image(tissue(40, 60), rgb=True, name="slide 4x", scale=(1.25, 1.25),
                               units=("um", "um"))  # fmt: skip

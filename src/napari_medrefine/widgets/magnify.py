@@ -27,6 +27,7 @@ from napari_medrefine.widgets._generating import (
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layers import (
+    about,
     check_photo,
     check_stack,
     images,
@@ -304,7 +305,7 @@ class MagnifyWidget(Panel):
             self._said = f"'{below.name}' was removed meanwhile; the result is not shown."
             return
         added = self._viewer.add_image(data, multiscale=isinstance(data, list), **made.options)
-        layers.move(len(layers) - 1, layers.index(below) + 1)
+        layers.move(len(layers) - 1, self._place_above(below))
         if below is self._generated:
             layers.link_layers([below, added], TOGETHER)
             largest = added.contrast_limits[1]
@@ -315,6 +316,14 @@ class MagnifyWidget(Panel):
             return
         self._generated = added
         self._said = f"Added '{added.name}', {self._large}."
+
+    def _place_above(self, below: Layer) -> int:
+        """Return where to put what was made of a layer: above what was made of it before."""
+        layers = self._viewer.layers
+        place = layers.index(below) + 1
+        while place < len(layers) - 1 and about(layers[place]).get("made_from") == below.name:
+            place += 1
+        return int(place)
 
     def draw_rectangle(self) -> None:
         """Add a shapes layer on the chosen layer in which one can draw at once."""
