@@ -305,7 +305,7 @@ def test_the_report_of_a_layer_shows_it_and_its_trust_map_where_there_is_one(
     shown = strip_in((saved(section) / "report.html").read_text(encoding="utf-8"))
     assert shown[2] == "generated: magnified"
     assert "7 grey levels" in shown[5]
-    assert trusted == [{"realism": 0.5}]
+    assert trusted == [{"realism": 0.5, "model": None}]
     note(made, weights=[{"name": "mine", "sha256": "0" * 64}], model="mine.safetensors")
     viewer.layers.remove("s_4x")  # nothing to give to filters any more
     measured(section, wait)
