@@ -22,7 +22,6 @@ from napari_medrefine.learning import learn_steps
 from napari_medrefine.photos import write_image
 from napari_medrefine.samples import demo_photos, sample_layers
 from napari_medrefine.superres.learning_events import LearningConfig
-from napari_medrefine.superres.model_files import PHOTOS
 from napari_medrefine.widgets import _learning
 
 IMAGES = Path(__file__).parent / "images"
@@ -110,7 +109,6 @@ def magnify(viewer):
     drawn.mode = "pan_zoom"
     drawn.edge_width = 0.6
     widget.scale.value, widget.realism.value = 10.0, 1.0
-    widget.model.model.value = PHOTOS
     widget.job.start.native.click()
     finish(widget)
     viewer.scene.camera.center = (0, *overview.data_to_world((low + high) / 2 - (0, 20)))
