@@ -38,9 +38,13 @@ def quiet(monkeypatch):
 
     PluginManager.instance().discover()
     said = []
-    for module in ("save_session", "save_layers"):
-        for show in ("show_info", "show_warning"):
-            monkeypatch.setattr(f"napari_medrefine.widgets.{module}.{show}", said.append)
+    for place in (
+        "save_session.show_info",
+        "save_session.show_warning",
+        "save_layers.show_warning",
+        "_saving.show_info",
+    ):
+        monkeypatch.setattr(f"napari_medrefine.widgets.{place}", said.append)
     return said
 
 
