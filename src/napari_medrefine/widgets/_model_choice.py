@@ -14,6 +14,8 @@ from napari_medrefine.superres.cards import Task
 from napari_medrefine.superres.model_files import PHOTOS, Seen, look_at, weights_in
 from napari_medrefine.superres.run_folder import FAITHFUL
 from napari_medrefine.widgets._dialogs import ask_weights
+from napari_medrefine.widgets._geometry import Layer
+from napari_medrefine.widgets._layers import is_photographed
 from napari_medrefine.widgets._panel import row
 
 SHIPPED = "shipped"
@@ -112,11 +114,13 @@ class ModelChoice:
             self.model.choices = [("Shipped", SHIPPED), *named]
             self.model.value = chosen
 
-    def suggest(self, *, photographed: bool) -> None:
-        """Choose between the networks that ship, until the user has chosen one."""
-        if not self._shelf.chosen:
-            with self.model.changed.blocked():
-                self.model.value = PHOTOS if photographed else SHIPPED
+    def suggest(self, layer: Layer | None, task: Task) -> None:
+        """Take the network for photos where one is magnified, until the user has chosen one."""
+        if self._shelf.chosen:
+            return
+        photographed = task == "magnify" and layer is not None and is_photographed(layer)
+        with self.model.changed.blocked():
+            self.model.value = PHOTOS if photographed else SHIPPED
 
     @property
     def task(self) -> Task | None:

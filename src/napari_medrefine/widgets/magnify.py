@@ -27,13 +27,12 @@ from napari_medrefine.widgets._generating import (
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layers import (
-    about,
     check_photo,
     check_stack,
     images,
     is_derived,
-    is_photographed,
     likely_overview,
+    place_above,
     shapes,
 )
 from napari_medrefine.widgets._live_view import LiveView
@@ -305,7 +304,7 @@ class MagnifyWidget(Panel):
             self._said = f"'{below.name}' was removed meanwhile; the result is not shown."
             return
         added = self._viewer.add_image(data, multiscale=isinstance(data, list), **made.options)
-        layers.move(len(layers) - 1, self._place_above(below))
+        layers.move(len(layers) - 1, place_above(self._viewer, below))
         if below is self._generated:
             layers.link_layers([below, added], TOGETHER)
             largest = added.contrast_limits[1]
@@ -316,14 +315,6 @@ class MagnifyWidget(Panel):
             return
         self._generated = added
         self._said = f"Added '{added.name}', {self._large}."
-
-    def _place_above(self, below: Layer) -> int:
-        """Return where to put what was made of a layer: above what was made of it before."""
-        layers = self._viewer.layers
-        place = layers.index(below) + 1
-        while place < len(layers) - 1 and about(layers[place]).get("made_from") == below.name:
-            place += 1
-        return int(place)
 
     def draw_rectangle(self) -> None:
         """Add a shapes layer on the chosen layer in which one can draw at once."""
@@ -342,10 +333,8 @@ class MagnifyWidget(Panel):
         self._layer_seen()
 
     def _layer_seen(self) -> None:
-        """Take the network for photos where a photo is magnified."""
-        layer = self.layer.value
-        photographed = layer is not None and is_photographed(layer)
-        self.model.suggest(photographed=photographed and self.task.value == MAGNIFY)
+        """Choose the network that suits the layer."""
+        self.model.suggest(self.layer.value, self.task.value)
         self._tell_size()
 
     def _model_chosen(self) -> None:
