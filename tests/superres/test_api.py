@@ -190,6 +190,17 @@ def test_import_and_bad_input_load_no_torch() -> None:
     assert done.stdout.strip() == "False"
 
 
+def test_a_run_does_not_load_the_compiler_of_torch() -> None:
+    """Its import takes a second and more, and nothing here is compiled."""
+    code = (
+        "import sys, numpy, napari_medrefine.superres as s\n"
+        "s.magnify(numpy.full((8, 8, 3), 90, numpy.uint8), 2, realism=0.5)\n"
+        "print('torch' in sys.modules, 'torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
+
+
 @pytest.mark.photos
 @pytest.mark.parametrize("slide", ["celiac-disease", "molluscum-contagiosum"])
 def test_faithful_weights_beat_plain_enlarging(fields_dir: Path, slide: str) -> None:

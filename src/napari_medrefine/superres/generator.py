@@ -310,6 +310,8 @@ def sub_pixel_kernels(lines: npt.NDArray[np.float64]) -> Tensor:
 
 def _conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Conv2d:
     layer = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    if layer.weight.is_meta:  # shapes alone; drawing here would import torch's compiler: seconds
+        return layer
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     with torch.no_grad():
         layer.weight *= gain

