@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Generator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dask
 import dask.array as da
 import numpy as np
 import zarr
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 SUFFIX = ".ome.zarr"
 MOST_PLANES = 64  # a chunk on disk holds them all
 BLOCK_BYTES = 2**28
+_PATIENCE_S = 0.25
 _OFTEN_S = 1.0  # between two looks at what is on disk: napari reads it in its own thread
 
 
@@ -95,6 +99,7 @@ class DiskView:
     def __init__(self, viewer: Any, layer: Layer, recipe: Recipe, path: Path) -> None:
         self._viewer, self._source, self._recipe, self._path = viewer, layer, recipe, path
         self.layer: Layer | None = None
+        self._taken = threading.Event()
 
     def stopped(self) -> str:
         """Show all that was made until the job was stopped; return what to say."""
@@ -104,14 +109,19 @@ class DiskView:
 
     def take(self, picture: OnDisk) -> None:
         """Show what is on disk so far."""
-        if self.layer is None:
-            self.layer = self._viewer.add_image(picture.levels, **picture.options)
-        else:
-            self._refresh()
+        try:
+            if self.layer is None:
+                with _reading_here():
+                    self.layer = self._viewer.add_image(picture.levels, **picture.options)
+            else:
+                self._refresh()
+        finally:
+            self._taken.set()
 
     def _refresh(self) -> None:
         if self.layer is not None and self.layer in self._viewer.layers:
-            self.layer.refresh(thumbnail=False, highlight=False, extent=False)
+            with _reading_here():
+                self.layer.refresh(thumbnail=False, highlight=False, extent=False)
 
     def finish(self, picture: OnDisk) -> str:
         """Show what is complete, in its final place; return what to say."""
@@ -130,6 +140,7 @@ class DiskView:
         load_networks(wanted)
         from napari_medrefine.superres.magnified import Magnified
 
+        _load_scheduler()
         planes = plane_axis(self._source)
         kind: dict[str, Any] = {} if planes is None else {"rgb": False}
         picture = Magnified(_colours_last(self._source), self._recipe, **kind)
@@ -153,7 +164,9 @@ class DiskView:
                 yield step
                 if part.is_dir() and time.monotonic() > due:
                     filling = filling or OnDisk.at(part, options, planes)
+                    self._taken.clear()
                     yield filling
+                    self._taken.wait(_PATIENCE_S)  # both at once would hold up the window
                     due = time.monotonic() + _OFTEN_S
         finally:
             job.close()
@@ -176,6 +189,20 @@ def check_for_disk(layer: Layer) -> Layer:
             "in the layer list, choose 'Split Stack', and then one of its planes."
         )
     return layer
+
+
+def _load_scheduler() -> None:
+    """Have dask find its scheduler before napari does in the window's thread.
+
+    It imports `distributed` for that, which takes a quarter of a second.
+    """
+    da.zeros(1).compute()
+
+
+def _reading_here() -> AbstractContextManager[object]:
+    """Read in this thread: others would wait for the one that magnifies, again and again."""
+    context: AbstractContextManager[object] = dask.config.set(scheduler="synchronous")
+    return context
 
 
 def plane_axis(layer: Layer) -> int | None:
