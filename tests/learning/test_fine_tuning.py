@@ -15,7 +15,13 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, finish
 from napari_medrefine.superres import load_model, magnify
 from napari_medrefine.superres.fine_tuning import fine_tune_steps, folds_of
-from napari_medrefine.superres.learning_events import LearningConfig, LearningResult, read_learning
+from napari_medrefine.superres.learning_events import (
+    FieldScore,
+    LearningConfig,
+    LearningResult,
+    helps,
+    read_learning,
+)
 from napari_medrefine.superres.models import weights_of
 
 QUICK = LearningConfig(steps=8, every=4, batch=2, crop=24, learning_rate=2e-3)
@@ -100,6 +106,25 @@ def test_what_does_not_help_enough_leaves_nothing_to_be_used(tmp_path) -> None:
         "running.lock",
     ]
     assert read_learning(folder).kept is False
+
+
+def test_the_weights_for_photos_are_judged_on_the_same_field(learned: LearningResult) -> None:
+    (score,) = learned.scores
+    pair = next(stored(k, 5.0) for k in range(4) if f"{k}" in score.name)
+    made = magnify(pair.given, 4, model="photo-faithful")[96:-96, 96:-96].astype(float)
+    error = np.mean((made - pair.target) ** 2)
+    assert score.photo == pytest.approx(10 * np.log10(255**2 / error), abs=0.05)
+    assert f"weights for photos are {score.after - score.photo:.2f} dB behind" in learned.sentence
+
+
+def test_what_the_weights_for_photos_do_without_learning_is_not_kept() -> None:
+    near = FieldScore(name="a", before=24.0, after=25.0, photo=25.3)
+    assert not helps([near], 0.5)
+    assert helps([near.model_copy(update={"photo": 24.9})], 0.5)
+    assert helps([near.model_copy(update={"photo": None})], 0.5)  # a record of before
+    result = LearningResult(Path("run"), False, (near,), 3, 20, False, 0.5)
+    assert "not kept, the shipped weights for photos come 0.30 dB nearer still" in result.sentence
+    assert "'For photos'" in result.sentence
 
 
 def test_what_helps_one_field_and_harms_another_is_not_kept(tmp_path) -> None:

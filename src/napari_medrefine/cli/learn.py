@@ -76,7 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     result = run_with_progress(job, "learning")
     _tell_pairs(arguments.output)
     for score in result.scores:
-        print(f"{score.name}: {score.before:.2f} dB shipped, {score.after:.2f} dB learned")
+        photo = "" if score.photo is None else f", {score.photo:.2f} dB shipped for photos"
+        print(f"{score.name}: {score.before:.2f} dB shipped{photo}, {score.after:.2f} dB learned")
     print(result.sentence[0].upper() + result.sentence[1:])
     if result.weights is not None:
         print(f"Use them with: medrefine magnify PHOTO -o OUTPUT --model {result.weights}")

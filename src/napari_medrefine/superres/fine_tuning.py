@@ -31,6 +31,7 @@ from napari_medrefine.superres.learning_events import (
     LearningConfig,
     LearningRecord,
     LearningResult,
+    helps,
     read_learning,
     write_learning,
 )
@@ -40,7 +41,7 @@ from napari_medrefine.superres.run_folder import CHECKPOINT, FAITHFUL
 from napari_medrefine.superres.run_lock import held
 from napari_medrefine.superres.tuning import Tuning
 
-BASE = "magnify-faithful"
+BASE, FOR_PHOTOS = "magnify-faithful", "photo-faithful"
 _MANY = 4  # fields from which on a part is held out for good
 _HELD_OUT = 4  # one field in so many
 Fold = tuple[tuple[int, ...], tuple[int, ...]]  # learned from, held out
@@ -124,9 +125,7 @@ class _Course:
 
     def __init__(self, folder: Path, manifest: PairManifest, config: LearningConfig) -> None:
         self.folder, self.manifest, self.config = folder, manifest, config
-        start = load_model(BASE).generator
-        assert isinstance(start, Trunk)  # noqa: S101 - it ships with us
-        self.start = start
+        self.start = start = _shipped(BASE)
         where = folder / PAIR_FOLDER
         self.pairs = [
             PhotoPair.of(entry, read_pair(where, entry), start.halo) for entry in manifest.pairs
@@ -135,6 +134,7 @@ class _Course:
         self.in_turn = len(self.folds) > 1
         self.fold = 0
         self.looks: list[list[list[float]]] = [[] for _ in self.folds]  # fold, look, field
+        self.photo: list[float] = []  # of the fields held out, one fold after the other
         self.best: dict[str, Tensor] | None = None
         self.tuning: Tuning | None = None
         self.pace: float | None = None
@@ -144,6 +144,7 @@ class _Course:
         """Go through the folds that are left, and learn from all fields after them."""
         while self.fold < len(self.folds):
             yield from self._run_fold()
+        yield from self._look_with_photo_weights()
         if self.in_turn and self._helps():
             yield from self._learn_from_all()
 
@@ -187,6 +188,13 @@ class _Course:
             scores.append(self.pairs[number].psnr(network))
         self.looks[self.fold].append(scores)
 
+    def _look_with_photo_weights(self) -> Generator[Step, None, None]:
+        """Judge the weights for photos, which ship too and know such a blur, on the same fields."""
+        network = _shipped(FOR_PHOTOS)
+        for number in (n for _, out in self.folds for n in out):
+            yield self._step(None, f"looking at {self.pairs[number].name} with the photo weights")
+            self.photo.append(self.pairs[number].psnr(network))
+
     def _look_is_due(self, tuning: Tuning) -> bool:
         """Whether it has come to a look that was not taken; it may have been stopped just there."""
         steps, every = tuning.step, self.config.every
@@ -217,16 +225,20 @@ class _Course:
 
     def scores(self) -> tuple[FieldScore, ...]:
         """Return what the held-out fields gained at the best look."""
-        look = self._best_look()
+        look, photo = self._best_look(), iter(self.photo)
         return tuple(
-            FieldScore(name=self.pairs[n].name, before=looks[0][k], after=looks[look][k])
+            FieldScore(
+                name=self.pairs[n].name,
+                before=looks[0][k],
+                after=looks[look][k],
+                photo=next(photo),
+            )
             for (_, out), looks in zip(self.folds, self.looks, strict=True)
             for k, n in enumerate(out)
         )
 
     def _helps(self) -> bool:
-        gains = [score.gain for score in self.scores()]
-        return float(np.mean(gains)) >= self.config.margin and min(gains) >= 0
+        return helps(self.scores(), self.config.margin)
 
     def end(self) -> LearningResult:
         """Write the weights if they helped, and the verdict; return it."""
@@ -295,6 +307,12 @@ class _Course:
                 f"Cannot read {self.folder / CHECKPOINT}: its network is not that of this "
                 "fine-tuning."
             ) from error
+
+
+def _shipped(name: str) -> Trunk:
+    generator = load_model(name).generator
+    assert isinstance(generator, Trunk)  # noqa: S101 - it ships with us
+    return generator
 
 
 def check_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,7 +33,7 @@ class LearningConfig(BaseModel):
         Small: what the shipped weights know is to be changed, not replaced.
     margin : float
         dB of PSNR by which the held-out fields must come nearer on average, or it is not kept. Nor
-        is it if one of them comes out worse.
+        is it if one of them comes out worse, or the shipped weights for photos come nearer.
     seed : int
         Of the crops, and of which fields are held out.
     """
@@ -50,7 +51,7 @@ class LearningConfig(BaseModel):
 
 
 class FieldScore(BaseModel):
-    """PSNR in dB of a field that was not learned from, with the shipped and with the new weights.
+    """PSNR in dB of a field that was not learned from: shipped, learned, shipped for photos.
 
     Against the real field on the pixels of the network's largest step, brought to the overview's
     intensities, as far as it may be learned from.
@@ -61,11 +62,25 @@ class FieldScore(BaseModel):
     name: str
     before: float
     after: float
+    photo: float | None = None  # unknown in records of before there were any
 
     @property
     def gain(self) -> float:
         """How much nearer, in dB."""
         return self.after - self.before
+
+
+def gain_over_photo(scores: Sequence[FieldScore]) -> float | None:
+    """Return how much nearer than the weights for photos, on average, in dB; None if unknown."""
+    gains = [score.after - score.photo for score in scores if score.photo is not None]
+    return sum(gains) / len(gains) if gains else None
+
+
+def helps(scores: Sequence[FieldScore], margin: float) -> bool:
+    """Return whether what was learned is to be kept: see `LearningConfig.margin`."""
+    gains, over_photo = [score.gain for score in scores], gain_over_photo(scores)
+    enough = sum(gains) / len(gains) >= margin and min(gains) >= 0
+    return enough and (over_photo is None or over_photo >= 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +130,21 @@ class LearningResult:
         if self.in_turn:
             fields = f"fields left out in turn ({count})"
         nearer = f"{abs(gain):.2f} dB {'nearer to' if gain >= 0 else 'FARTHER from'} the real photo"
+        over_photo = gain_over_photo(self.scores)
         if self.kept:
-            return f"{nearer} on {fields}; kept as {self.folder.name}."
+            kept = f"{nearer} on {fields}; kept as {self.folder.name}."
+            if over_photo is None:
+                return kept
+            return f"{kept} The shipped weights for photos are {over_photo:.2f} dB behind."
         worst = min(self.scores, key=lambda score: score.gain)
         why = f"at least {self.margin:g} dB were asked for"
-        if gain >= self.margin:
+        if gain >= self.margin and worst.gain < 0:
             why = f"{worst.name} came out {-worst.gain:.2f} dB worse"
+        elif gain >= self.margin and over_photo is not None:
+            return (
+                f"{nearer} on {fields}: not kept, the shipped weights for photos come "
+                f"{-over_photo:.2f} dB nearer still. Choose 'For photos' as the model."
+            )
         return f"{nearer} on {fields}: not kept, {why}. The shipped weights stay in use."
 
 

@@ -15,7 +15,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.learning import LearnField, learn_steps, refused_in
 from napari_medrefine.progress import Step
 from napari_medrefine.registration import Placement
-from napari_medrefine.superres.learning_events import LearningResult
+from napari_medrefine.superres.learning_events import FieldScore, LearningResult
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layer_pair import LayerPair
@@ -173,11 +173,7 @@ class LearnSection:
 
     def _take(self, result: LearningResult) -> None:
         self.result, self.use.enabled = result, result.kept
-        parts = [
-            f"{score.name}: {score.before:.2f} dB with the shipped weights, {score.after:.2f} dB "
-            "with the learned ones."
-            for score in result.scores
-        ]
+        parts = [_told(score) for score in result.scores]
         parts += [f"Left out: {one.field.name}, {one.reason}" for one in refused_in(result.folder)]
         sentence = result.sentence[0].upper() + result.sentence[1:]
         self.verdict = "\n\n".join([sentence, *parts])
@@ -203,6 +199,14 @@ class LearnSection:
             self.job.say(str(error), problem=True)
             return
         self.job.say(f"{self.verdict}\n\n{IN_USE.format(name=self.result.folder.name)}")
+
+
+def _told(score: FieldScore) -> str:
+    photo = "" if score.photo is None else f", {score.photo:.2f} dB with those for photos"
+    return (
+        f"{score.name}: {score.before:.2f} dB with the shipped weights{photo}, "
+        f"{score.after:.2f} dB with the learned ones."
+    )
 
 
 @dataclass(frozen=True, eq=False)
