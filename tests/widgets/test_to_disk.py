@@ -103,6 +103,25 @@ def test_stopped_it_is_kept_and_shown_and_goes_on(viewer, start, wait, qtbot, ha
     np.testing.assert_array_equal(again[..., :3], magnify(PHOTO, 2))
 
 
+@pytest.mark.parametrize("side", [512, 2048])
+def test_what_is_made_is_seen_from_far_and_near(
+    viewer, start, wait, qtbot, half, monkeypatch, side
+):
+    monkeypatch.setattr("napari_medrefine.widgets._filling.SIDE", side)
+    widget, _ = start()
+    qtbot.waitUntil(lambda: len(viewer.layers) > 1, timeout=60_000)
+    layer, whole = viewer.layers[1], magnify(PHOTO, 2)
+    far, near = layer.data[-1], layer.data[0]
+    qtbot.waitUntil(lambda: bool(np.asarray(far)[..., 3].any()), timeout=60_000)
+    there = np.asarray(near)[..., 3] > 0
+    assert 0 < there.mean() < 1
+    np.testing.assert_array_equal(np.asarray(near)[there][:, :3], whole[there])
+    half.set()
+    wait(widget.job)
+    assert [level.shape for level in layer.data] == [(800, 940, 4), (400, 470, 4)]
+    np.testing.assert_array_equal(np.asarray(layer.data[0])[..., :3], whole)
+
+
 def test_no_file_no_job_and_nothing_is_overwritten(viewer, start, wait):
     widget, out = start(None)
     assert not widget.job.running

@@ -19,10 +19,12 @@ from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.ome_zarr import part_of, write_ome_zarr
 from napari_medrefine.io.pyramid_writer import TILE
+from napari_medrefine.io.zarr_pyramid import ZarrPyramid
 from napari_medrefine.progress import Step
 from napari_medrefine.provenance import KEY as PROVENANCE
 from napari_medrefine.provenance import inputs_of
 from napari_medrefine.superres.recipe import Recipe
+from napari_medrefine.widgets._filling import Filling
 from napari_medrefine.widgets._generating import NOT_FOR_DIAGNOSIS, looks, title_of
 from napari_medrefine.widgets._geometry import Layer, part_place
 from napari_medrefine.widgets._layers import (
@@ -55,8 +57,9 @@ class OnDisk:
     Attributes
     ----------
     folder : Path
-    levels : list of dask.array.Array
-        ``(H, W)`` or ``(H, W, colours)``, read when they are shown; of a stack as its layer.
+    levels : list of arrays
+        ``(H, W)`` or ``(H, W, colours)``, those on disk read when they are shown; of a stack as its
+        layer.
     options : dict
         For `add_image`.
     """
@@ -66,18 +69,30 @@ class OnDisk:
     options: dict[str, Any]
 
     @classmethod
-    def at(cls, folder: Path, options: dict[str, Any], planes: int | None) -> OnDisk:
+    def at(
+        cls,
+        folder: Path,
+        options: dict[str, Any],
+        planes: int | None,
+        filling: Filling | None = None,
+    ) -> OnDisk:
         """Open the levels in `folder`: slow for a graphical interface.
 
         `planes` is the axis of a stack that numbers them. Of colours, what is black is transparent:
-        there the source is seen until it is made.
+        there the source is seen until it is made. The coarse levels are those of `filling`.
         """
+        coarse = [] if filling is None else filling.levels()
         found = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
-        arrays = [zarr.open_array(folder / str(level), mode="r") for level in found]
+        arrays = [
+            zarr.open_array(folder / str(level), mode="r")
+            for level in found[: len(found) - len(coarse)]
+        ]
         levels = [da.moveaxis(da.from_zarr(array), 0, -1) for array in arrays]
-        if planes is None:
-            return cls(folder, [_shown(level) for level in levels], options)
-        return cls(folder, [da.moveaxis(level, -1, planes) for level in levels], options)
+        if planes is not None:
+            shown = [da.moveaxis(level, -1, planes) for level in levels]
+            return cls(folder, shown + [np.moveaxis(one, -1, planes) for one in coarse], options)
+        seen = [one[..., 0] if one.shape[-1] == 1 else one for one in coarse]
+        return cls(folder, [_shown(level) for level in levels] + seen, options)
 
 
 class DiskView:
@@ -121,7 +136,7 @@ class DiskView:
     def _refresh(self) -> None:
         if self.layer is not None and self.layer in self._viewer.layers:
             with _reading_here():
-                self.layer.refresh(thumbnail=False, highlight=False, extent=False)
+                self.layer.refresh(highlight=False, extent=False)
 
     def finish(self, picture: OnDisk) -> str:
         """Show what is complete, in its final place; return what to say."""
@@ -147,15 +162,17 @@ class DiskView:
         facts = _facts(self._source, self._recipe, picture)
         size = pixel_um(self._source, picture_axes(self._source))
         options = _options(self._source, self._recipe, picture.shape, facts)
-        part, filling, due = part_of(self._path), None, 0.0
+        part, there, due = part_of(self._path), None, 0.0
+        filling = Filling(picture, colours=planes is None)
+        block = _block(picture, wanted.tile)
         job = write_ome_zarr(
             self._path,
-            picture,
+            filling,
             pixel_um=size / self._recipe.scale if size else None,
             name=self._source.name,
             facts=facts,
             resume=True,
-            block=_block(picture, wanted.tile),
+            block=block,
             version=wanted.ome_zarr,
             channels=None if planes is None else [f"{n + 1}" for n in range(picture.shape[2])],
         )
@@ -163,9 +180,11 @@ class DiskView:
             for step in job:
                 yield step
                 if part.is_dir() and time.monotonic() > due:
-                    filling = filling or OnDisk.at(part, options, planes)
+                    if there is None:
+                        filling.catch_up(ZarrPyramid(part, picture.shape, block))
+                        there = OnDisk.at(part, options, planes, filling)
                     self._taken.clear()
-                    yield filling
+                    yield there
                     self._taken.wait(_PATIENCE_S)  # both at once would hold up the window
                     due = time.monotonic() + _OFTEN_S
         finally:
