@@ -1,4 +1,4 @@
-"""`medrefine evaluate` with filters tuned on other slides."""
+"""`medrefine evaluate`: every protocol, pairs, and filters tuned on other slides."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from skimage.data import immunohistochemistry
 
 from napari_medrefine.cli import main
 from napari_medrefine.compare import filters, metrics
+from napari_medrefine.compare.protocols import PROTOCOLS
 from napari_medrefine.images import sha256_of
 from napari_medrefine.photos import read_photo, write_image
 
@@ -97,6 +98,24 @@ def test_a_folder_of_pairs_is_evaluated_with_its_provenance(pairs: Path, tmp_pat
     assert not re.search(r'(src|href)="(?!data:)', page)
     with (report / "summary.csv").open(newline="", encoding="utf-8") as file:
         assert {row["slide"] for row in csv.DictReader(file)} == {"ash", "beech", "all slides"}
+
+
+def test_without_a_word_every_protocol_is_measured(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    measured, _ = folders
+    report = tmp_path / "report"
+    assert main(["evaluate", str(measured), "-o", str(report)]) == 0
+    with (report / "report.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    methods = {(row["protocol"], row["method"]) for row in rows}
+    assert {protocol for protocol, _ in methods} == {p.name for p in PROTOCOLS.values()}
+    for protocol in PROTOCOLS.values():
+        assert (protocol.name, "Wiener, tuned") in methods
+        assert ((protocol.name, "photo") in methods) == protocol.photographed
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert page.count('class="strip"') == len(PROTOCOLS)
+    assert "photo-faithful" in page
 
 
 def test_pairs_that_do_not_belong_together_are_refused(

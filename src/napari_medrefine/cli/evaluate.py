@@ -45,7 +45,8 @@ EXAMPLES = """\
   medrefine evaluate dataset -o report --tune-on dataset"""
 _TUNED_ON = 13  # images; more change the parameters little
 _STRIPS = 4  # slides of which pictures are shown
-FAITHFUL, GAN = "faithful", "GAN"
+FAITHFUL, GAN, PHOTO = "faithful", "GAN", "photo"
+FOR_PHOTOS = "photo-faithful"  # the weights of that row
 
 
 def add_to(commands: Commands) -> None:
@@ -143,6 +144,8 @@ def _networks(protocol: Protocol, model: str | None) -> dict[str, Method]:
         return lambda image, scale: magnify(image, scale, realism=realism, model=weights)
 
     networks = {FAITHFUL: method(0.0, None), GAN: method(1.0, None)}
+    if protocol.photographed:
+        networks[PHOTO] = method(0.0, FOR_PHOTOS)
     if model is not None:
         networks[Path(model).stem] = method(0.0, model)
     return networks
@@ -173,9 +176,11 @@ def _facts(
     from napari_medrefine.superres.card_facts import card_of, shipped_cards
 
     own = [] if arguments.model is None else [arguments.model]
-    ours = (FAITHFUL, GAN, *(Path(model).stem for model in own))
+    ours = (FAITHFUL, GAN, PHOTO, *(Path(model).stem for model in own))
     scales = {e.protocol.scale == 1 for e in evaluations}
     cards = [c for same in sorted(scales) for c in shipped_cards("sharpen" if same else "magnify")]
+    if any(e.protocol.photographed for e in evaluations):
+        cards.append(card_of(FOR_PHOTOS))
     study = is_study(evaluations)
     tracks = [n for n, p in PROTOCOLS.items() if p in {e.protocol for e in evaluations}]
     tracks = tracks or [track_of(evaluations[0].protocol.scale)]

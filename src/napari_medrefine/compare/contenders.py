@@ -20,7 +20,7 @@ from napari_medrefine.images import Image, to_unit
 
 PHOTO, REDUCED = "photo", "reduced"  # an objective's blur, or a clean digital reduction
 DEFAULT, TUNED = ", default", ", tuned"
-_TRACKS = {PHOTO: ((4, "x4-optical"), (2, "x2")), REDUCED: ((4, "x4"), (2, "x2"))}
+_TRACKS = {PHOTO: ((4, "x4-camera"), (2, "x2")), REDUCED: ((4, "x4"), (2, "x2"))}
 _SHARPENING = "study-tiles"
 
 

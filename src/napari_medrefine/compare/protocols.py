@@ -73,6 +73,11 @@ class Protocol:
         """Whether the task is to sharpen; else to magnify."""
         return self.scale == 1
 
+    @property
+    def photographed(self) -> bool:
+        """Whether the input is like a photo: with an objective's blur and a camera's noise."""
+        return self.noise > 0
+
 
 def area_protocol(scale: int = 4) -> Protocol:
     """Magnify: the input is the sharp image averaged over `scale` x `scale` pixels.
@@ -108,7 +113,9 @@ def bicubic_protocol(scale: int = 4) -> Protocol:
     return Protocol(f"magnify x{scale}, bicubic", scale, reduce, scale, note)
 
 
-def optical_protocol(scale: int = 4, *, sigma: float = 1.85, noise: float = 1.5) -> Protocol:
+def optical_protocol(
+    scale: int = 4, *, sigma: float = 1.85, noise: float = 1.5, name: str = "optical"
+) -> Protocol:
     """Magnify: blurred by a smaller aperture, averaged, with camera noise.
 
     Parameters
@@ -120,6 +127,8 @@ def optical_protocol(scale: int = 4, *, sigma: float = 1.85, noise: float = 1.5)
         camera sees whose pixels are as small as the objective is worth.
     noise : float
         Standard deviation in grey levels of 255.
+    name : str
+        Of this blur, for tables.
     """
 
     def reduce(unit: Floats) -> Floats:
@@ -132,7 +141,7 @@ def optical_protocol(scale: int = 4, *, sigma: float = 1.85, noise: float = 1.5)
         f"Input: blurred by a Gaussian of {sigma:g} pixels, averaged over {scale} x {scale}, "
         f"noise of {noise:g} grey levels."
     )
-    return Protocol(f"magnify x{scale}, optical", scale, reduce, scale, note, noise)
+    return Protocol(f"magnify x{scale}, {name}", scale, reduce, scale, note, noise)
 
 
 def study_protocol(*, halved: bool = True) -> Protocol:
@@ -186,5 +195,5 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "x4": area_protocol(4),
     "x4-bicubic": bicubic_protocol(4),
     "x4-optical": optical_protocol(4),
-    "x4-camera": optical_protocol(4, sigma=CAMERA_BLUR),
+    "x4-camera": optical_protocol(4, sigma=CAMERA_BLUR, name="camera"),
 }
