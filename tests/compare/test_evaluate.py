@@ -29,6 +29,8 @@ from napari_medrefine.compare import (
     write_report,
 )
 from napari_medrefine.compare import evaluate as module
+from napari_medrefine.compare.report_page import comparisons
+from napari_medrefine.compare.words import headline
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, finish
 from napari_medrefine.samples import Slide
@@ -73,6 +75,17 @@ def test_sanity_rows_are_what_they_must_be(magnified: Evaluation) -> None:
         assert nothing.psnr < better.psnr < best.psnr
         assert best.worst_psnr < best.psnr
         assert best.consistency < 0.1 < better.consistency
+
+
+def test_a_network_is_held_against_the_best_filter_wherever_it_stands(magnified) -> None:
+    said = headline(magnified, ("Lanczos",))
+    assert "farther from the truth than the best plain filter (back-projection)" in said
+    lines = {(c.slide, c.other) for c in comparisons(magnified, ("Lanczos",))}
+    assert lines == {
+        (slide, other)
+        for slide in ("all slides", "IHC", "procedural")
+        for other in ("bicubic", module.NOTHING, "back-projection")
+    }
 
 
 def test_methods_with_impossible_numbers_are_refused_with_a_reason(magnified: Evaluation) -> None:

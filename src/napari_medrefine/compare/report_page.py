@@ -121,13 +121,14 @@ def overall(evaluation: Evaluation) -> list[Summary]:
 def comparisons(evaluation: Evaluation, ours: Sequence[str]) -> list[Compared]:
     """Return by how much each network is nearer than bicubic, back-projection and the best filter.
 
-    Paired image by image; by slide, and over all slides, where these are drawn too.
+    Paired image by image; by slide, and over all slides, where these are drawn too. The best filter
+    comes last.
     """
     plain = [s for s in overall(evaluation) if s.method not in (*ours, IDENTITY, BLACK)]
     if not plain:
         return []
     best = max(plain, key=lambda s: s.psnr).method
-    rivals = list(dict.fromkeys([*(r for r in RIVALS if r in evaluation.methods), best]))
+    rivals = [*(r for r in RIVALS if r in evaluation.methods and r != best), best]
     slides = [*([None] if len(evaluation.slides) > 1 else []), *evaluation.slides]
     found = []
     for method in (m for m in ours if m in evaluation.methods):
