@@ -51,7 +51,7 @@ def follow(
 ) -> list[Ready | TrainingEvent]:
     """Poll until it has ended, or until an event is the one waited for."""
     seen: list[Ready | TrainingEvent] = []
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300  # trainings give way to all others
     while training.running:
         assert time.monotonic() < deadline, seen
         seen += training.poll()

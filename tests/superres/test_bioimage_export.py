@@ -7,6 +7,7 @@ import json
 import socket
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from napari_medrefine.superres.recording import record
 @pytest.fixture
 def tool() -> Any:
     """bioimage.io's own."""
+    if tuple(map(int, version("pydantic").split(".")[:2])) >= (2, 14):
+        pytest.skip("BIOIMAGEIO.CORE is not tested: it does not work with this pydantic")
     try:
         return importlib.import_module("bioimageio.core")
     except ImportError as error:

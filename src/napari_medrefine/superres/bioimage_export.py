@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import ValidationError
 
 from napari_medrefine import __version__
 from napari_medrefine._atomic import PART, cannot
+from napari_medrefine._records import first_problem
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import write_image
 from napari_medrefine.progress import Step, finish
@@ -195,7 +197,15 @@ def _cover(content: _Content) -> npt.NDArray[np.uint8]:
 
 
 def _packed(library: Any, folder: Path, content: _Content, *, zipped: bool) -> Path:
-    described = _described(library.spec, folder, content)
+    try:
+        described = _described(library.spec, folder, content)
+    except ValidationError as error:
+        what = first_problem(error)[:90]
+        raise MedRefineError(
+            f"bioimage.io's library cannot describe the model ({what} ...). It does not work with "
+            'every version of pydantic: pip install "napari-medrefine[bioimageio]" installs two '
+            "that fit."
+        ) from error
     if zipped:
         file = folder.parent / "model.zip"
         return Path(library.spec.save_bioimageio_package(described, output_path=file))

@@ -44,7 +44,7 @@ def by_hand(path, levels, axes="cyx", version="0.5", channels=(), **options):
     datasets = []
     for index, level in enumerate(levels):
         sides = zip(axes, level.shape, strict=True)
-        chunks = tuple(min(64, n) if axis in "yx" else 1 for axis, n in sides)
+        chunks = tuple(max(1, min(64, n)) if axis in "yx" else 1 for axis, n in sides)
         group.create_array(f"s{index}", shape=level.shape, chunks=chunks, dtype=level.dtype)
         group[f"s{index}"][:] = level
         factors = options.get("scale", {"y": 0.5, "x": 0.5})
