@@ -16,6 +16,8 @@ _EVEN = 0.05  # dB below which nobody is nearer
 def explain(measured: Measured, ours: Sequence[str], truth: str = "the real photo") -> str:
     """Say how near our weights come to the truth, against bicubic and the best plain filter.
 
+    The nearest come first.
+
     Parameters
     ----------
     measured : Measured
@@ -36,7 +38,7 @@ def explain(measured: Measured, ours: Sequence[str], truth: str = "the real phot
     base = "bicubic" if "bicubic" in there else NOTHING
     best = max(plain, key=lambda s: s.psnr)
     sentences = []
-    for method in ours:
+    for method in sorted(ours, key=lambda name: -measured.score(name).psnr if name in there else 0):
         if method not in there:
             why = measured.evaluation.refused.get(method)
             sentences.append(f"{method}: refused. {why}" if why else f"{method}: not measured.")

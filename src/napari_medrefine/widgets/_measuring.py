@@ -333,8 +333,7 @@ def _words(
             "networks could not be measured beside it."
         )
     else:
-        first = ours if own is None else (own.name, *(o for o in ours if o != own.name))
-        parts.append(explain(measured, first, truth))
+        parts.append(explain(measured, ours, truth))
     if own is not None and (caution := own.caution(measured.common.pair)):
         parts.append(caution)
     parts += measured.notes
