@@ -35,6 +35,7 @@ from napari_medrefine.compare.study import is_study, table4
 from napari_medrefine.compare.tune import parameters_steps
 from napari_medrefine.compare.words import headline
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.superres.model_files import FOR_PHOTOS
 from napari_medrefine.superres.result_trust import trust_of
 
 EXAMPLES = """\
@@ -46,7 +47,6 @@ EXAMPLES = """\
 _TUNED_ON = 13  # images; more change the parameters little
 _STRIPS = 4  # slides of which pictures are shown
 FAITHFUL, GAN, PHOTO = "faithful", "GAN", "photo"
-FOR_PHOTOS = "photo-faithful"  # the weights of that row
 
 
 def add_to(commands: Commands) -> None:

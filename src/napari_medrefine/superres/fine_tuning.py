@@ -35,13 +35,14 @@ from napari_medrefine.superres.learning_events import (
     read_learning,
     write_learning,
 )
+from napari_medrefine.superres.model_files import FOR_PHOTOS
 from napari_medrefine.superres.models import load_model
 from napari_medrefine.superres.photo_pairs import PhotoPair
 from napari_medrefine.superres.run_folder import CHECKPOINT, FAITHFUL
 from napari_medrefine.superres.run_lock import held
 from napari_medrefine.superres.tuning import Tuning
 
-BASE, FOR_PHOTOS = "magnify-faithful", "photo-faithful"
+BASE = "magnify-faithful"
 _MANY = 4  # fields from which on a part is held out for good
 _HELD_OUT = 4  # one field in so many
 Fold = tuple[tuple[int, ...], tuple[int, ...]]  # learned from, held out

@@ -13,7 +13,8 @@ from napari_medrefine.superres.foreign_files import container_of, scale_in, task
 from napari_medrefine.superres.run_folder import FAITHFUL
 
 # For photos whose objective blurs about a pixel; it ships, see `models.list_models`.
-PHOTOS = Path(__file__).parent / "weights" / "photo-faithful.safetensors"
+FOR_PHOTOS = "photo-faithful"
+PHOTOS = Path(__file__).parent / "weights" / f"{FOR_PHOTOS}.safetensors"
 _LONGEST = 10_000_000  # bytes of a header; ours have a few thousand
 
 
