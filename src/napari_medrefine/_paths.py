@@ -11,6 +11,14 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def is_file(path: Path) -> bool:
+    """Return whether a file is there; none is under a name that cannot be."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def is_folder(path: Path) -> bool:
     """Return whether a folder is there; none is under a name that cannot be."""
     try:

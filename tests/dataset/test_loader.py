@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -91,3 +92,11 @@ def test_a_link_to_outside_is_not_followed(dataset: TiledDataset, tmp_path: Path
     path.symlink_to(tmp_path / "secret.png")
     with pytest.raises(MedRefineError, match="outside the dataset"):
         dataset.read_tile(tile)
+
+
+def test_a_tile_whose_name_is_too_long_for_a_file_is_missing(prepared: Path) -> None:
+    manifest = prepared / "medrefine-dataset.json"
+    data = json.loads(manifest.read_text("utf-8"))
+    data["tiles"][0]["file"] = name = f"tiles/{'x' * 900}.png"
+    manifest.write_text(json.dumps(data), "utf-8")
+    assert open_dataset(prepared).differences().missing == (name,)

@@ -373,6 +373,14 @@ def test_a_strange_layer_in_a_manifest_is_refused(tmp_path) -> None:
             read_dataset(path)
 
 
+def test_a_transform_that_is_none_is_refused_and_nothing_is_left(tmp_path) -> None:
+    with pytest.raises(MedRefineError, match=r"Cannot save 'a': .*affine"):
+        save_layers(
+            tmp_path / "a.medrefine.json", [(noise(9, 9), {"name": "a", "affine": []}, "image")]
+        )
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.photos
 def test_real_photos_of_every_size_come_back(photos44, viewer, tmp_path) -> None:
     from napari_medrefine.photos import read_photo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -233,3 +234,14 @@ def test_real_photos_are_found_and_strangers_refused(photos44):
     assert place.ratio == pytest.approx(row["ratio"], rel=0.002)
     assert place.angle == pytest.approx(row["degrees"], abs=0.1)
     assert not overview.register(read_photo(photos44 / "slide1_40x_1.jpg").image, ratio=10).accepted
+
+
+def test_an_overview_smaller_than_the_field_is_done_with_soon() -> None:
+    """Ratios at which hardly any of the field would lie on it are not tried: most, and the dearest.
+
+    It took minutes; steps are counted here, since time says nothing on a busy machine.
+    """
+    rng = np.random.default_rng(0)
+    overview = Overview(rng.integers(0, 255, (24, 32, 3), np.uint8))
+    field = rng.integers(0, 255, (856, 792, 3), np.uint8)
+    assert sum(1 for _ in islice(overview.register_steps(field), 1000)) < 1000

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_medrefine._paths import real
+from napari_medrefine._paths import is_file, real
 from napari_medrefine._photos.encode import flatten
 from napari_medrefine.dataset.layer_state import LayerState
 from napari_medrefine.dataset.manifest import (
@@ -114,7 +114,7 @@ class TiledDataset:
                 folders[:] = [name for name in folders if not name.startswith(".")]
                 inside = Path(root).relative_to(self.folder).as_posix()
                 there |= {f"{inside}/{file}" for file in files if not file.startswith(".")}
-        missing = sorted(f for f in named - there if not (self.folder / f).is_file())
+        missing = sorted(f for f in named - there if not is_file(self.folder / f))
         return Differences(tuple(missing), tuple(sorted(there - named)))
 
 

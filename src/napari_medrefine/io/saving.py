@@ -13,8 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from napari_medrefine._atomic import PART, cannot, move, part_beside, sync_folder, sync_tree
+from napari_medrefine._records import first_problem
 from napari_medrefine.dataset._parallel import threads
 from napari_medrefine.dataset.clean import fingerprint, measure
 from napari_medrefine.dataset.layer_state import LayerState
@@ -174,15 +176,28 @@ def _entry(name: str, layer: PhotoLayer, tiled: Tiled) -> PhotoEntry:
         sharpness=round(quality.sharpness, 4),
         clipped=round(quality.clipped, 4),
         fingerprint=fingerprint(picture).hex(),
-        layer=LayerState.model_validate(
-            {
-                "dtype": layer.dtype.name,
-                "channels": layer.channels,
-                "white": tiled.white,
-                "attributes": layer.attributes,
-            }
-        ),
+        layer=_state(layer, tiled.white),
     )
+
+
+def _state(layer: PhotoLayer, white: float) -> LayerState:
+    """Return what is kept of a layer.
+
+    Raises
+    ------
+    MedRefineError
+        If its attributes are not those of a picture of two axes.
+    """
+    state = {
+        "dtype": layer.dtype.name,
+        "channels": layer.channels,
+        "white": white,
+        "attributes": layer.attributes,
+    }
+    try:
+        return LayerState.model_validate(state)
+    except ValidationError as error:
+        raise MedRefineError(f"Cannot save '{layer.name}': {first_problem(error)}.") from error
 
 
 def _manifest(layers: Sequence[PhotoLayer], done: Sequence[CutLayer], recipe: Recipe) -> Manifest:

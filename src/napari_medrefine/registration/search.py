@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from napari_medrefine.progress import Step
 from napari_medrefine.registration.coarse import (
+    LEAST_ON_OVERVIEW,
     NETS,
     Candidate,
     coarse_level,
@@ -31,6 +32,7 @@ HOPELESS = (0.55, 0.6, 0.75)  # share of the best one's weight below which they 
 FINE = 480  # pixels of a level that the field's shorter side need not exceed
 AFFORDABLE = 700_000  # pixels of a level on which every ratio may be tried; keypoints do the rest
 ROUGHLY = 0.05  # pixels within which a fit must settle that is refined further
+ROOM = 0.9  # a little less than what must be: edges are rounded
 RIVAL = 0.1  # share of the field's shorter side by which a rival's corners are off
 
 
@@ -50,9 +52,20 @@ def search_steps(
         level = levels[coarse_level(levels, field, part)]
         if not window.known and level.shape[0] * level.shape[1] > AFFORDABLE:
             continue
+        if not _has_room(level, field, part):
+            continue
         found = yield from coarse_steps(levels, field, part, net, trace)
         fits += yield from descend_steps(levels, field, found, trace)
     return rivals(fits, field)
+
+
+def _has_room(level: Level, field: Field, part: Window) -> bool:
+    """Return whether as much of the field may lie on the level as `coarse_steps` asks for.
+
+    On a tiny overview it cannot at most ratios, and its templates would be the largest there.
+    """
+    footprint = field.shape[0] * field.shape[1] / (part.ratio[1] * level.factor) ** 2
+    return level.shape[0] * level.shape[1] >= ROOM * LEAST_ON_OVERVIEW * footprint
 
 
 def descend_steps(

@@ -218,6 +218,15 @@ def test_stacks_and_other_things_are_refused(axes, shape, sentence, tmp_path):
     assert str(refused.value) == f"Cannot read {path}: {sentence}"
 
 
+def test_chunks_of_no_size_are_refused(tmp_path):
+    path = by_hand(tmp_path / "a.zarr", [np.zeros((3, 9, 9), np.uint8)], version="0.4")
+    stored = path / "s0" / ".zarray"
+    said = json.loads(stored.read_text())
+    stored.write_text(json.dumps({**said, "chunks": [0, 9, 9]}))
+    with pytest.raises(MedRefineError, match="it is damaged: the chunks of its level 's0' are"):
+        open_slide(path)
+
+
 @pytest.mark.parametrize("dtype", ["int16", "uint32", "bool", "complex64"])
 def test_other_dtypes_are_refused(dtype, tmp_path):
     path = by_hand(tmp_path / "a.zarr", [np.zeros((9, 9), dtype)], "yx")

@@ -98,6 +98,8 @@ def _array(group: Any, path: str) -> Any:
         raise MedRefineError(f"it is incomplete: its level '{path}' is missing") from error
     if not isinstance(array, zarr.Array):
         raise MedRefineError(f"its level '{path}' is no array")
+    if min(array.chunks, default=0) < 1:
+        raise MedRefineError(f"it is damaged: the chunks of its level '{path}' are {array.chunks}")
     return array
 
 
