@@ -136,9 +136,11 @@ def test_napari_ome_zarr_finds_pixels_and_size_and_the_place_is_in_the_file(view
     )  # fmt: skip
     path = tmp_path / "a.ome.zarr"
     viewer.layers.save(str(path))
-    for pixels, attributes, _ in reader.napari_get_reader(str(path))(str(path)):
-        added = viewer.add_image(pixels, **attributes)
-    red = added[0]
+    added = [
+        viewer.add_image(pixels, **attributes)  # one layer a colour; napari-ome-zarr 0.10: a list
+        for pixels, attributes, _ in reader.napari_get_reader(str(path))(str(path))
+    ]
+    red = added[0][0] if isinstance(added[0], list) else added[0]
     np.testing.assert_array_equal(np.asarray(red.data[0]), data[..., 0])
     assert str(red.units[0]) == "micrometer"
     first = np.array(red.data_to_world((0, 0)))  # napari-ome-zarr 0.10 leaves 0.5's shifts out
