@@ -103,11 +103,11 @@ def test_stopped_it_is_kept_and_shown_and_goes_on(viewer, start, wait, qtbot, ha
     np.testing.assert_array_equal(again[..., :3], magnify(PHOTO, 2))
 
 
-@pytest.mark.parametrize("side", [512, 2048])
+@pytest.mark.parametrize("kept", [400 * 470 * 4, 2**24])
 def test_what_is_made_is_seen_from_far_and_near(
-    viewer, start, wait, qtbot, half, monkeypatch, side
+    viewer, start, wait, qtbot, half, monkeypatch, kept
 ):
-    monkeypatch.setattr("napari_medrefine.widgets._filling.SIDE", side)
+    monkeypatch.setattr("napari_medrefine.widgets._filling.KEPT", kept)
     widget, _ = start()
     qtbot.waitUntil(lambda: len(viewer.layers) > 1, timeout=60_000)
     layer, whole = viewer.layers[1], magnify(PHOTO, 2)

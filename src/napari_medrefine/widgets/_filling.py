@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari_medrefine.io.pyramid_writer import PixelSource, halved, level_sizes
 from napari_medrefine.io.zarr_pyramid import Block, ZarrPyramid
 
-SIDE = 2048  # pixels at most: about what a screen shows of a picture as a whole
+KEPT = 2**24  # bytes: of colours 2048 x 2048 pixels, about what a screen shows of the whole
 Pixels = npt.NDArray[Any]
 
 
@@ -32,12 +32,14 @@ class Filling:
     def __init__(self, picture: PixelSource, *, colours: bool = True) -> None:
         self._picture = picture
         self.shape, self.dtype = picture.shape, picture.dtype
-        sizes = level_sizes(*self.shape[:2])
-        self.level = next(n for n, size in enumerate(sizes) if max(size) <= SIDE)
-        self._coarser = len(sizes) - self.level
         self._channels = self.shape[2] if len(self.shape) == 3 else 1
-        opaque = int(colours and self._channels == 3)
-        self._kept = np.zeros((*sizes[self.level], self._channels + opaque), self.dtype)
+        values = self._channels + int(colours and self._channels == 3)
+        sizes = level_sizes(*self.shape[:2])
+        each = values * self.dtype.itemsize
+        fitting = (n for n, (high, wide) in enumerate(sizes) if high * wide * each <= KEPT)
+        self.level = next(fitting, len(sizes) - 1)
+        self._coarser = len(sizes) - self.level
+        self._kept = np.zeros((*sizes[self.level], values), self.dtype)
 
     def render(self, top: int, left: int, height: int, width: int) -> Pixels:
         """Return a part of the picture, and keep it."""
