@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from napari_medrefine._photos.refusal import one_sentence
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import find_photos, read_header, read_photo, write_image
 
@@ -336,3 +337,17 @@ def test_a_pixel_size_that_no_file_can_hold_is_refused(tmp_path, suffix):
     with pytest.raises(MedRefineError, match="none that a photo can have"):
         write_image(path, np.zeros((4, 4), np.uint8), pixel_um=1e-9)
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("index out of range", "Cannot read {}: it is damaged or incomplete."),
+        ("bad marker", "Cannot read {}: it is damaged or incomplete (bad marker)."),
+    ],
+)
+def test_what_a_library_says_is_told_unless_it_speaks_of_its_own_insides(said, told, tmp_path):
+    path = tmp_path / "a.jpg"
+    with pytest.raises(MedRefineError) as refused, one_sentence(path):
+        raise OSError(said)
+    assert str(refused.value) == told.format(path)

@@ -16,7 +16,10 @@ _INTERNAL = (
     UnicodeError, JSONDecodeError,
 )  # fmt: skip
 NO_ROOM = "it does not fit into memory."  # how such sentences end
-_PYTHON = ("<", "NoneType", "Errno", "unpack", "argument", "invalid literal", "could not convert")
+_PYTHON = (
+    "<", "NoneType", "Errno", "unpack", "argument", "invalid literal", "could not convert",
+    "out of range",
+)  # fmt: skip
 
 
 @contextmanager
