@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -13,15 +14,16 @@ def real(path: Path) -> Path:
 
 def is_file(path: Path) -> bool:
     """Return whether a file is there; none is under a name that cannot be."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
+    return _answered(path.is_file)
 
 
 def is_folder(path: Path) -> bool:
     """Return whether a folder is there; none is under a name that cannot be."""
+    return _answered(path.is_dir)
+
+
+def _answered(ask: Callable[[], bool]) -> bool:
     try:
-        return path.is_dir()
+        return ask()
     except (OSError, ValueError):
         return False

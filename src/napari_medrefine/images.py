@@ -7,7 +7,7 @@ White is what a camera calls white: see `white_level`.
 from __future__ import annotations
 
 import hashlib
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,11 @@ def white_level(image: Image) -> float:
     levels = (4095.0,) if image.dtype == np.uint16 else (1.0, 255.0, 4095.0)
     overshoot = 1.0 if image.dtype == np.uint16 else 2.0
     return next((level for level in levels if brightest <= level * overshoot), 65535.0)
+
+
+def largest_of(dtype: np.dtype[Any]) -> int:
+    """Return what is opaque, and the end of what is shown: 1 for floats, else all a value holds."""
+    return int(np.iinfo(dtype.name).max) if dtype.kind == "u" else 1
 
 
 def to_unit(image: Image) -> npt.NDArray[np.float32]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from napari_medrefine.images import largest_of
 from napari_medrefine.io.pyramid_writer import Facts, PixelSize, PixelSource, level_sizes, sides_um
 from napari_medrefine.io.stack_layout import Axis, Layout
 
@@ -74,7 +75,7 @@ def _axis(axis: Axis) -> dict[str, str]:
 def _omero(dtype: npt.DTypeLike, colours: int, channels: Sequence[str] | None) -> dict[str, Any]:
     """Return how viewers are to show the channels; without names, those of the colours."""
     dtype, count = np.dtype(dtype), len(channels) if channels else colours
-    most = float(np.iinfo(dtype.name).max) if dtype.kind == "u" else 1.0
+    most = float(largest_of(dtype))
     window = {"min": 0, "max": most, "start": 0, "end": most}
     if channels is None and count in (3, 4):
         shown = list(COLOURS[:count])

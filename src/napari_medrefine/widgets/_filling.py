@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_medrefine.images import largest_of
 from napari_medrefine.io.pyramid_writer import PixelSource, halved, level_sizes
 from napari_medrefine.io.zarr_pyramid import Block, ZarrPyramid
 
@@ -77,4 +78,4 @@ class Filling:
         place = self._kept[row : row + part.shape[0], col : col + part.shape[1]]
         place[..., : self._channels] = part
         if place.shape[2] > self._channels:
-            place[..., -1] = np.iinfo(self.dtype).max if self.dtype.kind == "u" else 1
+            place[..., -1] = largest_of(self.dtype)

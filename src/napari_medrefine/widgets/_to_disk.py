@@ -17,6 +17,7 @@ import zarr
 
 from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.images import largest_of
 from napari_medrefine.io.ome_zarr import part_of, write_ome_zarr
 from napari_medrefine.io.pyramid_writer import TILE
 from napari_medrefine.io.zarr_pyramid import ZarrPyramid
@@ -289,6 +290,6 @@ def _shown(level: Any) -> Any:
         return level[..., 0]
     if level.shape[-1] != 3:
         return level
-    most = np.iinfo(level.dtype.name).max if level.dtype.kind == "u" else 1
-    opaque = (level.max(axis=-1, keepdims=True) > 0).astype(level.dtype) * most
+    there = (level.max(axis=-1, keepdims=True) > 0).astype(level.dtype)
+    opaque = there * largest_of(level.dtype)
     return da.concatenate([level, opaque], axis=-1)
