@@ -165,11 +165,14 @@ def get_packages(packages: list[str]) -> str:
         return f"System packages are missing. {by_hand}"
     say(f"Installing system packages: {' '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # An update may fail for one repository of many, which need not be one that these come from.
+    output = ""
     for step in ([*sudo, "apt-get", "update"], [*sudo, *install]):
         done = subprocess.run(step, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            print(done.stdout[-2000:], done.stderr[-2000:], file=sys.stderr)
-            return f"apt-get failed; its message is above. {by_hand}"
+        output += done.stdout[-2000:] + done.stderr[-2000:] if done.returncode else ""
+    if done.returncode:
+        print(output, file=sys.stderr)
+        return f"apt-get failed; its message is above. {by_hand}"
     return ""
 
 
