@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from napari_medrefine.compare import filters, metrics
 from napari_medrefine.compare.protocols import PROTOCOLS
 from napari_medrefine.images import sha256_of
 from napari_medrefine.photos import read_photo, write_image
+from napari_medrefine.superres.model_files import PHOTOS
 
 
 @pytest.fixture
@@ -149,3 +151,14 @@ def test_the_study_s_table_is_told_under_its_own_protocol(
     assert "40463.4 cannot be an error per pixel" in table
     for method in ("do nothing", "unsharp mask, tuned", "faithful", "GAN"):
         assert f"<td>{method}</td>" in table
+
+
+def test_a_weight_file_named_as_a_shipped_row_gets_a_row_of_its_own(
+    pairs: Path, tmp_path: Path
+) -> None:
+    mine = shutil.copy(PHOTOS, tmp_path / "faithful.safetensors")
+    report = tmp_path / "report"
+    assert main(["evaluate", str(pairs), "-o", str(report), "--model", str(mine)]) == 0
+    with (report / "report.csv").open(newline="", encoding="utf-8") as file:
+        errors = {(r["slide"], r["method"]): r["mse"] for r in csv.DictReader(file)}
+    assert errors["ash", "faithful"] != errors["ash", "faithful (own)"]

@@ -20,16 +20,17 @@ from napari_medrefine.images import sha256_of
 from napari_medrefine.registration import Placement
 from napari_medrefine.superres.card_facts import shipped_cards
 from napari_medrefine.superres.cards import LearnedPhoto
+from napari_medrefine.superres.named_networks import SHIPPED
 from napari_medrefine.widgets import _measure_report, _measuring
 from napari_medrefine.widgets._geometry import registered_affine
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import note
-from napari_medrefine.widgets._measure_networks import OURS, Own
+from napari_medrefine.widgets._measure_networks import Own
 from napari_medrefine.widgets._measure_table import SHOWN
 from napari_medrefine.widgets._measuring import MeasureSection
 from napari_medrefine.widgets._model_choice import ModelChoice, shelf_of
 
-SHIPPED = Path(napari_medrefine.superres.__file__).parent / "weights"
+WEIGHTS = Path(napari_medrefine.superres.__file__).parent / "weights"
 
 KEYS = [column.key for column in SHOWN]
 
@@ -39,13 +40,12 @@ def no_networks(monkeypatch):
     """Filters in place of the networks."""
 
     def networks(*, sharpening, own):
-        known = OURS[:2] if sharpening else OURS
-        names = known if own is None else (*known, own.name)
+        names = (*(SHIPPED[:2] if sharpening else SHIPPED), *own)
         if sharpening:
             return {n: lambda image, _: filters.unsharp_mask(image) for n in names}
         return dict.fromkeys(names, filters.back_projection)
 
-    monkeypatch.setattr(_measuring, "networks", networks)
+    monkeypatch.setattr(_measuring, "named_networks", networks)
     for module in (_measuring, _measure_report):
         monkeypatch.setattr(module, "load_networks", lambda _: None)
     few = {"bicubic": filters.bicubic}
@@ -327,7 +327,7 @@ def strip_in(page):
 
 def test_the_network_in_use_is_measured_too(viewer, sharp, small, wait, tmp_path):
     registered(viewer, sharp, small)
-    file = shutil.copy(SHIPPED / "magnify-faithful.safetensors", tmp_path / "mine.safetensors")
+    file = shutil.copy(WEIGHTS / "magnify-faithful.safetensors", tmp_path / "mine.safetensors")
     chooser = ModelChoice(viewer)
     shelf_of(viewer).use(Path(file))
     section = section_of(viewer, viewer.layers["s_4x"], viewer.layers["s_4x"])

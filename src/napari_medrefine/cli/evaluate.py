@@ -36,6 +36,12 @@ from napari_medrefine.compare.tune import parameters_steps
 from napari_medrefine.compare.words import headline
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.model_files import FOR_PHOTOS
+from napari_medrefine.superres.named_networks import (
+    FAITHFUL,
+    SHIPPED,
+    named_networks,
+    own_name,
+)
 from napari_medrefine.superres.result_trust import trust_of
 
 EXAMPLES = """\
@@ -46,7 +52,6 @@ EXAMPLES = """\
   medrefine evaluate dataset -o report --tune-on dataset"""
 _TUNED_ON = 13  # images; more change the parameters little
 _STRIPS = 4  # slides of which pictures are shown
-FAITHFUL, GAN, PHOTO = "faithful", "GAN", "photo"
 
 
 def add_to(commands: Commands) -> None:
@@ -136,19 +141,8 @@ def _filters(name: str, protocol: Protocol, others: Images | None) -> dict[str, 
 
 
 def _networks(protocol: Protocol, model: str | None) -> dict[str, Method]:
-    from napari_medrefine.superres import magnify, sharpen
-
-    def method(realism: float, weights: str | None) -> Method:
-        if protocol.scale == 1:
-            return lambda image, _: sharpen(image, realism=realism, model=weights)
-        return lambda image, scale: magnify(image, scale, realism=realism, model=weights)
-
-    networks = {FAITHFUL: method(0.0, None), GAN: method(1.0, None)}
-    if protocol.photographed:
-        networks[PHOTO] = method(0.0, FOR_PHOTOS)
-    if model is not None:
-        networks[Path(model).stem] = method(0.0, model)
-    return networks
+    own = {} if model is None else {own_name(Path(model).stem): model}
+    return named_networks(sharpening=protocol.scale == 1, photo=protocol.photographed, own=own)
 
 
 def _strips(images: Images, evaluation: Evaluation, methods: Mapping[str, Method]) -> list[Strip]:
@@ -176,7 +170,7 @@ def _facts(
     from napari_medrefine.superres.card_facts import card_of, shipped_cards
 
     own = [] if arguments.model is None else [arguments.model]
-    ours = (FAITHFUL, GAN, PHOTO, *(Path(model).stem for model in own))
+    ours = (*SHIPPED, *(own_name(Path(model).stem) for model in own))
     scales = {e.protocol.scale == 1 for e in evaluations}
     cards = [c for same in sorted(scales) for c in shipped_cards("sharpen" if same else "magnify")]
     if any(e.protocol.photographed for e in evaluations):

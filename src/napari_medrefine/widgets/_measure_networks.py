@@ -1,4 +1,4 @@
-"""Which networks are measured: the shipped ones, and the one of the user's own that is in use."""
+"""Which network of the user's own is measured beside those that ship."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_medrefine.compare.evaluate import Method
 from napari_medrefine.compare.pairs import Pair
 from napari_medrefine.images import sha256_of
 from napari_medrefine.superres.cards import LearnedPhoto
-from napari_medrefine.superres.model_files import PHOTOS, model_of, read_card
+from napari_medrefine.superres.model_files import PHOTOS, read_card
+from napari_medrefine.superres.named_networks import own_name
 from napari_medrefine.widgets._layers import LARGEST_PHOTO, Viewer
 from napari_medrefine.widgets._model_choice import shelf_of
 
-FAITHFUL, GAN, PHOTO = "faithful", "GAN", "photo"
-OURS = (FAITHFUL, GAN, PHOTO)
 LEARNED = (
     "'{name}' has learned from this very photo, so that its number says nothing about other "
     "places: measure on a field that it did not learn from{held_out}."
@@ -66,20 +64,4 @@ def own_in_use(viewer: Viewer, *, sharpening: bool) -> Own | None:
     if file in (None, PHOTOS) or shelf.files[file].task != ("sharpen" if sharpening else "magnify"):
         return None
     photos = () if shelf.files[file].foreign else read_card(file).learned_from
-    name = shelf.name_of(file)
-    return Own(f"{name} (own)" if name in OURS else name, file, photos)
-
-
-def networks(*, sharpening: bool, own: Own | None = None) -> dict[str, Method]:
-    """Return the shipped weights, and those of one's own, as methods."""
-    from napari_medrefine.superres import magnify, sharpen
-
-    def method(realism: float, model: str | Path | None = None) -> Method:
-        if sharpening:
-            return lambda image, _: sharpen(image, realism=realism, model=model)
-        return lambda image, scale: magnify(image, scale, realism=realism, model=model)
-
-    found = {FAITHFUL: method(0.0), GAN: method(1.0)}
-    if not sharpening:
-        found[PHOTO] = method(0.0, model_of(PHOTOS))
-    return found if own is None else {**found, own.name: method(0.0, own.file)}
+    return Own(own_name(shelf.name_of(file)), file, photos)

@@ -16,8 +16,9 @@ from napari_medrefine.compare.report import write_report
 from napari_medrefine.compare.report_page import Facts, Input
 from napari_medrefine.compare.strips import strips_steps
 from napari_medrefine.progress import Step
+from napari_medrefine.superres.named_networks import FAITHFUL
 from napari_medrefine.superres.result_trust import trust_of
-from napari_medrefine.widgets._measure_networks import FAITHFUL, Own
+from napari_medrefine.widgets._measure_networks import Own
 from napari_medrefine.widgets._measured_layers import MadeBy
 from napari_medrefine.widgets._preferences import load_networks, preferences
 

@@ -23,13 +23,14 @@ from napari_medrefine.compare.pairs import Measured, Pair, measure_steps
 from napari_medrefine.compare.words import explain
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
+from napari_medrefine.superres.named_networks import named_networks
 from napari_medrefine.widgets._choices import LayerChoice
 from napari_medrefine.widgets._dialogs import ask_folder
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer, shapes
 from napari_medrefine.widgets._measure_chart import MeasureChart
-from napari_medrefine.widgets._measure_networks import Own, networks, own_in_use
+from napari_medrefine.widgets._measure_networks import Own, own_in_use
 from napari_medrefine.widgets._measure_report import Done, report_steps
 from napari_medrefine.widgets._measure_roles import (
     Roles,
@@ -79,7 +80,8 @@ class _Work:
             yield Step(0, 1, "Loading the networks ...")
             load_networks(preferences())
             scale = _scale(roles, self.pair)
-            generated = networks(sharpening=scale == 1, own=self.own)
+            own = {} if self.own is None else {self.own.name: self.own.file}
+            generated = named_networks(sharpening=scale == 1, own=own)
             methods, ours = filters_for(scale, self.blur) | generated, tuple(generated)
             tuned = tuned_words(track_of(scale, self.blur))
         measured = yield from measure_steps(self.pair, methods)
