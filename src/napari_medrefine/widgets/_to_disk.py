@@ -19,6 +19,7 @@ from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import largest_of
 from napari_medrefine.io.ome_zarr import part_of, write_ome_zarr
+from napari_medrefine.io.ome_zarr_attributes import Version
 from napari_medrefine.io.pyramid_writer import TILE
 from napari_medrefine.io.zarr_pyramid import ZarrPyramid
 from napari_medrefine.progress import Step
@@ -161,23 +162,11 @@ class DiskView:
         kind: dict[str, Any] = {} if planes is None else {"rgb": False}
         picture = Magnified(_colours_last(self._source), self._recipe, **kind)
         facts = _facts(self._source, self._recipe, picture)
-        size = pixel_um(self._source, picture_axes(self._source))
         options = _options(self._source, self._recipe, picture.shape, facts)
-        part, there, due = part_of(self._path), None, 0.0
-        filling = Filling(picture, colours=planes is None)
-        block = _block(picture, wanted.tile)
-        job = write_ome_zarr(
-            self._path,
-            filling,
-            pixel_um=size / self._recipe.scale if size else None,
-            name=self._source.name,
-            facts=facts,
-            resume=True,
-            block=block,
-            version=wanted.ome_zarr,
-            channels=None if planes is None else [f"{n + 1}" for n in range(picture.shape[2])],
-        )
+        filling, block = Filling(picture, colours=planes is None), _block(picture, wanted.tile)
+        job = self._writing(filling, facts, block, wanted.ome_zarr)
         try:
+            part, there, due = part_of(self._path), None, 0.0
             for step in job:
                 yield step
                 if part.is_dir() and time.monotonic() > due:
@@ -191,6 +180,24 @@ class DiskView:
         finally:
             job.close()
         return OnDisk.at(self._path, options, planes)
+
+    def _writing(
+        self, filling: Filling, facts: dict[str, Any], block: int, version: Version
+    ) -> Generator[Step, None, Path]:
+        """Return the job that writes what `filling` makes, block by block."""
+        size = pixel_um(self._source, picture_axes(self._source))
+        numbered = plane_axis(self._source) is not None
+        return write_ome_zarr(
+            self._path,
+            filling,
+            pixel_um=size / self._recipe.scale if size else None,
+            name=self._source.name,
+            facts=facts,
+            resume=True,
+            block=block,
+            version=version,
+            channels=[f"{n + 1}" for n in range(filling.shape[2])] if numbered else None,
+        )
 
 
 def check_for_disk(layer: Layer) -> Layer:
