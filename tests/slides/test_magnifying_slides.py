@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from napari_medrefine.io.ome_zarr import write_ome_zarr
 from napari_medrefine.io.pyramid_writer import halved
 from napari_medrefine.photos import write_image
 from napari_medrefine.progress import finish
-from napari_medrefine.slides import magnify_slide_steps
+from napari_medrefine.slides import block_job, magnify_slide_steps
 from napari_medrefine.superres import save_model
 from napari_medrefine.superres.models import load_model
 from napari_medrefine.superres.recipe import Recipe
@@ -154,6 +155,52 @@ def test_a_cluster_that_loses_a_worker_makes_the_same(
     assert killed
     made, right = levels_of(tmp_path / "there.ome.zarr"), levels_of(here)
     assert all(np.array_equal(a, b) for a, b in zip(made, right, strict=True))
+
+
+def test_a_photo_and_weights_that_were_replaced_are_read_again(tmp_path: Path) -> None:
+    photo, weights = tmp_path / "photo.png", tmp_path / "best.safetensors"
+    out = tmp_path / "out.ome.zarr"
+    for part, name in ((PHOTO, "magnify-faithful"), (PHOTO[::-1], "magnify-gan")):
+        own = load_model(name)
+        save_model(weights, own.generator, own.card)
+        write_image(photo, np.ascontiguousarray(part))
+        recipe = Recipe("magnify", 2.0, model=weights)
+        finish(magnify_slide_steps(photo, out, recipe, overwrite=True))
+        right = magnify(np.ascontiguousarray(part), 2, model=weights)
+        np.testing.assert_array_equal(levels_of(out)[0], right)
+
+
+def test_of_a_job_that_is_over_nothing_stays_open(slide: Path, tmp_path: Path) -> None:
+    finish(magnify_slide_steps(slide, tmp_path / "out.ome.zarr", TWICE))
+    assert not block_job._OPEN
+
+
+def test_weights_replaced_in_the_middle_are_told(slide: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "best.safetensors"
+    first, second = (load_model(f"magnify-{name}") for name in ("faithful", "gan"))
+    save_model(weights, first.generator, first.card)
+    recipe = Recipe("magnify", 2.0, model=weights)
+    job = magnify_slide_steps(slide, tmp_path / "out.ome.zarr", recipe)
+    while next(job).text != "magnifying":
+        pass
+    save_model(weights, second.generator, second.card)
+    with pytest.raises(MedRefineError, match="not those that the job began with"):
+        finish(job)
+
+
+def test_two_jobs_at_a_time_on_a_cluster_are_two(client: Any, tmp_path: Path) -> None:
+    parts = {"a": PHOTO[:300], "b": PHOTO[100:]}
+    jobs = []
+    for name, part in parts.items():
+        (tmp_path / name).mkdir()
+        write_image(tmp_path / name / "photo.png", part)
+        one = tmp_path / name / "out.ome.zarr"  # of the same name
+        jobs.append(magnify_slide_steps(one.parent / "photo.png", one, TWICE, client=client))
+    for steps in zip_longest(*jobs):
+        assert any(steps)
+    for name, part in parts.items():
+        made = levels_of(tmp_path / name / "out.ome.zarr")[0]
+        np.testing.assert_array_equal(made, magnify(part, 2))
 
 
 def test_from_the_command_line(

@@ -25,7 +25,7 @@ def graph_of(job: BlockJob, pyramid: ZarrPyramid) -> list[Delayed]:
     tasks: dict[Block, Delayed] = {}
     make = delayed(make_block, pure=True)
     for block in pyramid.blocks():
-        name = f"magnify-{pyramid.folder.name}-{block.level}-{block.row}-{block.col}"
+        name = f"magnify-{job.number}-{block.level}-{block.row}-{block.col}"
         finer = (tasks[one] for one in pyramid.finer(block))
         tasks[block] = make(job, block, *finer, dask_key_name=name)
     return list(tasks.values())

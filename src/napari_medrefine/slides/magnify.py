@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from dask.delayed import Delayed
 
 from napari_medrefine import __version__
 from napari_medrefine._atomic import going_on
@@ -15,11 +18,11 @@ from napari_medrefine.io.ome_zarr import begin, part_of
 from napari_medrefine.io.ome_zarr_attributes import Version, metadata_of
 from napari_medrefine.io.pyramid_writer import check_target, replacing_folder
 from napari_medrefine.io.slides import Slide, open_slide
-from napari_medrefine.io.zarr_pyramid import ZarrPyramid
+from napari_medrefine.io.zarr_pyramid import Block, ZarrPyramid
 from napari_medrefine.progress import Step
 from napari_medrefine.provenance import KEY as PROVENANCE
 from napari_medrefine.provenance import inputs_of
-from napari_medrefine.slides.block_job import BlockJob
+from napari_medrefine.slides.block_job import BlockJob, close
 from napari_medrefine.slides.cluster import sent
 from napari_medrefine.slides.graph import graph_of, run_here, run_on
 from napari_medrefine.superres.recipe import Recipe
@@ -88,17 +91,32 @@ def magnify_slide_steps(
         begin(folder, picture, version, attributes)
         pyramid = ZarrPyramid(folder, picture.shape, BLOCK)
         theirs = recipe if client is None else sent(client, recipe)
-        tasks = graph_of(BlockJob(source, folder, theirs, picture.told, BLOCK), pyramid)
-        run = run_here(tasks) if client is None else run_on(client, tasks)
+        weights = tuple(one["sha256"] for one in facts["weights"])
+        job = BlockJob(source, folder, theirs, picture.told, BLOCK, weights)
+        tasks = graph_of(job, pyramid)
         done, doing = 0, f"{recipe.task}ing"
         yield Step(done, len(tasks), doing)
-        for block in run:
-            done += block is not None
-            share[0] = done / len(tasks)
-            yield Step(done, len(tasks), doing)
+        with closing(_blocks(job, tasks, client)) as blocks:
+            for block in blocks:
+                done += block is not None
+                share[0] = done / len(tasks)
+                yield Step(done, len(tasks), doing)
         for _ in pyramid.check_whole():
             yield Step(done, len(tasks), "Looking whether all is written")
     return output
+
+
+def _blocks(
+    job: BlockJob, tasks: list[Delayed], client: Any
+) -> Generator[Block | None, None, None]:
+    """Yield each block once it is made, and None now and then while waiting."""
+    if client is not None:
+        yield from run_on(client, tasks)
+        return
+    try:
+        yield from run_here(tasks)
+    finally:
+        close(job)
 
 
 def _facts(slide: Slide, recipe: Recipe, fingerprint: str) -> Generator[Step, None, dict[str, Any]]:
