@@ -19,7 +19,7 @@ def rows(gains: dict[str, list[float]]) -> list[Row]:
     made = []
     for slide, values in gains.items():
         for k, gain in enumerate(values):
-            made += [row(slide, k, "B", 20.0 + 3 * k), row(slide, k, "A", 20.0 + 3 * k + gain)]
+            made += [row(slide, k, "B", 20.0 + k), row(slide, k, "A", 20.0 + k + gain)]
     return made
 
 

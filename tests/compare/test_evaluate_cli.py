@@ -162,3 +162,21 @@ def test_a_weight_file_named_as_a_shipped_row_gets_a_row_of_its_own(
     with (report / "report.csv").open(newline="", encoding="utf-8") as file:
         errors = {(r["slide"], r["method"]): r["mse"] for r in csv.DictReader(file)}
     assert errors["ash", "faithful"] != errors["ash", "faithful (own)"]
+
+
+def test_blank_images_do_not_decide(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured, _ = folders
+    words = ["evaluate", str(measured), "--protocol", "x4", "-o"]
+    assert main([*words, str(tmp_path / "without")]) == 0
+    before = capsys.readouterr().out.splitlines()[-2]
+    glass = np.full((128, 128, 3), 255, np.uint8)
+    write_image(measured / "ash" / "glass.png", glass)
+    (measured / "empty").mkdir()
+    write_image(measured / "empty" / "glass.png", glass)
+    assert main([*words, str(tmp_path / "with")]) == 0
+    said = capsys.readouterr().out.splitlines()[-2]
+    assert "2 blank images left out" in said
+    assert said.replace(", 2 blank images left out", "") == before
+    assert "nan" not in (tmp_path / "with" / "summary.csv").read_text(encoding="utf-8")

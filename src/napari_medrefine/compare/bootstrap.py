@@ -12,6 +12,7 @@ from napari_medrefine.compare.evaluate import Row
 from napari_medrefine.errors import MedRefineError
 
 _ROUNDS = 10_000
+_EXACT = 100.0  # dB; more than any rounded result has, and less than the infinity of an exact one
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ def paired_difference(
     """Return by how much PSNR of `method` exceeds that of `other`, image by image, in dB.
 
     Images are drawn again with replacement within their slide (Efron 1979), so that both methods
-    are always compared on the same ones. Over all slides, the slides are drawn too: they, not their
+    are always compared on the same ones, blank ones left out. Over all slides, the slides are drawn too: they, not their
     images, are independent. With one image the interval has no width.
 
     Parameters
@@ -62,7 +63,11 @@ def paired_difference(
 def _differences(
     rows: Sequence[Row], method: str, other: str, slide: str | None
 ) -> list[npt.NDArray[np.float64]]:
-    found = {(r.slide, r.image, r.method): r.psnr for r in rows if slide in (None, r.slide)}
+    found = {
+        (r.slide, r.image, r.method): min(r.psnr, _EXACT)
+        for r in rows
+        if slide in (None, r.slide) and not r.blank
+    }
     by_slide: dict[str, list[float]] = {}
     for (where, image, name), psnr in found.items():
         if name == method and (where, image, other) in found:

@@ -17,7 +17,7 @@ from napari_medrefine.compare import filters, metrics
 from napari_medrefine.compare.filters import Floats
 from napari_medrefine.compare.metrics import Mask
 from napari_medrefine.compare.protocols import PROTOCOLS, Protocol
-from napari_medrefine.compare.rows import Row, Summary, means_of, pooled
+from napari_medrefine.compare.rows import Row, Summary, counted, means_of, pooled
 from napari_medrefine.compare.visuals import Picture, as_picture
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image, to_unit, white_level
@@ -100,8 +100,13 @@ class Evaluation:
 
     @property
     def slides(self) -> tuple[str, ...]:
-        """The slides, in the order given."""
-        return tuple(dict.fromkeys(r.slide for r in self.rows))
+        """The slides, in the order given, without those that are blank on every image."""
+        return tuple(dict.fromkeys(r.slide for r in counted(self.rows)))
+
+    @property
+    def blank(self) -> int:
+        """How many images are blank: they are in no mean, nor in any difference."""
+        return len({(row.slide, row.image) for row in self.rows if row.blank})
 
     def summaries(self) -> tuple[Summary, ...]:
         """Return one `Summary` per slide and method."""
@@ -118,6 +123,7 @@ class Evaluation:
         rows = [r for r in self.rows if (r.slide, r.method) == (slide, method)]
         if not rows:
             raise MedRefineError(f"Nothing was measured for {method} on {slide}.")
+        rows = rows if self.pooled else counted(rows)
         means = pooled(rows) if self.pooled else means_of(rows)
         tiles = np.sort(np.concatenate([r.tiles for r in rows]))[::-1]
         worst = float(tiles[: max(1, round(0.05 * len(tiles)))].mean())

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_medrefine.compare import metrics
 
+_ROUNDING = 1 / 12  # grey levels squared: what rounding to 8 bits leaves
 MEASURES = ("mse", "psnr", "ssim", "detail", "colour", "shift", "consistency")
 
 
@@ -39,6 +40,11 @@ class Row:
     pixels: int = 0
     fine: float = float("nan")
 
+    @property
+    def blank(self) -> bool:
+        """Whether the sharp image has no detail, as empty glass: every method is right there."""
+        return self.fine < _ROUNDING
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -56,6 +62,11 @@ class Summary:
     consistency: float
     worst_psnr: float
     seconds: float
+
+
+def counted(rows: Sequence[Row]) -> Sequence[Row]:
+    """Return the rows of images that are not blank, whose PSNR has no bound; all, if all are."""
+    return [row for row in rows if not row.blank] or rows
 
 
 def means_of(rows: Sequence[Row]) -> dict[str, float]:

@@ -67,6 +67,8 @@ def headline(evaluation: Evaluation, ours: Sequence[str]) -> str:
         )
     slides = len(evaluation.slides)
     where = f"{slides} slide{'s' if slides != 1 else ''}"
+    if evaluation.blank:
+        where += f", {evaluation.blank} blank image{'s' if evaluation.blank != 1 else ''} left out"
     return f"{evaluation.protocol.name}, {where}: {'; '.join(sentences) or 'nothing to compare'}."
 
 
