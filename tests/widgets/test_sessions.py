@@ -215,3 +215,50 @@ def test_a_session_without_a_view_opens_as_anything_does(viewer, session):
     path.write_text(json.dumps(data))
     again, _ = opened(path)
     assert len(again.layers) == 3
+
+
+def test_points_and_shapes_in_a_stack_come_back_with_what_is_known_of_each(viewer, quiet, tmp_path):
+    cells = viewer.add_points(
+        np.arange(12.0).reshape(4, 3),
+        name="cells",
+        features={"kind": ["lymphocyte", "mitosis", "lymphocyte", "unsure"], "score": [1, 2, 3, 4]},
+        text={"string": "{kind}", "size": 8, "color": "yellow"},
+        face_color="kind",
+        border_width=2,
+        border_width_is_relative=False,
+        symbol=["disc", "cross", "disc", "star"],
+        shown=[True, True, False, True],
+    )
+    outline = np.array([[1, 0, 0], [1, 9, 0], [1, 9, 9], [1, 0, 9]], float)
+    viewer.add_shapes([outline], shape_type="polygon", features={"grade": [3]}, name="tumour")
+    viewer.add_points(np.empty((0, 3)), name="none yet")
+    viewer.add_points([[np.nan, 1.0]], name="nowhere")
+    target = tmp_path / "cells.medrefine-session.json"
+    save(viewer, target)
+    assert "'nowhere' is left out: it holds numbers that are not finite." in quiet
+    viewer, said = opened(target)
+    assert said == []
+    again = viewer.layers["cells"]
+    np.testing.assert_array_equal(again.data, cells.data)
+    assert again.features.to_dict("list") == cells.features.to_dict("list")
+    assert list(again.text.values) == list(cells.text.values)
+    np.testing.assert_array_equal(again.shown, cells.shown)
+    np.testing.assert_allclose(again.face_color, cells.face_color)
+    np.testing.assert_allclose(again.border_width, cells.border_width)
+    assert not again.border_width_is_relative
+    assert [str(one) for one in again.symbol] == ["disc", "cross", "disc", "star"]
+    np.testing.assert_array_equal(viewer.layers["tumour"].data[0], outline)
+    assert viewer.layers["tumour"].features["grade"].tolist() == [3]
+    assert viewer.layers["none yet"].ndim == 3
+
+
+def test_a_damaged_layer_costs_only_itself(viewer, session, quiet):
+    path = session / "mine.medrefine-session.json"
+    viewer.layers.remove("made")
+    save(viewer, path)
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["layers"][-1]["vector"]["data"] = [[[0, 1], [2]]]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    again, said = opened(path)
+    assert [layer.name for layer in again.layers] == ["s_4x", "s_40x"]
+    assert said == ["'s_40x · outline' is not restored: what the session says of it is damaged."]

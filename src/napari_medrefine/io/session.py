@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from napari_medrefine import __version__
 from napari_medrefine._hashing import sha256_of_file
@@ -30,8 +30,9 @@ ENDING = ".medrefine-session.json"
 HASHED = 2**28  # bytes up to which a file is hashed
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
 _VECTOR = ("scale", "translate", "rotate", "shear", "affine", "opacity", "blending", "visible",
-           "units", "axis_labels", "name", "shape_type", "edge_color", "face_color", "edge_width",
-           "size", "border_color", "border_width", "symbol")  # fmt: skip
+           "units", "axis_labels", "name", "ndim", "text", "shape_type", "z_index", "edge_color",
+           "face_color", "edge_width", "size", "border_color", "border_width",
+           "border_width_is_relative", "symbol", "shown", "out_of_slice_display")  # fmt: skip
 
 
 class _Model(BaseModel):
@@ -61,7 +62,7 @@ class SessionLayer(_Model):
     attributes : LayerAttributes or None
         Of an image: transform, looks, and metadata with placement and provenance.
     vector : dict or None
-        Of shapes and points: all of it.
+        Of shapes and points: all of it, the features included.
     """
 
     kind: Literal["image", "shapes", "points"]
@@ -200,7 +201,10 @@ def _session_layer(
     data, state, kind = layer
     name = str(state.get("name"))
     if kind == "shapes" or kind == "points":
-        return SessionLayer(kind=kind, name=name, vector=_vector(data, state))
+        try:
+            return SessionLayer(kind=kind, name=name, vector=_vector(data, state))
+        except ValidationError as error:
+            raise MedRefineError("it holds numbers that are not finite.") from error
     if kind != "image":
         raise MedRefineError(
             f"a session holds images, shapes and points, no {kind}; save that layer to a file of "
@@ -237,6 +241,8 @@ def _source(target: Path, file: Path, plugin: str | None) -> SourceFile | None:
 
 def _vector(data: Any, state: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: _plain(state[key]) for key in _VECTOR if state.get(key) is not None}
+    if state.get("properties"):
+        kept["features"] = _plain(state["properties"])
     facts = (state.get("metadata") or {}).get(KEY)
     if isinstance(facts, dict) and all(isinstance(v, str | list) for v in facts.values()):
         kept["metadata"] = {KEY: facts}
@@ -246,8 +252,10 @@ def _vector(data: Any, state: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if hasattr(value, "affine_matrix"):
         return np.asarray(value.affine_matrix).tolist()
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray | np.generic):
         return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)
@@ -309,6 +317,10 @@ def _fits(one: LayerData, layer: SessionLayer) -> bool:
 def _restored_vector(layer: SessionLayer) -> LayerData:
     given = dict(layer.vector or {})
     data: Any = given.pop("data", [])
-    if layer.kind == "shapes":
-        return [np.asarray(one, np.float64) for one in data], given, "shapes"
-    return np.asarray(data, np.float64).reshape(-1, 2), given, "points"
+    try:
+        if layer.kind == "shapes":
+            return [np.asarray(one, np.float64) for one in data], given, "shapes"
+        points = np.asarray(data, np.float64)
+        return points if points.size else points.reshape(0, given.get("ndim", 2)), given, "points"
+    except (TypeError, ValueError) as error:
+        raise MedRefineError("what the session says of it is damaged.") from error
