@@ -7,6 +7,7 @@ White is what a camera calls white: see `white_level`.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,8 @@ from napari_medrefine.errors import MedRefineError
 
 Image = npt.NDArray[np.generic]
 T = TypeVar("T", bound=np.generic)
+WINDOW = 128  # pixels a side: what is looked at of an image that is not in memory
+_LOOKS = 6  # windows along a side
 
 
 def check_image(image: object, what: str = "image") -> Image:
@@ -65,14 +68,42 @@ def white_level(image: Image) -> float:
     return next((level for level in levels if brightest <= level * overshoot), 65535.0)
 
 
+def white_of(source: Any) -> float:
+    """Return the `white_level` of an image that may be lazy: of such a one windows all over tell.
+
+    Whoever reads an image part by part takes this for all of its parts: a dark one would have
+    another white.
+    """
+    if np.dtype(source.dtype) == np.uint8:
+        return 255.0
+    if isinstance(source, np.ndarray):
+        return white_level(source)
+    return max(white_level(window) for window in windows_of(source))
+
+
+def windows_of(source: Any) -> Iterator[Image]:
+    """Yield windows all over an image, each of which begins at an even row and column."""
+    for top in _starts(source.shape[0]):
+        for left in _starts(source.shape[1]):
+            yield np.asarray(source[top : top + WINDOW, left : left + WINDOW])
+
+
+def _starts(length: int) -> list[int]:
+    last = max(0, length - WINDOW) // 2 * 2
+    return sorted({round(last * i / (_LOOKS - 1)) // 2 * 2 for i in range(_LOOKS)})
+
+
 def largest_of(dtype: np.dtype[Any]) -> int:
     """Return what is opaque, and the end of what is shown: 1 for floats, else all a value holds."""
     return int(np.iinfo(dtype.name).max) if dtype.kind == "u" else 1
 
 
-def to_unit(image: Image) -> npt.NDArray[np.float32]:
-    """Return `image` as float32 with white at 1; a copy, never the array given."""
-    return np.asarray(image, np.float32) / np.float32(white_level(image))
+def to_unit(image: Image, white: float | None = None) -> npt.NDArray[np.float32]:
+    """Return `image` as float32 with white at 1; a copy, never the array given.
+
+    `white` is that of the image of which this is a part; default: its own, see `white_level`.
+    """
+    return np.asarray(image, np.float32) / np.float32(white or white_level(image))
 
 
 def colours_of(image: npt.NDArray[T]) -> npt.NDArray[T]:

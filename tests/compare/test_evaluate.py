@@ -249,3 +249,17 @@ def test_tuned_filters_beat_their_defaults_on_images_they_have_not_seen(
 def test_tuning_needs_images() -> None:
     with pytest.raises(MedRefineError, match="tune"):
         finish(tune_steps([], study_protocol()))
+
+
+def test_one_bright_pixel_does_not_give_the_input_another_white() -> None:
+    dim = (immunohistochemistry()[:128, :128] * 13.0).astype(np.uint16)  # below 4095
+    bright = dim.copy()
+    bright[60, 60] = 6_000
+    protocol = area_protocol(4)
+    found = [
+        finish(evaluate_steps([Sample("a", "s", image)], protocol, baselines(protocol)))
+        for image in (dim, bright)
+    ]
+    assert not found[1].refused
+    twelve, sixteen = (one.summary("s", "bicubic").mse for one in found)
+    assert sixteen == pytest.approx(twelve * (4095 / 65535) ** 2, rel=0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import ndimage as ndi
 from skimage.data import immunohistochemistry
 
-from napari_medrefine.compare import metrics
+from napari_medrefine.compare import filters, metrics
 from napari_medrefine.compare.evaluate import NOTHING, Summary
 from napari_medrefine.compare.pairs import Measured, Pair, measure_steps
 from napari_medrefine.compare.placed import Grid, Placed, sampled
@@ -280,3 +281,16 @@ def test_a_blank_window_does_not_spoil_the_fine_detail(tissue: npt.NDArray[np.ui
     result = measured(Pair("p", "s", large, Placed("it", large, SAME), match="none"))
     assert len(result.evaluation.rows) == 4  # black and doing nothing, on two windows
     assert row(result, NOTHING).detail == pytest.approx(1)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_dark_part_of_16_bits_is_measured_on_the_range_of_the_whole(lazy: bool) -> None:
+    grain = 1 + 0.2 * ndi.gaussian_filter(np.random.default_rng(0).standard_normal((1600, 1600)), 2)
+    light = np.where(np.arange(1600) < 800, 1_500, 30_000)  # as in fluorescence
+    sharp = np.clip(light * grain, 10, 65_000).astype(np.uint16)
+    given = sharp.reshape(800, 2, 800, 2).mean((1, 3)).round().astype(np.uint16)
+    image = da.from_array(sharp, chunks=400) if lazy else sharp
+    pair = Pair("p", "s", given, Placed("real", image, divided(2)), match="none")
+    result = measured(pair, bicubic=filters.bicubic)
+    errors = filters.bicubic(given, 2).astype(float) - sharp
+    assert row(result, "bicubic").mse == pytest.approx((errors**2).mean() * (255 / 65535) ** 2, 0.1)

@@ -19,6 +19,7 @@ from napari_medrefine.compare.report_page import Input
 from napari_medrefine.compare.visuals import Picture, as_picture
 from napari_medrefine.dataset.recipe import Split
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.images import Image, white_level
 from napari_medrefine.photos import find_photos, read_photo
 
 
@@ -32,10 +33,14 @@ class Images:
         `given` and `sharp` are the same file where the input is made from the sharp image.
     inputs : dict
         What was read so far, by role and name.
+    whites : dict
+        What stands for full white in files of which that is known; in others it is told from the
+        pixels.
     """
 
     files: list[PairFiles]
     inputs: dict[tuple[str, str], Input] = field(default_factory=dict)
+    whites: dict[Path, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, source: Path, split: Split) -> Images:
@@ -50,11 +55,13 @@ class Images:
 
         if (source / MANIFEST).exists():
             manifest = load_manifest(source / MANIFEST)
-            slides = {photo.name: photo.slide for photo in manifest.photos}
+            photos = {photo.name: photo for photo in manifest.photos}
             tiles = [tile for tile in manifest.tiles if tile.split == split]
             if not tiles:
                 raise MedRefineError(f"{source} holds no {split} tiles.")
-            return cls([_alone(source / t.file, slides[t.photo], t.file) for t in tiles])
+            files = [_alone(source / t.file, photos[t.photo].slide, t.file) for t in tiles]
+            layers = ((source / t.file, photos[t.photo].layer) for t in tiles)
+            return cls(files, whites={file: layer.white for file, layer in layers if layer})
         if is_pair_folder(source):
             return cls(find_pairs(source))
         paths = find_photos(source, recursive=True)
@@ -87,7 +94,7 @@ class Images:
             raise MedRefineError(f"The limit must be at least 1, not {limit}.")
         n = len(self.files)
         chosen = np.unique(np.linspace(0, n - 1, min(limit, n)).round().astype(int))
-        return Images([self.files[k] for k in chosen])
+        return Images([self.files[k] for k in chosen], whites=self.whites)
 
     def samples(self) -> Iterator[Sample]:
         """Read them one after the other."""
@@ -96,9 +103,19 @@ class Images:
 
     def sample(self, one: PairFiles) -> Sample:
         """Read one."""
-        sharp = self._read("sharp", one.name, one.sharp)
-        given = self._read("input", one.name, one.given) if one.given != one.sharp else None
-        return Sample(one.name, one.slide, sharp, given)
+        sharp = read_photo(one.sharp).image
+        white = self.whites.get(one.sharp) or white_level(sharp)
+        if one.given == one.sharp:
+            return Sample(one.name, one.slide, self._told("sharp", one.name, sharp, white))
+        given = read_photo(one.given).image
+        alike = given.dtype == sharp.dtype  # then the darker one must not seem to have less white
+        white = max(white, white_level(given)) if alike else white
+        return Sample(
+            one.name,
+            one.slide,
+            self._told("sharp", one.name, sharp, white),
+            self._told("input", one.name, given, white if alike else white_level(given)),
+        )
 
     def protocol(self) -> Protocol:
         """Return the protocol of pairs, told from the first.
@@ -116,8 +133,8 @@ class Images:
         """Return the first image of each slide, of `most` slides."""
         return list({one.slide: one for one in reversed(self.files)}.values())[::-1][:most]
 
-    def _read(self, role: str, name: str, path: Path) -> Picture:
-        picture = as_picture(read_photo(path).image)
+    def _told(self, role: str, name: str, image: Image, white: float) -> Picture:
+        picture = as_picture(image, white)
         self.inputs.setdefault((role, name), Input.of(role, name, picture))
         return picture
 

@@ -19,7 +19,7 @@ from napari_medrefine.compare.protocols import Protocol
 from napari_medrefine.compare.ranges import check_range, on_one_range
 from napari_medrefine.compare.shift import Shift, measured_shift
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import check_image, from_unit, to_unit
+from napari_medrefine.images import check_image, from_unit, to_unit, white_of
 
 if TYPE_CHECKING:
     from napari_medrefine.compare.pairs import Pair
@@ -54,6 +54,8 @@ class Common:
         What is left between reference and input.
     refused : dict
         Layers that cannot be measured, and why.
+    white : float
+        Of the input as a whole.
     """
 
     pair: Pair
@@ -63,6 +65,7 @@ class Common:
     match: IntensityMatch
     shift: Shift
     refused: dict[str, str]
+    white: float
 
     def grid(self, part: Part) -> Grid:
         """Return the grid of a part of the input."""
@@ -79,7 +82,8 @@ class Common:
         )
         grid = self.grid((wide[0], wide[1]))
         given = self.pair.given[slice(*wide[0]), slice(*wide[1])]
-        unit = to_unit(given)[..., :3] if given.ndim == 3 else to_unit(given)
+        unit = to_unit(given, self.white)
+        unit = unit[..., :3] if given.ndim == 3 else unit
         reference, mask = sampled(self.pair.reference, grid)
         unit, reference = _same_channels(unit, reference)
         sharp = np.clip(self.match.apply(reference, *grid.lines()), 0, 1)
@@ -118,7 +122,8 @@ def common_grid(pair: Pair) -> Common:
     part = _covered(pair, (pair.rows or overlap[0], pair.cols or overlap[1]))
     (r0, r1), (c0, c1) = overlap
     low = given[r0:r1, c0:c1]
-    unit = to_unit(low)[..., :3] if given.ndim == 3 else to_unit(low)
+    white = white_of(given)
+    unit = to_unit(low, white)[..., :3] if given.ndim == 3 else to_unit(low, white)
     grid = Grid((r0, c0), (r1 - r0, c1 - c0), (r1 - r0, c1 - c0))
     reference, mask = sampled(pair.reference, grid)
     unit, reference = _same_channels(unit, reference)
@@ -132,7 +137,7 @@ def common_grid(pair: Pair) -> Common:
         )
     scale = _scale(pair, part)
     refused = _refused(pair, grid, mask & _within(grid, part), matched)
-    return Common(pair, part, scale, _protocol(pair, scale), match, shift, refused)
+    return Common(pair, part, scale, _protocol(pair, scale), match, shift, refused, white)
 
 
 def windows(common: Common, *, sample: bool) -> tuple[list[Part], float]:

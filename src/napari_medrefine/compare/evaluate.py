@@ -123,7 +123,7 @@ class Evaluation:
         rows = [r for r in self.rows if (r.slide, r.method) == (slide, method)]
         if not rows:
             raise MedRefineError(f"Nothing was measured for {method} on {slide}.")
-        rows = rows if self.pooled else counted(rows)
+        rows = rows if self.pooled else list(counted(rows))
         means = pooled(rows) if self.pooled else means_of(rows)
         tiles = np.sort(np.concatenate([r.tiles for r in rows]))[::-1]
         worst = float(tiles[: max(1, round(0.05 * len(tiles)))].mean())
@@ -233,6 +233,9 @@ def baselines(protocol: Protocol) -> dict[str, Method]:
 def prepared(sample: Sample, protocol: Protocol) -> tuple[Image, Image]:
     """Return what the methods get, and the sharp image they are measured against.
 
+    8 bits stay what they are. Others become floats with white at 1, told once for both: the darker
+    one by itself may seem to have another white.
+
     Raises
     ------
     MedRefineError
@@ -243,19 +246,29 @@ def prepared(sample: Sample, protocol: Protocol) -> tuple[Image, Image]:
         raise MedRefineError(
             f"{sample.name} is too small to evaluate on: {sharp.shape[:2]} pixels."
         )
-    if sample.given is None:
+    given = None if sample.given is None else check_image(sample.given, f"input of {sample.name}")
+    white = white_level(sharp)
+    if given is not None:
+        alike = given.dtype == sharp.dtype
+        white = max(white, white_level(given)) if alike else white
+        given = _levels(given, white if alike else white_level(given))
+    sharp = _levels(sharp, white)
+    if given is None:
         h, w = (n // protocol.multiple * protocol.multiple for n in sharp.shape[:2])
         sharp = protocol.prepare(sharp[:h, :w])
         return protocol.degrade(sharp), sharp
     if sample.mask is not None and sample.mask.shape != sharp.shape[:2]:
         raise MedRefineError(f"The mask of {sample.name} has another size than its sharp image.")
-    given = check_image(sample.given, f"input of {sample.name}")
     if tuple(round(n * protocol.scale) for n in given.shape[:2]) != sharp.shape[:2]:
         raise MedRefineError(
             f"The input of {sample.name} has {given.shape[:2]} pixels, its sharp image "
             f"{sharp.shape[:2]}: that is not x{protocol.scale:g}."
         )
     return given, sharp
+
+
+def _levels(image: Image, white: float) -> Image:
+    return image if image.dtype == np.uint8 else to_unit(image, white)
 
 
 def _rounded(exact: Image, sharp: Image) -> Image:

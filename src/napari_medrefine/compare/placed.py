@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from napari_medrefine.compare.filters import Floats
 from napari_medrefine.compare.metrics import Mask
 from napari_medrefine.compare.protocols import box_mean
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import check_image, to_unit
+from napari_medrefine.images import check_image, to_unit, white_of
 
 Matrix = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
@@ -53,6 +54,11 @@ class Placed:
             return np.asarray(self.way(points), np.float64)
         matrix = np.asarray(self.way, np.float64)
         return points @ matrix[:2, :2].T + matrix[:2, 2]
+
+    @cached_property
+    def white(self) -> float:
+        """What stands for full white in all parts of it."""
+        return white_of(self.image)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -169,7 +175,7 @@ def _read(placed: Placed, grid: Grid, finer: float) -> tuple[Floats, Mask | None
         )
     part = placed.image[low[0] : high[0], low[1] : high[1]]
     image = check_image(np.asarray(part), placed.name)
-    unit, there = to_unit(image), None
+    unit, there = to_unit(image, placed.white), None
     if image.ndim == 3 and image.shape[2] == 4:
         there = np.asarray(unit[..., 3] > 0.5)
         unit = np.ascontiguousarray(unit[..., :3])

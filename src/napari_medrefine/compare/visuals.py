@@ -140,9 +140,9 @@ def _labelled(label: str, image: Image, width: int, lines: int) -> Picture:
     return np.asarray(canvas)
 
 
-def as_picture(image: Image) -> Picture:
-    """Return any image as ``(H, W, 3)`` uint8, to be looked at."""
-    unit = to_unit(check_image(image))
+def as_picture(image: Image, white: float | None = None) -> Picture:
+    """Return any image as ``(H, W, 3)`` uint8, to be looked at; `white` as for `to_unit`."""
+    unit = to_unit(check_image(image), white)
     return from_unit(colours_of(unit), np.zeros(1, np.uint8)).astype(np.uint8)
 
 

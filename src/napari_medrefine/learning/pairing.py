@@ -21,7 +21,7 @@ from napari_medrefine.dataset.pair_files import (
     sums,
 )
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import colours_of, sha256_of, to_unit, white_level
+from napari_medrefine.images import colours_of, sha256_of, to_unit, white_of
 from napari_medrefine.learning.blocks import SHARPER, Judged, judge
 from napari_medrefine.learning.tone import ToneMatch, fit_tone
 from napari_medrefine.progress import Step
@@ -192,7 +192,7 @@ def _part(
         for low, length, before in zip(first, shape, margin, strict=True)
     )
     part = np.asarray(overview[rows, cols])
-    white = white_level(overview if isinstance(overview, np.ndarray) else part)
+    white = white_of(overview)
     unit = part.astype(np.float32) / np.float32(white)
     levels = np.clip(np.rint(colours_of(unit) * 255), 0, 255)
     return np.asarray(levels, np.uint8)

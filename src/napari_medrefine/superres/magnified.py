@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, sha256_of, white_level
+from napari_medrefine.images import Image, sha256_of, white_level, windows_of
 from napari_medrefine.superres.consistency import Reduction
 from napari_medrefine.superres.enlargement import Enlargement
 from napari_medrefine.superres.models import weights_of
@@ -21,8 +21,6 @@ from napari_medrefine.superres.precision import inference_precision
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.superres.rendering import Levels, Pixels, Rendering
 
-WINDOW = 128  # pixels a side: what is looked at to tell how a picture was made
-_LOOKS = 6  # windows along a side of the picture
 _LARGEST = 3.0e38  # what float32 holds
 
 
@@ -95,7 +93,7 @@ class Magnified:
     def fingerprint(self) -> str:
         """Return the SHA-256 of windows all over the source: other pictures have another."""
         digest = hashlib.sha256(f"{tuple(self.source.shape)}{self.dtype.str}".encode())
-        for window in _windows(self.source):
+        for window in windows_of(self.source):
             digest.update(np.ascontiguousarray(window).data)
         return digest.hexdigest()
 
@@ -167,25 +165,13 @@ def _rendering(plane: Pixels, size: tuple[int, int], recipe: Recipe, told: Told)
 def _tell(plane: Pixels, recipe: Recipe) -> Told:
     if isinstance(plane, np.ndarray):
         return Told(Levels.of(plane), *recipe.origin(plane.shape, plane))
-    windows = list(_windows(plane))
+    windows = list(windows_of(plane))
     levels = _levels(windows)
     even = plane.shape[0] % 2 == 0 and plane.shape[1] % 2 == 0
     sample = max(windows, key=_change)
     if recipe.task == "sharpen" and not even:
         return Told(levels)
     return Told(levels, *recipe.origin(plane.shape, sample))
-
-
-def _windows(plane: Pixels) -> Iterator[Image]:
-    """Yield windows all over the picture, each of which begins at an even row and column."""
-    for top in _starts(plane.shape[0]):
-        for left in _starts(plane.shape[1]):
-            yield np.asarray(plane[top : top + WINDOW, left : left + WINDOW])
-
-
-def _starts(length: int) -> list[int]:
-    last = max(0, length - WINDOW) // 2 * 2
-    return sorted({round(last * i / (_LOOKS - 1)) // 2 * 2 for i in range(_LOOKS)})
 
 
 def _change(window: Image) -> float:

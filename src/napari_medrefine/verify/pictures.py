@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, white_level
+from napari_medrefine.images import Image, white_level, white_of
 from napari_medrefine.io.slides import open_slide
 from napari_medrefine.photos import read_photo, write_image
 from napari_medrefine.progress import Step
@@ -138,7 +138,7 @@ def verify_pixels(
         return
     blocks = list(_blocks(found[:2]))
     chosen = blocks if everything else _sample(blocks, seed)
-    white, apart = white_level(np.asarray(source[:BLOCK, :BLOCK])), Apart()
+    white, apart = white_of(source), Apart()
     for done, (rows, cols) in enumerate(chosen):
         yield Step(done, len(chosen), "Making it again")
         part = np.asarray(pixels[rows, cols])
