@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scene import Scene, placed
 
@@ -64,7 +66,7 @@ def test_stopped_in_the_middle_it_leaves_no_weights_and_goes_on_later(tmp_path) 
         texts += [text for text in [next(again).text] if "batch" in text]
     again.close()
     assert "batch 0" not in texts[0]
-    with pytest.raises(MedRefineError, match="other fields"):
+    with pytest.raises(MedRefineError, match="other photos"):
         finish(learn_steps(OVERVIEW, SCENE.fields(*PLACES[:2]), folder, long))
 
 
@@ -90,3 +92,19 @@ def test_the_command_needs_two_fields_and_a_free_folder(photos, tmp_path, capsys
     assert main([*command, "-o", str(tmp_path / "run")]) == 1
     assert "two are needed" in capsys.readouterr().err
     assert not list((tmp_path / "run").glob("*.safetensors"))
+
+
+def test_pairs_of_other_photos_of_the_same_names_are_no_start(tmp_path) -> None:
+    folder, fields = tmp_path / "run", SCENE.fields(*PLACES)
+    job = learn_steps(OVERVIEW, fields, folder, SHORT)
+    while next(job).text != "loading the network":
+        pass
+    job.close()
+    moved = replace(fields[0].placement, matrix=fields[0].placement.matrix + np.eye(3)[0] * 2)
+    for overview, others in (
+        (OVERVIEW[::-1].copy(), fields),
+        (OVERVIEW, [replace(fields[0], image=fields[0].image[::-1].copy()), *fields[1:]]),
+        (OVERVIEW, [replace(fields[0], placement=moved), *fields[1:]]),
+    ):
+        with pytest.raises(MedRefineError, match="other photos, or at other places"):
+            next(learn_steps(overview, others, folder, SHORT))

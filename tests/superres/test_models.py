@@ -113,9 +113,17 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
 
 
 def test_missing_file_or_folder_is_refused(tmp_path: Path) -> None:
-    for name in ("no-such-model", tmp_path, tmp_path / "missing.safetensors"):
+    for name in ("no-such-model", tmp_path / "missing.safetensors"):
         with pytest.raises(MedRefineError, match="magnify-faithful"):
             load_model(name)
+    with pytest.raises(MedRefineError, match="no weights in"):
+        load_model(tmp_path)
+
+
+def test_the_folder_of_a_run_stands_for_its_weights(tmp_path: Path) -> None:
+    own = load_model("photo-faithful")
+    save_model(tmp_path / "best.safetensors", own.generator, own.card)
+    assert load_model(tmp_path).card == own.card
 
 
 def test_realism_mixes_linearly() -> None:

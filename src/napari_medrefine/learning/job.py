@@ -7,12 +7,16 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_medrefine._atomic import cannot
-from napari_medrefine.dataset.pair_files import PAIRS, PairManifest, Refused, read_pairs
+from napari_medrefine.dataset.pair_files import PAIRS, Refused, Source, read_pairs
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.images import sha256_of
 from napari_medrefine.learning.pair_folder import write_pairs
-from napari_medrefine.learning.pairing import LearnField, pairs_steps
+from napari_medrefine.learning.pairing import LearnField, pairs_steps, sha256_of_overview
 from napari_medrefine.progress import Step
+from napari_medrefine.registration import Placement
 from napari_medrefine.superres.background import BackgroundLearning, Failed, Stopped
 from napari_medrefine.superres.learning_events import (
     PAIR_FOLDER,
@@ -22,6 +26,7 @@ from napari_medrefine.superres.learning_events import (
 
 __all__ = ["LearnField", "learn_steps", "refused_in"]
 _LOOK = 0.1  # seconds between two looks at what the process reports
+_NO_MOVE = 1e-6  # pixels, and what a coefficient may differ by
 
 
 def learn_steps(
@@ -75,7 +80,7 @@ def _pairs(
     """Make the pairs, unless they are there already."""
     where = folder / PAIR_FOLDER
     if where.is_dir():
-        _check_same(read_pairs(where), fields, folder)
+        _check_same(where, overview, fields)
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,11 +92,20 @@ def _pairs(
     yield from write_pairs(paired, where)
 
 
-def _check_same(manifest: PairManifest, fields: Sequence[LearnField], folder: Path) -> None:
-    known = {p.field.name for p in manifest.pairs} | {r.field.name for r in manifest.refused}
-    if known != {field.name for field in fields}:
+def _check_same(where: Path, overview: Any, fields: Sequence[LearnField]) -> None:
+    """Refuse pairs that were made of other photos, or at other places."""
+    manifest = read_pairs(where)
+    known = {p.field for p in manifest.pairs} | {r.field for r in manifest.refused}
+    here = {Source(name=f.name, sha256=sha256_of(np.asarray(f.image))) for f in fields}
+    same = known == here and manifest.overview.sha256 == sha256_of_overview(overview, fields)
+    matrices = {field.name: field.placement.matrix for field in fields}
+    for pair in manifest.pairs if same else ():
+        placement = Placement.load(where / pair.folder / "placement.json")
+        same = same and np.allclose(placement.matrix, matrices[pair.field.name], atol=_NO_MOVE)
+    if not same:
         raise MedRefineError(
-            f"The pairs in {folder} were made of other fields; choose a new folder."
+            f"The pairs in {where.parent} were made of other photos, or at other places; choose a "
+            "new folder."
         )
 
 

@@ -116,7 +116,7 @@ def pairs_steps(
     entries, pairs, placements = zip(*made, strict=True) if made else ((), (), ())
     manifest = PairManifest(
         software=f"napari-medrefine {__version__}",
-        overview=Source(name=name, sha256=_sha256_of_overview(overview, fields)),
+        overview=Source(name=name, sha256=sha256_of_overview(overview, fields)),
         zoom=zoom,
         pixel_um=pixel_um,
         pairs=entries,
@@ -125,7 +125,7 @@ def pairs_steps(
     return Paired(manifest, pairs, placements)
 
 
-def _sha256_of_overview(overview: Any, fields: Sequence[LearnField]) -> str:
+def sha256_of_overview(overview: Any, fields: Sequence[LearnField]) -> str:
     """Return the hash that the registration knows; of a lazy overview it has seen what we have."""
     if isinstance(overview, np.ndarray):
         return sha256_of(overview)

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from napari_medrefine._atomic import cannot
 from napari_medrefine.dataset.pair_files import PairManifest, read_pair, read_pairs
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
@@ -27,6 +26,7 @@ from napari_medrefine.superres.learned import save_learned
 from napari_medrefine.superres.learning_checkpoint import load_state, save_state
 from napari_medrefine.superres.learning_events import (
     PAIR_FOLDER,
+    RECORD,
     FieldScore,
     LearningConfig,
     LearningRecord,
@@ -77,10 +77,10 @@ def fine_tune_steps(folder: Path, config: LearningConfig) -> Generator[Step, Non
             f"{len(manifest.pairs)} of the fields can be learned from, and two are needed: one to "
             f"learn from, one to see whether it helped.{_why(manifest)}"
         )
-    done = _begin(folder, manifest, config)
-    if done is not None:
-        return done
     with held(folder):
+        done = _begin(folder, manifest, config)
+        if done is not None:
+            return done
         course = _Course(folder, manifest, config)
         try:
             yield from course.run()
@@ -108,11 +108,10 @@ def _why(manifest: PairManifest) -> str:
 def _begin(folder: Path, manifest: PairManifest, config: LearningConfig) -> LearningResult | None:
     """Note what is begun here; return the result if it has come to its end already."""
     record = LearningRecord(pairs_sha256=manifest.sha256, config=config)
-    try:
-        there = read_learning(folder)
-    except MedRefineError:
+    if not (folder / RECORD).exists():
         write_learning(folder, record)
         return None
+    there = read_learning(folder)
     if (there.pairs_sha256, there.config) != (record.pairs_sha256, config):
         raise MedRefineError(
             f"The fine-tuning in {folder} was begun with other settings or pairs; choose another "
@@ -296,6 +295,11 @@ class _Course:
         state = load_state(self.folder / CHECKPOINT)
         if state is None:
             return
+        begun = state["pairs"], state["config"]
+        if begun != (self.manifest.sha256, self.config.model_dump_json()):
+            raise MedRefineError(
+                f"{self.folder / CHECKPOINT} is of other settings or pairs; choose another folder."
+            )
         self.fold, self.looks, self.best = state["fold"], state["looks"], state["best"]
         if state["tuning"] is None:
             return
@@ -314,17 +318,3 @@ def _shipped(name: str) -> Trunk:
     generator = load_model(name).generator
     assert isinstance(generator, Trunk)  # noqa: S101 - it ships with us
     return generator
-
-
-def check_folder(folder: Path) -> None:
-    """Make the folder of a run, if there is none.
-
-    Raises
-    ------
-    MedRefineError
-        If it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MedRefineError(cannot("make", folder, error)) from error

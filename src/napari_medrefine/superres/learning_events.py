@@ -129,7 +129,7 @@ class LearningResult:
         fields = f"{count} field{'s' if count > 1 else ''} it did not learn from"
         if self.in_turn:
             fields = f"fields left out in turn ({count})"
-        nearer = f"{abs(gain):.2f} dB {'nearer to' if gain >= 0 else 'FARTHER from'} the real photo"
+        nearer = f"{gain:.2f} dB nearer to the real photo"  # the look before all batches takes part
         over_photo = gain_over_photo(self.scores)
         if self.kept:
             kept = f"{nearer} on {fields}; kept as {self.folder.name}."

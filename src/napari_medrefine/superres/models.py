@@ -24,6 +24,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.cards import ModelCard, Task, parse_card
 from napari_medrefine.superres.foreign_files import ForeignCard, container_of
 from napari_medrefine.superres.generator import Generator, Trunk, UNet
+from napari_medrefine.superres.model_files import weights_in
 from napari_medrefine.superres.run_folder import FAITHFUL, GAN
 
 SUFFIX = ".safetensors"
@@ -211,6 +212,7 @@ def _find(name_or_path: str | Path) -> Path:
         raise MedRefineError(f"A model is a name or a path, not {name_or_path!r:.60}.")
     path = Path(name_or_path)
     with suppress(OSError):  # a name longer than names may be
+        path = weights_in(path)
         if path.is_file():
             return path
     raise MedRefineError(

@@ -69,7 +69,7 @@ class PhotoPair:
             for axis, (margin, length) in enumerate(zip(entry.margin, entry.shape, strict=True))
         ]
         lacking = [(max(0, reach - a), max(0, reach - b)) for a, b in there]
-        padded = np.pad(unit, [*lacking, (0, 0)], mode="reflect")
+        padded = np.pad(unit, [*lacking, (0, 0)], mode="symmetric")  # as `Rendering` does
         cut = [
             slice(max(0, a - reach), max(0, a - reach) + n + 2 * reach)
             for (a, _), n in zip(there, entry.shape, strict=True)
