@@ -309,7 +309,14 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(sides, tmp
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"crop": 15}, {"learning_rate": float("nan")}, {"scales": ()}]
+    "wrong",
+    [
+        {"epochs": 0},
+        {"crop": 15},
+        {"task": "sharpen", "crop": 14},
+        {"learning_rate": float("nan")},
+        {"scales": ()},
+    ],
 )
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(ValueError, match="validation error"):

@@ -119,10 +119,9 @@ def _config(arguments: argparse.Namespace) -> TrainingConfig:
         return TrainingConfig(**settings)
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"]).replace("_", "-")
-        raise MedRefineError(
-            f"These settings are impossible: {where}: {problem['msg']}."
-        ) from error
+        where = "".join(f"{part}: " for part in problem["loc"]).replace("_", "-")
+        what = problem["msg"].removeprefix("Value error, ")
+        raise MedRefineError(f"These settings are impossible: {where}{what}.") from error
 
 
 def _follow(job: Generator[TrainingEvent, None, TrainingResult]) -> TrainingResult | None:

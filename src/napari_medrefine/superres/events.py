@@ -15,6 +15,7 @@ from napari_medrefine.progress import Step
 Task = Literal["sharpen", "magnify"]
 Stage = Literal["pixel", "adversarial", "done"]
 Positive = Annotated[int, Field(gt=0)]
+_SMALLEST = 16  # pixels a side of a generated crop: what measures its fine detail reaches 6 around
 
 
 class TrainingConfig(BaseModel):
@@ -77,6 +78,12 @@ class TrainingConfig(BaseModel):
     def _check(self) -> Self:
         if not self.scales:
             raise ValueError("scales is empty")
+        side = self.crops[1] * min(self.enlargements)
+        if side < _SMALLEST:
+            raise ValueError(
+                f"crop is too small: its result would have {side} pixels a side, and fine detail "
+                f"needs {_SMALLEST}"
+            )
         return self
 
     @property
