@@ -15,6 +15,7 @@ from napari_medrefine import _atomic
 from napari_medrefine._atomic import going_on, replacing, write_bytes
 from napari_medrefine._names import safe_name
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io.pyramid_writer import replacing_folder
 
 
 @given(st.text(max_size=40))
@@ -46,6 +47,28 @@ def test_the_folder_is_synced_after_the_file(tmp_path: Path, monkeypatch) -> Non
     monkeypatch.setattr("napari_medrefine._atomic.os.fsync", note)
     write_bytes(tmp_path / "a.json", b"{}")
     assert synced == [(tmp_path / "a.json").stat().st_ino, tmp_path.stat().st_ino]
+
+
+def test_all_of_a_folder_is_synced_before_the_one_it_replaces_is_gone(
+    tmp_path: Path, monkeypatch
+) -> None:
+    target, synced = tmp_path / "a.ome.zarr", set()
+    (target / "old").mkdir(parents=True)
+    real = os.fsync
+
+    def note(handle: int) -> None:
+        if (target / "old").exists():
+            synced.add(os.fstat(handle).st_ino)
+        real(handle)
+
+    monkeypatch.setattr("napari_medrefine._atomic.os.fsync", note)
+    with replacing_folder(target) as part:
+        (part / "0" / "c").mkdir(parents=True)
+        for name in ("zarr.json", "0/zarr.json", "0/c/0"):
+            (part / name).write_text("{}")
+    everything = [target, *target.rglob("*")]
+    assert len(everything) == 6
+    assert {path.stat().st_ino for path in everything} <= synced
 
 
 def test_a_file_that_a_scanner_has_open_is_waited_for(tmp_path: Path, monkeypatch) -> None:

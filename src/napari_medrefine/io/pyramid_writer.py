@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_medrefine._atomic import cannot, move, part_beside, sync_folder
+from napari_medrefine._atomic import cannot, move, part_beside, sync_folder, sync_tree
 from napari_medrefine.errors import MedRefineError
 
 Pixels = npt.NDArray[Any]
@@ -141,6 +141,7 @@ def replacing_folder(path: Path, part: Path | None = None) -> Iterator[Path]:
     try:
         part.mkdir(exist_ok=kept)
         yield part
+        sync_tree(part)  # all of it, before what it replaces is gone
         _swap(part, path)
     except OSError as error:
         raise MedRefineError(cannot("write", path, error)) from error

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from napari_medrefine._atomic import sync_file, sync_folder
+from napari_medrefine._atomic import sync_file
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.pyramid_writer import TILE, PixelSource, doubled, halved, level_sizes
 from napari_medrefine.io.stack_layout import Index, Layout, plane_of, planes_of
@@ -159,9 +159,6 @@ class ZarrPyramid:
             if not self.has(block):
                 raise self._gone()
             yield
-        for folder in self.folder.rglob("*"):
-            if folder.is_dir():
-                sync_folder(folder)
 
     def _check_finer(self, block: Block) -> None:
         if not all(self.has(finer) for finer in self.finer(block)):
