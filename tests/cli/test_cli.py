@@ -157,3 +157,23 @@ def test_bad_input_gets_one_sentence_and_changes_nothing(
     assert reason in error
     assert len(error.splitlines()) == 1
     assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("atlas P -o O --objective b.png=0", "'b.png=0' is not a file and its objective"),
+        ("atlas P -o O --objective b.png=nan", "'b.png=nan' is not a file and its objective"),
+        ("prepare P -o O --objective=-4", "'-4' is not an objective"),
+        ("prepare P -o O --pixel-um 40=inf", "'40=inf' is not an objective and a size"),
+        ("prepare P -o O --crop 40", "'40' is not a height and a width"),
+        ("register P F --ratio ten", "'ten' is not a number, LOW:HIGH"),
+        ("learn P F -o O --angle 5", "'5' is not LOW:HIGH in degrees"),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_is_wanted(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(words.split())
+    assert said in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,15 @@ def test_a_scene_and_back(folder, capsys):
         assert found.to_overview(POINTS) == pytest.approx(place(number).to_overview(POINTS))
     assert main(["export", *both, "-o", str(folder / "other.ome.zarr")]) == 1
     assert "--photos" in capsys.readouterr().err
+
+
+def test_a_scene_is_of_one_overview_even_where_it_is_named(folder, capsys):
+    both = [folder / f"s_40x_{number}.placement.json" for number in (1, 2)]
+    replace(Placement.load(both[1]), overview_name="other_4x.png").save(both[1])
+    words = [*map(str, both), "-o", str(folder / "two.ome.zarr"), "--photos", str(folder)]
+    assert main(["export", *words, "--overview", str(folder / "s_4x.png")]) == 1
+    assert "on one overview" in capsys.readouterr().err
+    assert not (folder / "two.ome.zarr").exists()
 
 
 def test_what_cannot_be_is_one_sentence(folder, capsys):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,31 @@ def add_command(
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
     """Add ``--overwrite``."""
     parser.add_argument("--overwrite", action="store_true", help="replace what is already there")
+
+
+def argument(parse: Callable[[str], T], wanted: str) -> Callable[[str], T]:
+    """Return `parse` for argparse; on a `ValueError` the user is told what is `wanted`."""
+
+    def parsed(text: str) -> T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"'{text}' is not {wanted}") from error
+
+    return parsed
+
+
+def parse_positive(text: str) -> float:
+    """Return a number above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError(text)
+    return number
+
+
+def parse_objective(text: str) -> float:
+    """Return the number of ``40`` or ``40x``."""
+    return parse_positive(text.strip().rstrip("xX×"))
 
 
 def add_scheduler(parser: argparse.ArgumentParser, does: str) -> None:

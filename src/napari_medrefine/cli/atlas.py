@@ -14,7 +14,9 @@ from napari_medrefine.cli._common import (
     add_command,
     add_overwrite,
     add_scheduler,
+    argument,
     cluster_of,
+    parse_objective,
     run_with_progress,
 )
 from napari_medrefine.errors import MedRefineError
@@ -43,7 +45,8 @@ def add_to(commands: Commands) -> None:
         "names and metadata do not say it, it is found out from the pictures)",
     )  # fmt: skip
     parser.add_argument(
-        "--objective", type=parse_objective, action="append", default=[], metavar="FILE=4",
+        "--objective", type=argument(parse_file, "a file and its objective, such as a.jpg=4"),
+        action="append", default=[], metavar="FILE=4",
         help="objective of a photo that does not say it, or says it wrongly; may be repeated",
     )  # fmt: skip
     parser.add_argument(
@@ -64,12 +67,12 @@ def add_to(commands: Commands) -> None:
     parser.set_defaults(run=run)
 
 
-def parse_objective(text: str) -> tuple[str, float]:
+def parse_file(text: str) -> tuple[str, float]:
     """Return the two parts of ``FILE=OBJECTIVE``, e.g. ``a.jpg=4`` or ``a.jpg=4x``."""
     name, _, objective = text.rpartition("=")
     if not name:
         raise ValueError(text)
-    return name, float(objective.rstrip("xX"))
+    return name, parse_objective(objective)
 
 
 def read_objectives(path: Path) -> dict[str, float]:
@@ -90,7 +93,7 @@ def read_objectives(path: Path) -> dict[str, float]:
     found: dict[str, float] = {}
     for number, row in enumerate(rows):
         try:
-            name, objective = parse_objective("=".join(cell.strip() for cell in row[:2]))
+            name, objective = parse_file("=".join(cell.strip() for cell in row[:2]))
         except ValueError as error:
             if number == 0:
                 continue  # the heading

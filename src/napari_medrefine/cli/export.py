@@ -151,7 +151,8 @@ def _run_scene(arguments: argparse.Namespace, placed: list[tuple[Path, Placement
     names = {place.overview_name for _, place in placed}
     overview = arguments.overview or (folder / names.pop() if folder and len(names) == 1 else None)
     fields = [_field_file(arguments, place) for _, place in placed]
-    if overview is None or not all(fields):
+    sides = {(place.overview_name, place.overview_sha256) for _, place in placed}
+    if overview is None or not all(fields) or len(sides) > 1:
         raise MedRefineError(
             "A scene holds the photos: name their folder (--photos), or --overview and --field; "
             "all placements must be on one overview."

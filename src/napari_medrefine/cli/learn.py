@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_medrefine.cli._common import Commands, add_command, run_with_progress
-from napari_medrefine.cli.register import nominal_ratio, parse_angle, parse_ratio
+from napari_medrefine.cli._common import Commands, add_command, argument, run_with_progress
+from napari_medrefine.cli.register import ANGLE, RATIO, nominal_ratio, parse_angle, parse_ratio
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import Photo, read_photo
 
@@ -47,8 +47,12 @@ def add_to(commands: Commands) -> None:
         type=Path,
         help="folder with NAME.placement.json files of 'medrefine register' (default: register)",
     )
-    parser.add_argument("--ratio", type=parse_ratio, default="auto", help="see 'register'")
-    parser.add_argument("--angle", type=parse_angle, default=None, help="see 'register'")
+    parser.add_argument(
+        "--ratio", type=argument(parse_ratio, RATIO), default="auto", help="see 'register'"
+    )
+    parser.add_argument(
+        "--angle", type=argument(parse_angle, ANGLE), default=None, help="see 'register'"
+    )
     parser.add_argument("--steps", type=int, help="batches at most (default: 160)")
     parser.add_argument("--seed", type=int, help="of crops and of what is held out (default: 0)")
     parser.set_defaults(run=run)

@@ -10,7 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_medrefine.cli._common import Commands, add_command, add_overwrite, run_with_progress
+from napari_medrefine.cli._common import (
+    Commands,
+    add_command,
+    add_overwrite,
+    argument,
+    parse_objective,
+    parse_positive,
+    run_with_progress,
+)
 from napari_medrefine.errors import MedRefineError
 
 if TYPE_CHECKING:
@@ -36,13 +44,13 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument(
         "--crop",
-        type=parse_crop,
+        type=argument(parse_crop, "a height and a width, such as 2560x3584"),
         metavar="HEIGHTxWIDTH",
         help="photo pixels cut from the middle (default: as many whole tiles as fit)",
     )
     parser.add_argument(
         "--proportions",
-        type=parse_proportions,
+        type=argument(parse_proportions, "three numbers, such as 560:240:560"),
         default=(560, 240, 560),
         help="training:validation:test (default: 560:240:560)",
     )
@@ -55,12 +63,12 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--seed", type=int, default=0, help="decides which slides go where")
     parser.add_argument(
         "--objective",
-        type=parse_objective,
+        type=argument(parse_objective, "an objective, such as 40 or 40x"),
         help="for photos whose name and metadata do not say theirs, e.g. 40 or 40x",
     )
     parser.add_argument(
         "--pixel-um",
-        type=parse_pixel_size,
+        type=argument(parse_pixel_size, "an objective and a size, such as 40=0.125"),
         action="append",
         default=[],
         metavar="OBJECTIVE=UM",
@@ -82,18 +90,10 @@ def parse_crop(text: str) -> tuple[int, int]:
     return height, width
 
 
-def parse_objective(text: str) -> float:
-    """Return the number of ``40`` or ``40x``."""
-    objective = float(text.strip().rstrip("xX×"))
-    if not 0 < objective < float("inf"):
-        raise ValueError(text)
-    return objective
-
-
 def parse_pixel_size(text: str) -> tuple[float, float]:
     """Return the two numbers of ``OBJECTIVE=UM``, e.g. ``40=0.125`` or ``40x=0.125``."""
     objective, _, size = text.partition("=")
-    return float(objective.rstrip("xX")), float(size)
+    return parse_objective(objective), parse_positive(size)
 
 
 def run(arguments: argparse.Namespace) -> int:

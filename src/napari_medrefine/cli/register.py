@@ -15,6 +15,7 @@ from napari_medrefine.cli._common import (
     add_command,
     add_overwrite,
     add_scheduler,
+    argument,
     check_free,
     cluster_of,
     items_with_progress,
@@ -37,6 +38,8 @@ EXAMPLES = """\
   medrefine register overview.tif fields/*.tif -o placements --scheduler tcp://10.0.0.1:8786"""
 
 REFUSED = 3
+RATIO = "a number, LOW:HIGH, 'auto' or 'unknown'"
+ANGLE = "LOW:HIGH in degrees, or 'any'"
 
 
 def add_to(commands: Commands) -> None:
@@ -48,14 +51,14 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("fields", type=Path, nargs="+", help="photos of high magnification")
     parser.add_argument(
         "--ratio",
-        type=parse_ratio,
+        type=argument(parse_ratio, RATIO),
         default="auto",
         help="how many field pixels make one overview pixel: a number (nominal), LO:HI, or "
         "'unknown' (default: from the objectives in the file names or metadata, else unknown)",
     )
     parser.add_argument(
         "--angle",
-        type=parse_angle,
+        type=argument(parse_angle, ANGLE),
         default=None,
         help="camera angles in degrees, LOW:HIGH or 'any' (default: -15:15, or any where the "
         "ratio is unknown)",
