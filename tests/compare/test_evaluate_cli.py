@@ -180,3 +180,18 @@ def test_blank_images_do_not_decide(
     assert "2 blank images left out" in said
     assert said.replace(", 2 blank images left out", "") == before
     assert "nan" not in (tmp_path / "with" / "summary.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("by", ["photo", "slide"])
+def test_own_weights_on_a_dataset_split_by_photo_are_measured_with_a_caution(
+    by: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for number in range(4):
+        part = np.roll(immunohistochemistry(), 90 * number, (0, 1))[:128, :128]
+        write_image(tmp_path / "photos" / f"slide{number}_40x_1.png", part)
+    shape = ["--tile", "64", "--reduce", "1", "--split-by", by]
+    assert main(["prepare", str(tmp_path / "photos"), "-o", str(tmp_path / "set"), *shape]) == 0
+    words = ["evaluate", str(tmp_path / "set"), "-o", str(tmp_path / "report"), "--limit", "1"]
+    assert main([*words, "--protocol", "x4", "--model", str(PHOTOS)]) == 0
+    assert ("split by photo" in capsys.readouterr().out) == (by == "photo")

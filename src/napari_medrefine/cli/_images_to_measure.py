@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +36,14 @@ class Images:
     whites : dict
         What stands for full white in files of which that is known; in others it is told from the
         pixels.
+    shared_slides : bool
+        Whether other parts of the dataset have tiles of the same slides: it was split by photo.
     """
 
     files: list[PairFiles]
     inputs: dict[tuple[str, str], Input] = field(default_factory=dict)
     whites: dict[Path, float] = field(default_factory=dict)
+    shared_slides: bool = False
 
     @classmethod
     def of(cls, source: Path, split: Split) -> Images:
@@ -61,7 +64,8 @@ class Images:
                 raise MedRefineError(f"{source} holds no {split} tiles.")
             files = [_alone(source / t.file, photos[t.photo].slide, t.file) for t in tiles]
             layers = ((source / t.file, photos[t.photo].layer) for t in tiles)
-            return cls(files, whites={file: layer.white for file, layer in layers if layer})
+            whites = {file: layer.white for file, layer in layers if layer}
+            return cls(files, whites=whites, shared_slides=manifest.split_by == "photo")
         if is_pair_folder(source):
             return cls(find_pairs(source))
         paths = find_photos(source, recursive=True)
@@ -94,7 +98,7 @@ class Images:
             raise MedRefineError(f"The limit must be at least 1, not {limit}.")
         n = len(self.files)
         chosen = np.unique(np.linspace(0, n - 1, min(limit, n)).round().astype(int))
-        return Images([self.files[k] for k in chosen], whites=self.whites)
+        return replace(self, files=[self.files[k] for k in chosen], inputs={})
 
     def samples(self) -> Iterator[Sample]:
         """Read them one after the other."""

@@ -52,6 +52,10 @@ EXAMPLES = """\
   medrefine evaluate dataset -o report --tune-on dataset"""
 _TUNED_ON = 13  # images; more change the parameters little
 _STRIPS = 4  # slides of which pictures are shown
+SHARED = (
+    "Caution: the dataset is split by photo. If {model} was trained on it, it has seen other "
+    "photos of the slides that it is measured on, and its figures say little about other slides."
+)
 
 
 def add_to(commands: Commands) -> None:
@@ -181,9 +185,12 @@ def _facts(
     tuned = f"Rows named 'tuned': {tuned_words(*tracks)}"
     if arguments.tune_on is not None:
         tuned = f"Rows with parameters in their names: tuned on {arguments.tune_on.name}."
+    summary = [headline(e, ours) for e in evaluations]
+    if images.shared_slides and own:
+        summary.append(SHARED.format(model=Path(own[0]).stem))
     return Facts(
         title=f"Evaluation of {arguments.images.name}",
-        summary="\n".join(headline(e, ours) for e in evaluations),
+        summary="\n".join(summary),
         ours=ours,
         inputs=tuple(images.inputs.values()),
         cards=[*cards, *(card_of(model) for model in own)],
