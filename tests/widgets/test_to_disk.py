@@ -59,6 +59,15 @@ def test_the_layer_on_disk_is_the_magnified_layer(viewer, start, wait):
     assert out.is_dir()
 
 
+def test_black_is_black_once_it_is_complete(viewer, start, wait):
+    viewer.layers["slide"].data[:, 200:] = 0
+    widget, _ = start()
+    wait(widget.job)
+    made = viewer.layers["slide · magnified x2 (generated)"]
+    for level in made.data:
+        assert (np.asarray(level)[..., 3] == 255).all()
+
+
 @pytest.fixture
 def half(monkeypatch):
     """Hold the job at its third block until this is set."""

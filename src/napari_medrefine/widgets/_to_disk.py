@@ -80,8 +80,9 @@ class OnDisk:
     ) -> OnDisk:
         """Open the levels in `folder`: slow for a graphical interface.
 
-        `planes` is the axis of a stack that numbers them. Of colours, what is black is transparent:
-        there the source is seen until it is made. The coarse levels are those of `filling`.
+        `planes` is the axis of a stack that numbers them. While it fills, the coarse levels are
+        those of `filling`, and of colours what is black is transparent: there the source is seen
+        until it is made.
         """
         coarse = [] if filling is None else filling.levels()
         found = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
@@ -94,7 +95,8 @@ class OnDisk:
             shown = [da.moveaxis(level, -1, planes) for level in levels]
             return cls(folder, shown + [np.moveaxis(one, -1, planes) for one in coarse], options)
         seen = [one[..., 0] if one.shape[-1] == 1 else one for one in coarse]
-        return cls(folder, [_shown(level) for level in levels] + seen, options)
+        shown = [_shown(level, whole=filling is None) for level in levels]
+        return cls(folder, shown + seen, options)
 
 
 class DiskView:
@@ -292,11 +294,11 @@ def _options(
     return options | looks(layer)
 
 
-def _shown(level: Any) -> Any:
+def _shown(level: Any, *, whole: bool) -> Any:
     if level.shape[-1] == 1:
         return level[..., 0]
     if level.shape[-1] != 3:
         return level
-    there = (level.max(axis=-1, keepdims=True) > 0).astype(level.dtype)
-    opaque = there * largest_of(level.dtype)
+    there = True if whole else (level.max(axis=-1, keepdims=True) > 0).astype(level.dtype)
+    opaque = da.full_like(level[..., :1], largest_of(level.dtype)) * there
     return da.concatenate([level, opaque], axis=-1)
