@@ -6,7 +6,7 @@ All jobs and more moments are in that script; `benchmarks/faults.md` is what it 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,12 +22,12 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def faults() -> ModuleType:
+def faults() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(BENCHMARKS))
         import faults
 
-    return faults
+        yield faults  # the path stays: since Python 3.14 a fork server takes it from here
 
 
 @pytest.fixture(scope="module")
