@@ -23,13 +23,19 @@ _FLOOR = 0.2  # grey levels; less than rounding to 8 bits leaves
 # reduced, the image's grain (Immerkaer 1996), how much detail it has in windows of 2 to 15 pixels,
 # and how much of that is colour.
 _PLANES = ("disagreement", "faithful off", "GAN off", "grain", "2", "3", "7", "15", "colour")
+# The same of logarithms over cells of 4 x 4 pixels of the pictures: where most of a block is plain,
+# its mean is that of its few edges. The contrast is that of the faithful picture within a cell.
+_IN_CELLS = ("contrast in cells", "disagreement in cells")
+_CELL = 4
 _SQUARED = ("disagreement", "2", "7")
 _CHANNELS = ("red", "green", "blue")
-OVERALL = (*(f"{name} overall" for name in _PLANES[:-1]), "green overall")
+OVERALL = (*(f"{name} overall" for name in (*_PLANES[:-1], *_IN_CELLS)), "green overall")
 FEATURES = (
     *OVERALL,
     *_PLANES,
     *(f"{name} around" for name in _PLANES),
+    *_IN_CELLS,
+    *(f"{name} around" for name in _IN_CELLS),
     *(f"{name} squared" for name in _SQUARED),
     *_CHANNELS,
     *(f"{name} density" for name in _CHANNELS),
@@ -84,8 +90,22 @@ def _measured(image: Image, faithful: Image, gan: Image, rows: tuple[int, int]) 
     planes += [
         block_means(detail[first - begin : last - begin], *theirs) for detail in _details(around)
     ]
+    planes += _in_cells(pictures[0], pictures[1], own)
     colour = np.broadcast_to(block_means(seen, *theirs), (*planes[0].shape, 3))
     return np.concatenate([np.stack(planes, axis=-1), colour], axis=-1)
+
+
+def _in_cells(faithful: Floats, gan: Floats, blocks: tuple[Doubles, Doubles]) -> list[Doubles]:
+    """Return, as `_IN_CELLS` has them, logarithms over cells, their means over the blocks."""
+    edges = [
+        np.minimum(_CELL * np.arange(-(-length // _CELL) + 1.0), length)
+        for length in faithful.shape[:2]
+    ]
+    means = [block_means(power, *edges) for power in (faithful, faithful**2)]
+    contrast = np.sqrt(np.maximum(means[1] - means[0] ** 2, 0).mean(2))
+    apart = block_means(np.abs(gan - faithful).mean(2), *edges)
+    within = [np.ceil(side / _CELL) for side in blocks]
+    return [block_means(_log(plane), *within) for plane in (contrast, apart)]
 
 
 def _details(image: Floats) -> list[Floats]:
@@ -129,17 +149,20 @@ def _levels(image: Image, to_grey: float) -> Floats:
 def _features(planes: Doubles) -> Doubles:
     """Return `FEATURES` from what was measured."""
     amounts = {name: _log(planes[..., i]) for i, name in enumerate(_PLANES)}
-    colour = planes[..., len(_PLANES) :] / 255
+    cells = np.moveaxis(planes[..., len(_PLANES) : -len(_CHANNELS)], -1, 0)
+    colour = planes[..., -len(_CHANNELS) :] / 255
     density = -np.log(np.maximum(colour, 1 / 255))
     local = [
         *amounts.values(),
         *(_log(ndi.uniform_filter(planes[..., i], 3)) for i in range(len(_PLANES))),
+        *cells,
+        *(ndi.uniform_filter(plane, 3) for plane in cells),
         *(amounts[name] ** 2 for name in _SQUARED),
         *np.moveaxis(colour, -1, 0),
         *np.moveaxis(density, -1, 0),
     ]
-    overall = [amounts[name].mean() for name in _PLANES[:-1]] + [colour[..., 1].mean()]
-    same = [np.full(planes.shape[:2], value) for value in overall]
+    overall = [*(amounts[name] for name in _PLANES[:-1]), *cells, colour[..., 1]]
+    same = [np.full(planes.shape[:2], plane.mean()) for plane in overall]
     return np.stack([*same, *(plane - plane.mean() for plane in local)], axis=-1)
 
 
