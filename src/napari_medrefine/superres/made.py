@@ -7,8 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.provenance import Input, Provenance, Weights
+from napari_medrefine.provenance import KEY, Input, Provenance, Weights
+from napari_medrefine.superres.cards import NOT_FOR_DIAGNOSIS
 from napari_medrefine.superres.recipe import Recipe
 
 
@@ -33,6 +35,34 @@ def provenance_of(recipe: Recipe, inputs: Sequence[Input]) -> Provenance:
         weights=tuple(Weights.model_validate(one) for one in weights),
         computed=f"{where.device} {where.dtype}",
     )
+
+
+def facts_of(recipe: Recipe, made_from: str, inputs: Sequence[Input]) -> dict[str, Any]:
+    """Return what every result says of itself; where its pixels lie is for its maker to add.
+
+    Parameters
+    ----------
+    recipe, inputs
+        See `provenance_of`.
+    made_from : str
+        What people call the image.
+
+    Raises
+    ------
+    MedRefineError
+        If the model cannot be used.
+    """
+    from napari_medrefine.superres.models import weights_of
+
+    return {
+        KEY: provenance_of(recipe, inputs).as_dict(),
+        "made_from": made_from,
+        **asdict(recipe),
+        "model": str(recipe.model or "shipped"),
+        "weights": weights_of(recipe.task, recipe.realism, recipe.model),
+        "warning": NOT_FOR_DIAGNOSIS,
+        "version": __version__,
+    }
 
 
 def recipe_of(made: Provenance, folders: Sequence[Path]) -> Recipe:

@@ -19,8 +19,9 @@ from napari_medrefine.photos import as_rgb
 from napari_medrefine.progress import Step
 from napari_medrefine.provenance import KEY as PROVENANCE
 from napari_medrefine.provenance import inputs_of
+from napari_medrefine.superres.cards import NOT_FOR_DIAGNOSIS
 from napari_medrefine.superres.recipe import Recipe
-from napari_medrefine.widgets._generating import NOT_FOR_DIAGNOSIS, title_of
+from napari_medrefine.widgets._generating import title_of
 from napari_medrefine.widgets._geometry import Layer, part_place
 from napari_medrefine.widgets._layers import KEY, about, file_of, note, pixels, shape
 from napari_medrefine.widgets._preferences import load_networks, preferences

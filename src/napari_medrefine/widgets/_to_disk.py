@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ import dask.array as da
 import numpy as np
 import zarr
 
-from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import largest_of
 from napari_medrefine.io.ome_zarr import part_of, write_ome_zarr
@@ -23,11 +22,10 @@ from napari_medrefine.io.ome_zarr_attributes import Version
 from napari_medrefine.io.pyramid_writer import TILE
 from napari_medrefine.io.zarr_pyramid import ZarrPyramid
 from napari_medrefine.progress import Step
-from napari_medrefine.provenance import KEY as PROVENANCE
 from napari_medrefine.provenance import inputs_of
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._filling import Filling
-from napari_medrefine.widgets._generating import NOT_FOR_DIAGNOSIS, looks, title_of
+from napari_medrefine.widgets._generating import looks, title_of
 from napari_medrefine.widgets._geometry import Layer, part_place
 from napari_medrefine.widgets._layers import (
     KEY,
@@ -257,23 +255,15 @@ def _block(picture: Magnified, tile: int) -> int:
 
 
 def _facts(layer: Layer, recipe: Recipe, picture: Magnified) -> dict[str, Any]:
-    from napari_medrefine.superres.made import provenance_of
-    from napari_medrefine.superres.models import weights_of
+    from napari_medrefine.superres.made import facts_of
 
     fingerprint = picture.fingerprint()
     inputs = inputs_of(
         file_of(layer), [("windows", fingerprint)], shape=tuple(picture.source.shape)
     )
-    return {
-        PROVENANCE: provenance_of(recipe, inputs).as_dict(),
-        "made_from": layer.name,
+    return facts_of(recipe, layer.name, inputs) | {
         "made_from_file": str(layer.source.path) if layer.source.path else None,
         "made_from_windows_sha256": fingerprint,
-        **asdict(recipe),
-        "model": str(recipe.model or "shipped"),
-        "weights": weights_of(recipe.task, recipe.realism, recipe.model),
-        "warning": NOT_FOR_DIAGNOSIS,
-        "version": __version__,
     }
 
 

@@ -12,13 +12,13 @@ from napari_medrefine._names import safe_name
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.progress import Step
+from napari_medrefine.superres.cards import NOT_FOR_DIAGNOSIS
 from napari_medrefine.superres.model_files import model_of
 from napari_medrefine.superres.planes import Stack
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._choices import LayerChoice
 from napari_medrefine.widgets._dialogs import ask_save_path
 from napari_medrefine.widgets._generating import (
-    NOT_FOR_DIAGNOSIS,
     check_memory,
     generate_steps,
     in_pieces,

@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.background import Failed, Outcome, Stopped
+from napari_medrefine.superres.cards import NOT_FOR_DIAGNOSIS
 from napari_medrefine.superres.events import TrainingConfig, TrainingEvent
 from napari_medrefine.superres.run_folder import (
     FAITHFUL,
@@ -20,7 +21,6 @@ from napari_medrefine.superres.run_folder import (
     read_run,
     split_sample,
 )
-from napari_medrefine.widgets._generating import NOT_FOR_DIAGNOSIS
 from napari_medrefine.widgets._layers import KEY
 from napari_medrefine.widgets._model_choice import shelf_of
 from napari_medrefine.widgets._panel import (
