@@ -12,6 +12,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.widgets._choices import LayerChoice
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._layers import Viewer, about, check_photo, images
+from napari_medrefine.widgets._origins import ORIGINS, is_origin
 from napari_medrefine.widgets._placing import check_units
 
 OPEN_FIRST = (
@@ -23,7 +24,6 @@ ONLY_ONE = (
     "(MedRefine > Register), or magnify this one (MedRefine > Magnify & sharpen)."
 )
 NO_PICTURES = {"trust_of", "difference_of", "coverage_of"}  # what we make that is no photo
-SOURCES = ("made_from", "overview")  # our notes that name the layer one lies on
 
 
 class LayerPair:
@@ -152,9 +152,8 @@ def likely_pair(by_age: Sequence[Layer]) -> tuple[Layer | None, Layer | None]:
     """
     pictures = [layer for layer in by_age if not NO_PICTURES & about(layer).keys()]
     for layer in reversed(pictures):
-        noted = about(layer)
-        names = [noted[key] for key in SOURCES if key in noted]
-        below = next((x for x in pictures if x.name in names and x is not layer), None)
+        named = (x for x in pictures if any(is_origin(x, layer, origin) for origin in ORIGINS))
+        below = next(named, None)
         if below is not None:
             return layer, below
     newest = [*reversed(pictures), None, None]

@@ -193,12 +193,3 @@ def likely_fields(overview: Layer | None, layers: Sequence[Layer]) -> list[Layer
 def is_derived(layer: Layer) -> bool:
     """Whether we made this layer from others."""
     return bool({"made_from", "difference_of", HELPER} & about(layer).keys())
-
-
-def place_above(viewer: Viewer, below: Layer) -> int:
-    """Return where to put what was made of a layer: above what was made of it before."""
-    layers = viewer.layers
-    place = int(layers.index(below)) + 1
-    while place < len(layers) - 1 and about(layers[place]).get("made_from") == below.name:
-        place += 1
-    return place

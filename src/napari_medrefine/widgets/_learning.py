@@ -21,6 +21,7 @@ from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer, about, images, pixel_um, pixels
 from napari_medrefine.widgets._model_choice import shelf_of
+from napari_medrefine.widgets._origins import ORIGINS, OVERVIEW, is_origin, origin_of
 from napari_medrefine.widgets._panel import (
     folder_edit,
     grow_with_text,
@@ -241,9 +242,8 @@ def found_on(viewer: Viewer, chosen: tuple[Layer | None, ...]) -> Found | None:
     for layer in chosen:
         if layer is None:
             continue
-        noted = about(layer)
-        names = [noted.get("made_from"), noted.get("overview"), layer.name]
-        for overview in (x for name in names for x in there if x.name == name):
+        meant = [origin_of(viewer, layer, origin) for origin in ORIGINS]
+        for overview in (x for x in (*meant, layer) if x in there):
             fields = tuple(x for x in there if _lies_on(x, overview))
             if fields:
                 return Found(overview, fields)
@@ -251,10 +251,6 @@ def found_on(viewer: Viewer, chosen: tuple[Layer | None, ...]) -> Found | None:
 
 
 def _lies_on(layer: Layer, overview: Layer) -> bool:
-    noted = about(layer)
-    placement = noted.get("placement")
-    return (
-        noted.get("overview") == overview.name
-        and isinstance(placement, Placement)
-        and placement.accepted
-    )
+    placement = about(layer).get("placement")
+    placed = isinstance(placement, Placement) and placement.accepted
+    return placed and is_origin(overview, layer, OVERVIEW)

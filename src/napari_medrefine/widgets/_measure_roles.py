@@ -24,6 +24,7 @@ from napari_medrefine.widgets._geometry import (
     unit_factors,
 )
 from napari_medrefine.widgets._layers import Viewer, about, images, pixel_um, pixels, shape, slide
+from napari_medrefine.widgets._origins import MADE_FROM, OVERVIEW, is_origin, origin_of
 from napari_medrefine.widgets._placing import check_units
 from napari_medrefine.widgets._regions import Region
 
@@ -81,12 +82,11 @@ def roles_of(viewer: Viewer, first: Layer, second: Layer) -> Roles:
         If the choice cannot be measured; it says what to choose.
     """
     for result, other in ((first, second), (second, first)):
-        source = about(result).get("made_from")
-        if source is None:
+        if "made_from" not in about(result):
             continue
-        if other.name == source:
+        if is_origin(other, result, MADE_FROM):
             raise MedRefineError(
-                f"'{result.name}' was made from '{source}', which cannot say how good it is: "
+                f"'{result.name}' was made from '{other.name}', which cannot say how good it is: "
                 "choose a registered 40x photo, or the sharp original, under 'Compared with'."
             )
         if "made_from" not in about(other):
@@ -106,7 +106,7 @@ def roles_of(viewer: Viewer, first: Layer, second: Layer) -> Roles:
 def _generated(viewer: Viewer, result: Layer, reference: Layer) -> Roles:
     noted = about(result)
     check_units(reference, result)
-    source = next((x for x in images(viewer) if x.name == noted["made_from"]), None)
+    source = origin_of(viewer, result, MADE_FROM)
     if source is None:
         return Roles(result, reference, (), 1.0, alone=True)
     region = noted.get("region") or {}
@@ -114,15 +114,19 @@ def _generated(viewer: Viewer, result: Layer, reference: Layer) -> Roles:
     if region.get("level") == 0:
         rows, cols = region["rows"], region["cols"]
         limits = ((int(rows[0]), int(rows[1])), (int(cols[0]), int(cols[1])))
-    others = tuple(x for x in images(viewer) if x is not result and _made_alike(x, noted))
+    others = tuple(
+        x
+        for x in images(viewer)
+        if x is not result and is_origin(source, x, MADE_FROM) and _made_alike(x, noted)
+    )
     scale = float(noted.get("scale", 1.0))
     return Roles(source, reference, (result, *others), scale, limits=limits)
 
 
 def _made_alike(layer: Layer, noted: dict[str, Any]) -> bool:
-    """Whether a layer is another result, of another model, say, for the same part."""
+    """Whether a result of the same photo is another one, of another model, say, for that part."""
     own = about(layer)
-    same = all(own.get(key) == noted.get(key) for key in ("made_from", "region", "scale"))
+    same = all(own.get(key) == noted.get(key) for key in ("region", "scale"))
     return same and "trust_of" not in own
 
 
@@ -135,12 +139,12 @@ def registered_field(viewer: Viewer, first: Layer | None, second: Layer | None) 
         If no registered field is open.
     """
     there = images(viewer)
-    named = {layer.name: layer for layer in there}
     for layer in (first, second, *reversed(there)):
         noted = about(layer) if layer is not None else {}
-        overview = named.get(str(noted.get("overview")))
-        placed = layer in there and overview is not None and "placement" in noted
-        if placed and reduction(overview, layer) > _FINER:
+        if layer not in there or "placement" not in noted:
+            continue
+        overview = origin_of(viewer, layer, OVERVIEW)
+        if overview is not None and reduction(overview, layer) > _FINER:
             return Roles(overview, layer)
     raise MedRefineError(
         "Register a 40x photo on its 4x first (MedRefine > Register): then this button compares "
@@ -206,9 +210,8 @@ def way_to(given: Layer, other: Layer) -> Matrix:
 
 def placement_of(field: Layer, overview: Layer) -> Placement | None:
     """Return the placement of a field on `overview`, if its layer still lies where that says."""
-    noted = about(field)
-    placement = noted.get("placement")
-    if not isinstance(placement, Placement) or noted.get("overview") != overview.name:
+    placement = about(field).get("placement")
+    if not isinstance(placement, Placement) or not is_origin(overview, field, OVERVIEW):
         return None
     now = np.asarray(field.affine.affine_matrix, np.float64)
     return (

@@ -25,10 +25,12 @@ from napari_medrefine.widgets._geometry import (
     registered_affine,
     same_place,
 )
-from napari_medrefine.widgets._layers import KEY, all_pixels, file_of, note, pixels
+from napari_medrefine.widgets._layers import KEY, about, all_pixels, file_of, note, pixels
+from napari_medrefine.widgets._origins import OVERVIEW, is_origin, remember
 
 Ratio = float | tuple[float, float] | None
 PARTS = 1000  # progress units per field
+_ALIKE = 1.2  # how far the ratios of fields through the same objective may differ
 GAIN = 4.0  # a difference is small where a registration is right
 
 
@@ -121,14 +123,27 @@ def place(overview: Layer, field: Layer, placement: Placement) -> None:
         field_sha256=placement.field_sha256,
         version=placement.version,
     )
+    remember(field, OVERVIEW, overview)
 
 
 def bring_into_sight(viewer: Any, overview: Layer, field: Layer) -> None:
-    """Show both layers, the field above its overview."""
+    """Show both layers, the field above its overview, between coarser and finer fields on it."""
     overview.visible = field.visible = True
-    below, own = viewer.layers.index(overview), viewer.layers.index(field)
-    if own < below:
-        viewer.layers.move(own, below + 1)
+    layers = viewer.layers
+    others = [x for x in layers if x is not field and is_origin(overview, x, OVERVIEW)]
+    ratios = {layers.index(x): x.metadata[KEY]["placement"].ratio for x in others if _is_placed(x)}
+    mine = field.metadata[KEY]["placement"].ratio
+    low = max([layers.index(overview), *(i for i, r in ratios.items() if r < mine / _ALIKE)])
+    high = min([len(layers), *(i for i, r in ratios.items() if r > mine * _ALIKE)])
+    own = layers.index(field)
+    if own < low:
+        layers.move(own, low + 1)
+    elif own > high:
+        layers.move(own, high)
+
+
+def _is_placed(layer: Layer) -> bool:
+    return isinstance(about(layer).get("placement"), Placement)
 
 
 def describe(name: str, placement: Placement) -> str:

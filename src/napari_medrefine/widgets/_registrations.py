@@ -12,7 +12,8 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.registration import Placement
 from napari_medrefine.widgets._exporting import Item, item_of, other_pixels, take_over
 from napari_medrefine.widgets._geometry import Layer
-from napari_medrefine.widgets._layers import KEY, Viewer, about, images, is_derived
+from napari_medrefine.widgets._layers import KEY, Viewer, about, is_derived
+from napari_medrefine.widgets._origins import OVERVIEW, origin_of
 from napari_medrefine.widgets._placing import (
     Found,
     Known,
@@ -132,14 +133,12 @@ class Registrations:
 
     def _remember(self, field: Layer) -> None:
         """Take up what is noted on a field that a session, a file or an atlas brought."""
-        noted = about(field)
-        placement, overview = noted.get("placement"), noted.get("overview")
+        placement = about(field).get("placement")
         if field in self._known or not isinstance(placement, Placement):
             return
-        stem = str(overview).rpartition(".")[0]
-        there = [x for x in images(self._viewer) if x.name in (overview, stem) and x is not field]
-        if there:
-            self._known[field] = Known(there[0], placement)
+        overview = origin_of(self._viewer, field, OVERVIEW)
+        if overview is not None:
+            self._known[field] = Known(overview, placement)
 
     def adding(self, what: str) -> AbstractContextManager[None]:
         """Remember which layers a block adds and removes; of one `what` since `begin`, all."""

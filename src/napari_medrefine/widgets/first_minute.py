@@ -16,6 +16,7 @@ from napari_medrefine.samples.photos import LayerData
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layers import about, images
+from napari_medrefine.widgets._origins import MADE_FROM, is_origin
 from napari_medrefine.widgets._panel import (
     WIDE,
     Panel,
@@ -189,8 +190,9 @@ class FirstMinuteWidget(Panel):
     @property
     def _magnified(self) -> Layer | None:
         """The newest layer that was made from the 4x photo."""
-        name = None if self.overview is None else self.overview.name
-        made = [x for x in images(self._viewer) if name and about(x).get("made_from") == name]
+        if self.overview is None:
+            return None
+        made = [x for x in images(self._viewer) if is_origin(self.overview, x, MADE_FROM)]
         return made[-1] if made else None
 
     def _samples(self) -> list[Layer]:
