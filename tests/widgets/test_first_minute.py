@@ -7,7 +7,15 @@ import pytest
 
 from napari_medrefine.samples import field_to_overview
 from napari_medrefine.widgets import first_minute
-from napari_medrefine.widgets.first_minute import COMPARE, FADE, MAGNIFY, OPEN, REGISTER, STOPS
+from napari_medrefine.widgets.first_minute import (
+    COMPARE,
+    FADE,
+    MAGNIFY,
+    OPEN,
+    REGISTER,
+    STOPS,
+    FirstMinuteWidget,
+)
 
 PLUGIN = "napari-medrefine"
 
@@ -58,6 +66,7 @@ def test_the_whole_tour(real_viewer, tour, press, photos, qtbot):
         right = truth[:2, :2] @ np.array(corner) + truth[:2, 2]
         assert np.hypot(*(np.array(there)[-2:] - right)) < 0.3
 
+    assert FirstMinuteWidget(real_viewer)._at == FADE  # closed and opened again, it goes on
     press(MAGNIFY)
     tour.opacity.value = 0.25
     assert field.opacity == 0.25

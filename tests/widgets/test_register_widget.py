@@ -382,6 +382,18 @@ def test_a_choice_of_the_user_outlives_new_and_renamed_layers(viewer, search, ph
     assert widget.fields.value == []
 
 
+def test_of_the_next_slide_the_usual_is_chosen_again(viewer, search, photos, tissue):
+    widget = RegisterWidget(viewer)
+    widget.fields.value = [photos[2]]
+    viewer.layers.clear()
+    viewer.add_image(tissue(180, 240), rgb=True, name="t_10x_1")
+    field = viewer.add_image(tissue(180, 240), rgb=True, name="t_40x_1")
+    overview = viewer.add_image(tissue(300, 400), rgb=True, name="t_4x")
+    assert widget.overview.value is overview
+    assert field in widget.fields.value
+    assert len(widget.fields.value) == 2
+
+
 def test_a_history_of_two_like_changes_does_not_mind_a_new_layer(viewer):
     layer = viewer.add_image(np.zeros((4, 5)), name="field")
     history = History(viewer)

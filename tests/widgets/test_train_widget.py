@@ -15,10 +15,10 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import write_image
 from napari_medrefine.superres.events import TrainingConfig
 from napari_medrefine.superres.model_files import read_card
-from napari_medrefine.superres.run_folder import RECORD, read_log, read_run
+from napari_medrefine.superres.run_folder import RECORD, Epoch, read_log, read_run
 from napari_medrefine.widgets._model_choice import shelf_of
-from napari_medrefine.widgets._train_history import NETWORK, TRAINING
-from napari_medrefine.widgets._train_words import free_folder
+from napari_medrefine.widgets._train_history import NETWORK, TRAINING, History
+from napari_medrefine.widgets._train_words import describe_use, free_folder
 from napari_medrefine.widgets.magnify import MagnifyWidget
 from napari_medrefine.widgets.train import CHOOSE, TrainWidget
 
@@ -80,6 +80,7 @@ def test_it_says_what_to_do_and_proposes_what_is_usual(widget, slides):
     assert widget.job.message.value == CHOOSE
     widget.dataset.value = slides
     assert widget.found.value == ("Not a prepared dataset: its 3 sub-folders are taken for slides.")
+    assert "Press 'Start'" in widget.job.message.value
     assert widget.output.value == slides.with_name("slides-magnify-1")
     widget.settings.task.value = "sharpen"
     assert widget.output.value == slides.with_name("slides-sharpen-1")
@@ -93,6 +94,19 @@ def test_a_new_run_folder_is_never_one_that_exists(tmp_path):
     for number in (1, 2):
         (tmp_path / f"set-magnify-{number}").mkdir()
     assert free_folder(tmp_path / "set", "magnify") == tmp_path / "set-magnify-3"
+
+
+def test_a_path_that_is_typed_may_begin_at_the_root(widget):
+    widget.dataset.line_edit.value = "/"
+    assert not widget.job.running
+    assert free_folder(Path("/"), "magnify").name == "dataset-magnify-1"
+
+
+@pytest.mark.parametrize(("psnr", "worse"), [(24.0, False), (19.5, True)])
+def test_a_network_that_is_worse_than_none_is_used_with_a_warning(psnr, worse):
+    epoch = Epoch(1, 1, "pixel", {"pixel": 0.1}, 0.2, psnr, 22.0)
+    said = describe_use("mine", History.of([epoch]))
+    assert ("2.50 dB WORSE than interpolation" in said) == worse
 
 
 def test_training_shows_its_course_while_napari_goes_on(widget, slides, tmp_path, qtbot):
@@ -216,7 +230,7 @@ def test_use_this_model_makes_magnify_run_it(widget, viewer, run, tissue, wait):
     assert magnify.model.file is None
     widget.output.value = run
     widget.use.native.click()
-    assert widget.job.message.value == "'Magnify & sharpen' now runs the network 'mine'."
+    assert "'Magnify & sharpen' now runs the network 'mine'." in widget.job.message.value
     assert magnify.model.model.current_choice == "mine"
     assert MagnifyWidget(viewer).model.file == run / "best.safetensors"  # later ones too
     magnify.region.value, magnify.scale.value = "whole", 2.0

@@ -30,9 +30,9 @@ LARGEST_TEXTURE = 8192  # pixels on a side that every graphics card shows in one
 
 def title_of(recipe: Recipe) -> str:
     """Return what a layer is called that was made this way."""
-    if recipe.task == "sharpen":
-        return "sharpened (generated)"
-    return f"magnified x{recipe.scale:g} (generated)"
+    done = "sharpened" if recipe.task == "sharpen" else f"magnified x{recipe.scale:g}"
+    realism = f", realism {recipe.realism:g}" if recipe.realism else ""
+    return f"{done}{realism} (generated)"
 
 
 def result_shape(region: Region, recipe: Recipe) -> tuple[int, int]:

@@ -67,10 +67,12 @@ class Chart(QWidget):
         if values:
             _draw_values(painter, to, step, faint)
         if self.mark is not None:
-            _draw_mark(painter, to, self.mark, self.begins, faint)
+            _draw_mark(painter, to, self.mark, faint)
         painter.setClipRect(area.adjusted(-4, -4, 4, 4))
         for curve in self.curves:
             _draw_curve(painter, to, curve)
+        if self.mark is not None:
+            _draw_label(painter, to, self.mark, self.begins, faint, theme.foreground.as_hex())
         painter.end()
 
     def _draw_legend(self, painter: QPainter, text: QColor) -> None:
@@ -123,11 +125,22 @@ def _draw_values(painter: QPainter, to: _Scale, step: float, faint: QColor) -> N
         painter.drawText(box, flags, f"{k * step:.{digits}f}")
 
 
-def _draw_mark(painter: QPainter, to: _Scale, mark: float, text: str, faint: QColor) -> None:
+def _draw_mark(painter: QPainter, to: _Scale, mark: float, faint: QColor) -> None:
     painter.setPen(QPen(faint, 1, Qt.PenStyle.DotLine))
     x = to.x(mark)
     painter.drawLine(QPointF(x, to.area.top()), QPointF(x, to.area.bottom()))
-    painter.drawText(QPointF(x + 3, to.area.top() + 11), text)
+
+
+def _draw_label(
+    painter: QPainter, to: _Scale, mark: float, text: str, faint: QColor, ground: str
+) -> None:
+    """Say what begins at the mark, on a ground of its own: curves may pass there."""
+    metrics = painter.fontMetrics()
+    width, height = metrics.horizontalAdvance(text), metrics.height()
+    place = QRectF(to.x(mark) + 3, to.area.top() + 1, width + 2, height)
+    painter.fillRect(place, QColor(ground))
+    painter.setPen(faint)
+    painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
 
 
 def _draw_curve(painter: QPainter, to: _Scale, curve: Curve) -> None:

@@ -13,24 +13,27 @@ from napari_medrefine.widgets._train_history import History
 def free_folder(dataset: Path, task: str) -> Path:
     """Return a folder beside `dataset` that does not exist yet."""
     beside = dataset.parent if dataset.is_file() else dataset
-    number = 1
-    while (folder := beside.with_name(f"{beside.name}-{task}-{number}")).exists():
+    stem, number = beside.name or "dataset", 1  # a whole drive has no name
+    while (folder := beside.parent / f"{stem}-{task}-{number}").exists():
         number += 1
     return folder
 
 
-def describe_source(path: Path) -> str:
-    """Say in a line what would be trained on."""
+def describe_source(path: Path) -> tuple[str, bool]:
+    """Say in a line what would be trained on, and whether it seems to be something for that."""
     if path.is_file() or is_there(path, MANIFEST):
-        return "A prepared dataset, with a split of its own."
+        return "A prepared dataset, with a split of its own.", True
     try:
         with os.scandir(path) as entries:
             slides = sum(entry.is_dir() for entry in entries)
     except OSError:
-        return "There is no such folder."
+        return "There is no such folder.", False
     if slides < 2:
-        return "This is no prepared dataset, and has no sub-folders of photos, one per slide."
-    return f"Not a prepared dataset: its {slides} sub-folders are taken for slides."
+        return (
+            "This is no prepared dataset, and has no sub-folders of photos, one per slide.",
+            False,
+        )
+    return f"Not a prepared dataset: its {slides} sub-folders are taken for slides.", True
 
 
 def describe_new(folder: Path) -> str:
@@ -62,6 +65,18 @@ def describe_result(history: History) -> str:
     )
     more = "Train for more epochs, or on more slides." if gain < 0 else "Press 'Use this model'."
     return f"{said} {more}"
+
+
+def describe_use(name: str, history: History) -> str:
+    """Say that a network is in use, and what its training showed where that speaks against it."""
+    said, best = f"'Magnify & sharpen' now runs the network '{name}'.", history.chosen
+    gain = 0.0 if best is None else best.psnr - best.plain_psnr
+    if gain >= 0:
+        return said
+    return (
+        f"{said} But on held-out slides it came out {-gain:.2f} dB WORSE than interpolation alone: "
+        "the shipped one does better. Train for more epochs, or on more slides."
+    )
 
 
 def is_there(folder: Path, name: str) -> bool:

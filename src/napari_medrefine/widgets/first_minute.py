@@ -95,7 +95,7 @@ class FirstMinuteWidget(Panel):
 
     def __init__(self, napari_viewer: Any) -> None:
         self._viewer = napari_viewer
-        self._at = OPEN
+        self._at = self._begin_at()
         self._dock: Any = None  # the other widget's, if the tour opened it
         self._watched: Any = None
         self.stops = wrapped_label("Where the tour is")
@@ -104,7 +104,9 @@ class FirstMinuteWidget(Panel):
             value=1, min=0, max=1, step=0.01, label="Opacity", visible=False,
             tooltip="Fade the 40x photo, to see the 4x photo below it",
         )  # fmt: skip
-        self.job = JobPanel(STOPS[OPEN].button, "Take the next step of the tour", "Opening photos")
+        self.job = JobPanel(
+            STOPS[self._at].button, "Take the next step of the tour", "Opening photos"
+        )
         parts = (self.stops, self.text, self.job, self.opacity, self.job.message)
         super().__init__([stacked(parts)], body_labels=False)
         grow_with_text(self.job.message, *WORDS)
@@ -117,6 +119,14 @@ class FirstMinuteWidget(Panel):
         self.job.start.changed.connect(self.go)
         self.opacity.changed.connect(self._fade)
         self._show()
+
+    def _begin_at(self) -> int:
+        """Return the stop at which to begin: where a tour was left, its photos are open."""
+        if self.overview is None or self.field is None:
+            return OPEN
+        if "placement" not in about(self.field):
+            return REGISTER
+        return FADE if self._magnified is None else COMPARE
 
     def reset_choices(self, *_: Any) -> None:
         """Leave everything as it is: there is nothing to choose."""

@@ -148,8 +148,11 @@ class RegisterWidget(Panel):
         if not self._initialized or not self.job.alive:
             return
         self._registrations.forget_removed()
+        overview = self.overview.value
         self.overview.reset_choices()
         self.fields.reset_choices()
+        if overview not in self._photos():
+            self._chosen_by_user = False  # the next photos are of another slide
         if not self._chosen_by_user and not self.job.running:
             overview = likely_overview(self._photos())
             with self.overview.changed.blocked():

@@ -39,10 +39,12 @@ from napari_medrefine.widgets._train_words import (
     describe_new,
     describe_result,
     describe_source,
+    describe_use,
     free_folder,
     is_there,
 )
 
+START = "Press 'Start'. 'Stop' keeps what was learned until then; 'Resume' goes on with it."
 CHOOSE = "Choose a prepared dataset, or a folder with one sub-folder of photos per slide."
 WIDTH, MESSAGE = 340, 100  # pixels that the controls need, and the height of the message
 PLUGIN, MAGNIFY = "napari-medrefine", "Magnify & sharpen"
@@ -125,7 +127,8 @@ class TrainWidget(Panel):
 
     def _dataset_chosen(self) -> None:
         path = path_in(self.dataset)
-        self.found.value = "" if path is None else describe_source(path)
+        if self._tell_source(path) and not self.job.running:
+            self.job.say(START)
         moved = self._run is not None and not self._run.dataset.exists()
         if self._run is not None and path != self._run.dataset and not moved:
             self._new_folder()  # another dataset, another training
@@ -168,8 +171,12 @@ class TrainWidget(Panel):
             self.settings.show(run.config)
             if run.dataset.exists() or path_in(self.dataset) is None:
                 self.dataset.value = run.dataset
-        path = path_in(self.dataset)
-        self.found.value = "" if path is None else describe_source(path)
+        self._tell_source(path_in(self.dataset))
+
+    def _tell_source(self, path: Path | None) -> bool:
+        """Show what lies at `path`; return whether one can train on it."""
+        self.found.value, good = ("", False) if path is None else describe_source(path)
+        return good
 
     def _describe_state(self, folder: Path | None) -> str:
         if folder is None:
@@ -259,7 +266,7 @@ class TrainWidget(Panel):
         window = getattr(self._viewer, "window", None)
         if window is not None:
             window.add_plugin_dock_widget(PLUGIN, MAGNIFY, tabify=True)
-        self.job.say(f"'{MAGNIFY}' now runs the network '{folder.name}'.")
+        self.job.say(describe_use(folder.name, self.course.history))
 
     def open_layers(self) -> None:
         """Add the sample picture in sight as layers on the same place, to compare by blinking."""
