@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ _SOME = slice(3, None, 7)
 _RIDGE_FIELDS, _RIDGE_BLOCKS = 0.01, 0.001
 _MOST_OVERALL = 5
 _ROUNDING = 1e-9
+_Moments = tuple[Doubles, Doubles]
 _WORTH_IT = 0.97  # what another feature must bring the squared error down to
 
 
@@ -66,7 +67,12 @@ class _Line:
         return spread(predicted, sample.error.shape[:2])
 
 
-def fit_knot(samples: Sequence[TrustSample], scale: float, realism: float) -> TrustKnot:
+def fit_knot(
+    samples: Sequence[TrustSample],
+    scale: float,
+    realism: float,
+    predicted: Sequence[Floats] | None = None,
+) -> TrustKnot:
     """Fit the prediction on all slides; take the margins from slides left out one at a time.
 
     Parameters
@@ -75,9 +81,11 @@ def fit_knot(samples: Sequence[TrustSample], scale: float, realism: float) -> Tr
         Of at least two slides.
     scale, realism : float
         What they were generated with.
+    predicted : sequence of arrays, optional
+        What `left_out` returns for these samples, if it is there already.
     """
-    line = _fit(samples)
-    margins = margins_of(samples, left_out(samples))
+    line = _fit(_moments(samples))
+    margins = margins_of(samples, left_out(samples) if predicted is None else predicted)
     return TrustKnot(
         scale=scale,
         realism=realism,
@@ -90,8 +98,9 @@ def fit_knot(samples: Sequence[TrustSample], scale: float, realism: float) -> Tr
 def left_out(samples: Sequence[TrustSample]) -> list[Floats]:
     """Return the error predicted for each sample, ``(H, W)``, fitted without its slide."""
     predicted: list[Floats] = [np.empty((0, 0), np.float32)] * len(samples)
-    for slide in {sample.slide for sample in samples}:
-        line = _fit([s for s in samples if s.slide != slide])
+    moments = _moments(samples)
+    for slide in moments:
+        line = _fit({other: both for other, both in moments.items() if other != slide})
         for i, sample in enumerate(samples):
             if sample.slide == slide:
                 predicted[i] = line.shown(sample)
@@ -126,15 +135,15 @@ def _log_ratios(true: npt.NDArray[np.uint8], predicted: Floats) -> Doubles:
     return np.asarray(np.log(some), np.float64)
 
 
-def _fit(samples: Sequence[TrustSample]) -> _Line:
+def _fit(slides: Mapping[str, _Moments]) -> _Line:
     """Fit log error; every slide counts the same, and so does every field of a slide.
 
     The mean of a field is predicted from a few features of the whole field, chosen one by one as
     long as they help on slides left out; the deviations from it, from all local features. The
     former differ between slides and are few, the latter are alike and many.
     """
-    overall = {slide: _field_moments(own) for slide, own in _by_slide(samples).items()}
-    local = _total(_block_moments(own) for own in _by_slide(samples).values())
+    overall = {slide: both[0] for slide, both in slides.items()}
+    local = _total(both[1] for both in slides.values())
     chosen = _chosen(overall)
     weights = np.zeros(len(FEATURES))
     intercept, weights[list(chosen)] = _solved(_total(overall.values()), chosen, _RIDGE_FIELDS)
@@ -143,9 +152,11 @@ def _fit(samples: Sequence[TrustSample]) -> _Line:
     return _Line(intercept, weights)
 
 
-def _by_slide(samples: Sequence[TrustSample]) -> dict[str, list[TrustSample]]:
+def _moments(samples: Sequence[TrustSample]) -> dict[str, _Moments]:
+    """Return, by slide, the moments of whole fields and of blocks."""
     slides = sorted({sample.slide for sample in samples})
-    return {slide: [s for s in samples if s.slide == slide] for slide in slides}
+    each = {slide: [s for s in samples if s.slide == slide] for slide in slides}
+    return {slide: (_field_moments(own), _block_moments(own)) for slide, own in each.items()}
 
 
 def _field_moments(samples: Sequence[TrustSample]) -> Doubles:
