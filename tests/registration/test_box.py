@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -79,6 +81,23 @@ def test_without_its_overview_a_field_is_refused(slides, fields, objectives):
         assert entry.overview == (2 if slide == 0 else None)
         if slide == 1:
             assert entry.placement is None or not entry.placement.accepted
+
+
+def test_the_lowest_objective_that_is_named_is_no_overview_if_an_unnamed_photo_is(slides, fields):
+    photos = box_of(slides, fields, None, 40)
+    photos[1] = replace(photos[1], objective=10)
+    arranged = arrange(photos)
+    assert arranged.overviews == (2, 5)
+    assert arranged.entries[1].overview == 5
+    assert off(arranged.entries[1].placement, fields[1][1]) < 0.2
+
+
+def test_a_photo_that_software_turned_is_found_beside_its_siblings(slides, fields):
+    photos = box_of(slides, fields, None, None)
+    turned = np.rot90(fields[-1][0])
+    arranged = arrange([*photos[:-1], BoxPhoto(np.ascontiguousarray(turned))])
+    assert arranged.entries[6].overview == 5
+    assert abs(abs(arranged.entries[6].placement.angle) - 90) < 10
 
 
 def test_the_user_says_which_are_overviews(slides, fields):

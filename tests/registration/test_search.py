@@ -13,8 +13,11 @@ from skimage.data import immunohistochemistry
 from napari_medrefine import MedRefineError, Overview, register
 from napari_medrefine.photos import read_photo
 from napari_medrefine.progress import Step, finish
+from napari_medrefine.registration.coarse import Candidate
+from napari_medrefine.registration.field import Field
 from napari_medrefine.registration.lens import Lens
 from napari_medrefine.registration.placement import similarity, transform
+from napari_medrefine.registration.search import descend_steps
 from napari_medrefine.registration.spiral import spiral
 
 SHAPE = (560, 720)
@@ -245,3 +248,13 @@ def test_an_overview_smaller_than_the_field_is_done_with_soon() -> None:
     overview = Overview(rng.integers(0, 255, (24, 32, 3), np.uint8))
     field = rng.integers(0, 255, (856, 792, 3), np.uint8)
     assert sum(1 for _ in islice(overview.register_steps(field), 1000)) < 1000
+
+
+def test_a_place_that_is_worse_than_none_is_given_up(slide):
+    """Photos through an eyepiece, black around, have only such places where they do not belong."""
+    levels = Overview(slide).levels
+    inside = slide[100:380, 120:440]
+    field = Field(255 - inside)
+    matrix = similarity(1.0, 0.0, np.zeros(2), np.array([100.0, 120.0]))
+    fits = finish(descend_steps(levels, field, [Candidate(-0.9, matrix, len(levels) - 1)]))
+    assert all(not fit.final for fit in fits)

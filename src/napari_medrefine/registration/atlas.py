@@ -24,7 +24,7 @@ from napari_medrefine.registration.placement import Asked, Placement
 from napari_medrefine.registration.siblings import SURE, agreed, objectives
 from napari_medrefine.registration.sought import Sought
 from napari_medrefine.registration.structure import likely_ratios
-from napari_medrefine.registration.window import Angle, Ratio, windows_between
+from napari_medrefine.registration.window import ANY_ANGLE, Angle, Ratio, windows_between
 
 LIKE = 0.5  # score above which a sure placement is beyond doubt
 MARGIN = 0.05  # score by which the best overview must be ahead of the next
@@ -217,9 +217,12 @@ def closer_look(
         entry = yield from _look(overviews, sought, wheres, most=CLOSER, thorough=True)
         if entry.overview is not None:
             return entry
-    if field.ratio is None and entry is not None:
-        return entry  # what its siblings are not, one of unknown objective hardly is
     wheres = [(number, field.ratio, angle) for number in numbers]
+    if field.ratio is None and entry is not None:
+        if angle is not None:
+            return entry
+        # What its siblings are not, one of unknown objective hardly is; but software may turn it.
+        wheres = [(n, ratio, ANY_ANGLE) for ratio, _ in siblings for n in numbers]
     return (yield from _look(overviews, sought, wheres, most=CLOSER, thorough=True))
 
 

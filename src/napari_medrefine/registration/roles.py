@@ -68,7 +68,8 @@ def find_overviews_steps(
 ) -> Generator[Step, None, dict[int, Overview]]:
     """Find the photos that lie on no other, among those that may be overviews.
 
-    Of those whose objective is known, if there are several, the lowest are and the others are not.
+    Of those whose objective is known, if there are several, only the lowest may be; and they are,
+    unless they lie on a photo that does not say its own.
     """
     sizes = yield from _sizes_steps(photos)
     known = {photo.objective for photo in photos if photo.objective}
@@ -83,7 +84,7 @@ def find_overviews_steps(
         if (yield from _lies_on(list(found.values()), image, angle, step)):
             continue
         own = Overview(image)
-        for other in found.keys() - told:
+        for other in list(found):
             if (yield from _lies_on([own], photos[other].read(), angle, step)):
                 del found[other]
         found[number] = own

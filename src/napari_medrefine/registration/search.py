@@ -82,6 +82,8 @@ def descend_steps(
     stages = _stages(candidates[0].level, finest_level(levels, field, candidates[0].matrix))
     for stage, index in enumerate(stages):
         turn = min(stage, len(KEPT) - 1)
+        if not fits:
+            break
         fits, others = _best(fits, field, KEPT[turn], HOPELESS[turn])
         given_up += others
         refined = []
