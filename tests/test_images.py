@@ -23,7 +23,16 @@ def test_integers_survive_the_way_to_floats_and_back(image: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    ("brightest", "level"), [(0.9, 1), (1.02, 1), (200.0, 255), (4000.0, 4095), (60000.0, 65535)]
+    ("brightest", "level"),
+    [
+        (0.9, 1),
+        (1.02, 1),
+        (200.0, 255),
+        (4000.0, 4095),
+        (9000.0, 16383),
+        (60000.0, 65535),
+        (2e5, 2e5),
+    ],
 )
 def test_the_white_of_floats_is_told_from_their_range(brightest: float, level: float) -> None:
     assert white_level(np.array([[0.0, brightest]])) == level
@@ -31,7 +40,16 @@ def test_the_white_of_floats_is_told_from_their_range(brightest: float, level: f
 
 def test_a_12_bit_camera_in_a_16_bit_file_is_not_taken_for_darkness() -> None:
     assert white_level(np.array([[4095]], np.uint16)) == 4095
-    assert white_level(np.array([[4096]], np.uint16)) == 65535
+    assert white_level(np.array([[4096]], np.uint16)) == 16383
+    assert white_level(np.array([[16384]], np.uint16)) == 65535
+
+
+def test_a_hot_pixel_does_not_make_the_rest_black():
+    image = np.full((100, 100, 3), 0.8, np.float32)
+    image[3, 4] = 40.0
+    assert white_level(image) == 1
+    image[:20] = 40.0
+    assert white_level(image) == 255
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ from napari_medrefine.errors import MedRefineError
 
 Image = npt.NDArray[np.generic]
 T = TypeVar("T", bound=np.generic)
+_DEEP = (4095.0, 16383.0, 65535.0)
+_OVERSHOOT = 2.0  # times white
+_HOT = 1e-3  # share of the values of a float image that may exceed that
 WINDOW = 128  # pixels a side: what is looked at of an image that is not in memory
 _LOOKS = 6  # windows along a side
 
@@ -57,15 +60,20 @@ def check_image(image: object, what: str = "image") -> Image:
 def white_level(image: Image) -> float:
     """Return the value that stands for full white.
 
-    uint8: 255. uint16: 65535, or 4095 where nothing is brighter (a 12-bit camera). Floats: 1 where
-    nothing exceeds 2 (some overshoot is usual after filtering), else 255, 4095 or 65535.
+    uint8: 255. uint16: 65535, or 4095 or 16383 where nothing is brighter (cameras of 12 and 14
+    bits). Floats: 1 where next to nothing exceeds 2 (some overshoot is usual after filtering, and
+    some hot pixels after a correction), else 255, 4095, 16383 or 65535, or the brightest value.
     """
     if image.dtype == np.uint8:
         return 255.0
     brightest = float(image.max())
-    levels = (4095.0,) if image.dtype == np.uint16 else (1.0, 255.0, 4095.0)
-    overshoot = 1.0 if image.dtype == np.uint16 else 2.0
-    return next((level for level in levels if brightest <= level * overshoot), 65535.0)
+    if image.dtype == np.uint16:
+        return next(level for level in _DEEP if brightest <= level)
+    if brightest <= _OVERSHOOT or np.count_nonzero(np.greater(image, _OVERSHOOT)) <= _HOT * image.size:
+        return 1.0
+    if brightest <= _OVERSHOOT * 255:
+        return 255.0
+    return next((level for level in _DEEP if brightest <= 1.25 * level), brightest)
 
 
 def white_of(source: Any) -> float:

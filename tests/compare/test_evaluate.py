@@ -254,7 +254,7 @@ def test_tuning_needs_images() -> None:
 def test_one_bright_pixel_does_not_give_the_input_another_white() -> None:
     dim = (immunohistochemistry()[:128, :128] * 13.0).astype(np.uint16)  # below 4095
     bright = dim.copy()
-    bright[60, 60] = 6_000
+    bright[60, 60] = 20_000
     protocol = area_protocol(4)
     found = [
         finish(evaluate_steps([Sample("a", "s", image)], protocol, baselines(protocol)))
@@ -262,4 +262,4 @@ def test_one_bright_pixel_does_not_give_the_input_another_white() -> None:
     ]
     assert not found[1].refused
     twelve, sixteen = (one.summary("s", "bicubic").mse for one in found)
-    assert sixteen == pytest.approx(twelve * (4095 / 65535) ** 2, rel=0.1)
+    assert twelve * (4095 / 65535) ** 2 < sixteen < 1  # the pixel itself is an error, too
