@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import Callable
 from typing import Any
+from weakref import ReferenceType, ref
 
 from magicgui.widgets import Widget
 from qtpy.compat import isalive
@@ -28,14 +29,15 @@ class Closing:
 
     def __init__(self, widget: Widget, end: Callable[[], object]) -> None:
         self._widget, self._end = widget, end
-        self._window: Any = None
+        self._window: ReferenceType[Any] | None = None  # or the one would keep the other
         self._ear: _Ear | None = None
 
     def watch(self) -> None:
         """Begin to watch the window that the widget is in now, if it is in one."""
         self.forget()
-        self._window = window = _window_of(self._widget.native)
+        window = _window_of(self._widget.native)
         if window is not None:
+            self._window = ref(window)
             self._ear = _Ear(window, self._end)
             atexit.register(self._end)  # before Qt's own, which deletes all windows
 
@@ -50,7 +52,8 @@ class Closing:
     @property
     def gone(self) -> bool:
         """Whether the window has been deleted."""
-        return self._window is not None and not isalive(self._window)
+        window = None if self._window is None else self._window()
+        return self._window is not None and (window is None or not isalive(window))
 
 
 class _Ear(QObject):
