@@ -295,6 +295,7 @@ def test_the_difference_is_white_where_the_layers_agree_and_signed_where_not(rea
     real_viewer.fit_to_view()
     see = widget.sections["See"]
     see.mode.value = "difference"
+    assert real_viewer.layers[-1].name == "b minus dark"
     places = [world_to_screen(real_viewer, 40, x) for x in (20, 60, 100)]
     left, middle, right = (picture(real_viewer)[y - TOP, x] for x, y in places)
     assert left.tolist() == [255, 255, 255]
