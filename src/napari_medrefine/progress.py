@@ -35,6 +35,15 @@ class JobStopped(BaseException):
     """Whoever runs the job wants it to stop, in the middle of a step: nobody's to catch."""
 
 
+def say_duration(seconds: float) -> str:
+    """Return `seconds` in words that suit their size, such as ``2 h 05 min``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
 @contextmanager
 def stoppable(asked: Callable[[], bool]) -> Iterator[None]:
     """Run a job within this thread so that `look_up` stops it once `asked` returns true."""

@@ -21,6 +21,7 @@ from napari_medrefine.compare import (
     area_protocol,
     baselines,
     evaluate_steps,
+    filters,
     metrics,
     optical_protocol,
     study_protocol,
@@ -107,6 +108,25 @@ def test_rows_are_the_metrics_of_the_images(samples: list[Sample], magnified: Ev
     assert row.colour == pytest.approx(metrics.colour_difference(result, sharp))
     means = [image.astype(float).mean((0, 1)) for image in (result, sharp)]
     assert row.shift == pytest.approx(np.abs(means[0] - means[1]).max(), abs=1e-4)
+
+
+def test_progress_is_told_in_words_with_the_time_that_is_left(samples, monkeypatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+
+    def slow(image: Image, scale: float) -> Image:
+        now[0] += 50
+        return filters.bicubic(image, scale)
+
+    steps = list(
+        evaluate_steps(samples[:2], area_protocol(4), {"quick": filters.nearest, "slow": slow})
+    )
+    told = [step.text.removeprefix(f"{samples[0].name}: ") for step in steps]
+    count = len(told) // 2
+    assert told[1:3] == ["a black image, as a check", "the input, untouched"]
+    assert not any("left" in text for text in told[:count])  # nothing is known yet
+    assert all(text.endswith("slow, about 50 s left") for text in told[-1:])
+    assert told[count].endswith("about 50 s left")
 
 
 def test_consistency_is_measured_before_rounding(samples: list[Sample]) -> None:

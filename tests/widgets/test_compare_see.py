@@ -6,6 +6,10 @@ everything: scale, rotation, affine, units, size, colours, levels.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -291,6 +295,7 @@ def test_the_difference_is_white_where_the_layers_agree_and_signed_where_not(rea
     real_viewer.fit_to_view()
     see = widget.sections["See"]
     see.mode.value = "difference"
+    assert real_viewer.layers[-1].name == "b minus dark"
     places = [world_to_screen(real_viewer, 40, x) for x in (20, 60, 100)]
     left, middle, right = (picture(real_viewer)[y - TOP, x] for x, y in places)
     assert left.tolist() == [255, 255, 255]
@@ -393,6 +398,54 @@ def test_closing_the_window_ends_it(make_napari_viewer, mode):
     assert (above.opacity, above.visible, below.visible) == (0.7, True, True)
     assert not above.name_overlay.visible
     assert list(viewer.mouse_drag_callbacks) == before
+
+
+A_SCRIPT = """
+    import napari
+    import numpy as np
+    from qtpy.QtCore import QTimer
+    from qtpy.QtWidgets import QApplication, QMainWindow
+
+    def seen_by(mode):
+        viewer = napari.Viewer()
+        photos = np.random.default_rng(0).integers(0, 255, (2, 90, 120, 3), np.uint8)
+        for photo, name, size in zip(photos, ("s_4x", "s_40x"), (2, 1)):
+            viewer.add_image(photo, name=name, rgb=True, scale=(size, size), opacity=0.7)
+        _, widget = viewer.window.add_plugin_dock_widget("napari-medrefine", "Compare")
+        QApplication.processEvents()
+        widget.sections["Pixel values"].inspect.value = True
+        widget.sections["See"].mode.value = mode
+        assert widget.sections["See"].running
+        return viewer
+
+    def click_on_x():
+        (window,) = [
+            each for each in QApplication.topLevelWidgets() if isinstance(each, QMainWindow)
+        ]
+        window.close()
+
+    for mode in ("swipe", "side by side"):
+        viewer = seen_by(mode)
+        QTimer.singleShot(100, click_on_x)
+        napari.run()
+        looks = [(layer.name, layer.visible, layer.opacity) for layer in viewer.layers]
+        assert looks == [("s_4x", True, 0.7), ("s_40x", True, 0.7)], (mode, looks)
+        assert not viewer.canvas.grid.enabled
+        assert not viewer.canvas.overlays["text"].visible
+    viewer = seen_by("swipe")  # and the script just ends
+    print("ended", flush=True)
+"""
+
+
+def test_napari_is_closed_or_a_script_ends_in_the_middle(has_display):
+    """In a Python of its own: the layers, which a script may go on with, are as they were."""
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(A_SCRIPT)],
+        check=False, capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "Error" not in ended.stderr
+    assert ended.stdout.endswith("ended\n")
 
 
 def test_removing_all_layers_at_once_ends_it(seen):

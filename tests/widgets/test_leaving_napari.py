@@ -123,6 +123,25 @@ def test_what_napari_copies_is_taken_over(placed, photos, monkeypatch, tmp_path)
     assert "not checked" in placed.job.message.value
 
 
+def test_a_placement_of_another_photo_is_doubted_first(placed, photos, monkeypatch, tmp_path):
+    _, field, _ = photos
+    placed.fields.choose([field])
+    choose(placed, "medrefine", tmp_path / "out", monkeypatch)
+    (path,) = tmp_path.iterdir()
+    monkeypatch.setattr("napari_medrefine.widgets.register.ask_file", lambda *_: path)
+    placed.load.native.click()
+    assert placed.job.message.value == f"s_40x_1: placed as {path.name} says. Fits."
+    data = json.loads(path.read_text())
+    data["field"]["sha256"] = "0" * 64
+    path.write_text(json.dumps(data))
+    placed.load.native.click()
+    said = placed.job.message.value
+    assert said.startswith(
+        f"s_40x_1: in doubt. {path.name} was made from other pixels than those of s_40x_1"
+    )
+    assert said.endswith("Fits.")
+
+
 def test_all_fields_go_into_a_table_a_folder_or_a_scene(
     placed, photos, wait, monkeypatch, tmp_path
 ):

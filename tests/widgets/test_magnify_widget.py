@@ -265,6 +265,24 @@ def test_the_trust_map_lies_on_the_picture_and_stays_there(viewer, tissue, enlar
     assert trust.visible
 
 
+def test_where_there_is_no_trust_map_it_says_why(viewer, tissue):
+    viewer.add_image(tissue(40, 60), name="slide", rgb=True)
+    widget = MagnifyWidget(viewer)
+    widget.region.value = "whole"
+    widget.trust.value, usual = True, widget.trust.tooltip
+    for region, why in (("disk", "to disk"), ("follow", "wherever it goes")):
+        widget.region.value = region
+        assert not widget.trust.enabled
+        assert widget.trust.tooltip.startswith("No trust map")
+        assert why in widget.trust.tooltip
+        assert widget.trust.native.toolTip() == widget.trust.tooltip
+        assert "No trust map" in widget.size.value
+    widget.region.value = "whole"
+    assert widget.trust.enabled
+    assert widget.trust.tooltip == usual
+    assert "No trust map" not in widget.size.value
+
+
 def test_a_trust_map_that_cannot_be_leaves_the_picture(viewer, tissue, enlarger, wait, monkeypatch):
     def trust_map_steps(image, scale, **how):
         raise MedRefineError("The scale is 16; the trust map knows 1 (sharpening) to 10.")

@@ -196,6 +196,81 @@ def test_the_table_sorts_tells_and_is_copied(viewer, sharp, small, wait):
     assert {row[0] for row in rows[1:]} == {"untouched", "bicubic", "faithful", "GAN", "photo"}
 
 
+def is_grey(section):
+    """Whether the table and the chart are faded."""
+    effects = [each.native.graphicsEffect() for each in (section.table, section.chart)]
+    return all(each is not None and each.opacity() < 0.5 for each in effects)
+
+
+def test_one_always_sees_whose_numbers_one_sees(viewer, sharp, small, wait):
+    overview, field = registered(viewer, sharp, small)
+    other = viewer.add_image(field.data, name="s_40x_2", rgb=True, units=field.units)
+    other.affine = field.affine
+    section = section_of(viewer, overview, field)
+    measured(section, wait)
+    assert section.whose.value == "Measured: what methods make of 's_4x', against 's_40x_1'."
+    assert not is_grey(section)
+    words = section.job.message.value
+    section._pair.second.value = other
+    assert "will be measured against 's_40x_2'" in section.job.message.value
+    said = section.whose.value
+    assert "before" in said
+    assert "what methods make of 's_4x', against 's_40x_1'" in said
+    assert is_grey(section)
+    section.copy.native.click()
+    assert "'s_40x_1'" in section.job.message.value
+    heads, *rows = csv.reader(QApplication.clipboard().text().splitlines(), delimiter="\t")
+    assert heads[-2:] == ["input", "measured against"]
+    assert {tuple(row[-2:]) for row in rows} == {("s_4x", "s_40x_1")}
+    section._pair.second.value = field  # back again: they are those that are seen
+    assert section.job.message.value == words
+    assert not is_grey(section)
+    section._pair.first.value, section._pair.second.value = field, overview  # the same two
+    assert section.whose.value.startswith("Measured: ")
+    section._pair.second.value = other
+    measured(section, wait)
+    assert section.whose.value.startswith("Measured: ")
+    assert "'s_40x_2'" in section.whose.value
+
+
+def test_numbers_against_a_layer_that_was_removed_say_so(viewer, sharp, small, wait, saved):
+    overview, field = registered(viewer, sharp, small)
+    section = section_of(viewer, overview, overview)
+    section.here.native.click()
+    wait(section.job)
+    assert "'s_40x_1'" in section.whose.value
+    viewer.layers.remove(field)
+    assert "'s_40x_1' was removed" in section.whose.value
+    folder = saved(section)  # it names both, and they cannot be measured again
+    assert "'s_4x', against 's_40x_1'" in section.job.message.value
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<h1>s_4x against &#39;s_40x_1&#39;" in page
+
+
+def test_a_generated_layer_is_spoken_of_first(viewer, sharp, small, wait):
+    _, field = registered(viewer, sharp, small)
+    made = viewer.add_image(
+        filters.back_projection(small, 4), name="magnified", rgb=True, scale=(1.25, 1.25),
+        rotate=20, units=("um",) * 2,
+        translate=viewer.layers["s_4x"].data_to_world((-0.375, -0.375)),
+        metadata={"medrefine": {"made_from": "s_4x", "scale": 4.0}},
+    )  # fmt: skip
+    section = section_of(viewer, made, field)
+    result = measured(section, wait)
+    gain = result.score("magnified").psnr - result.score("bicubic").psnr
+    first, second, *_ = section.job.message.value.split("\n\n")
+    assert first.startswith(
+        f"Over this field 'magnified' is {gain:.2f} dB nearer to the real photo than bicubic"
+    )
+    assert "Its fine detail has" in first
+    assert "weights are" in second
+    viewer.layers.remove("s_4x")  # what it was made from
+    alone = measured(section, wait).score("do nothing").psnr
+    assert section.whose.value == "Measured: 'magnified', against 's_40x_1'."
+    said = section.job.message.value
+    assert said.startswith(f"Over this field 'magnified' has a PSNR of {alone:.2f} dB against the")
+
+
 def test_a_rectangle_and_the_view_say_where(viewer, sharp, small, wait):
     overview, field = registered(viewer, sharp, small)
     section = section_of(viewer, field, overview)

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from napari_medrefine.cli._common import Commands, add_command
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.superres.events import TrainingConfig, say_duration
+from napari_medrefine.progress import say_duration
+from napari_medrefine.superres.events import TrainingConfig
 
 if TYPE_CHECKING:
     from napari_medrefine.superres.events import TrainingEvent, TrainingResult

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from napari_medrefine.compare import filters, metrics
+from napari_medrefine.compare.clock import Clock
 from napari_medrefine.compare.filters import Floats
 from napari_medrefine.compare.metrics import Mask
 from napari_medrefine.compare.protocols import PROTOCOLS, Protocol
@@ -38,6 +39,7 @@ __all__ = [
 Method = Callable[[Image, float], Image]
 IDENTITY, BLACK, NOTHING = "the sharp image itself", "black", "do nothing"
 SANITY = (IDENTITY, BLACK, NOTHING)
+_TOLD = {BLACK: "a black image, as a check", NOTHING: "the input, untouched"}  # while they run
 _CROP = 120  # sharp pixels of each slide's first image that are kept for the report
 
 
@@ -187,6 +189,7 @@ def evaluate_steps(
     rows: list[Row] = []
     refused: dict[str, str] = {}
     crops: dict[str, tuple[tuple[str, Picture], ...]] = {}
+    clock = Clock()
     for n, sample in enumerate(samples):
         given, sharp = prepared(sample, protocol)
         seen = to_unit(given)
@@ -194,7 +197,9 @@ def evaluate_steps(
         shown: list[tuple[str, Picture]] = []
         for k, (name, method) in enumerate(everything.items()):
             steps = max(total, n + 1) * len(everything)
-            yield Step(n * len(everything) + k, steps, f"{sample.name}: {name}")
+            left = clock.begin(name, [*everything][k:], max(total, n + 1) - n - 1)
+            said = f"{sample.name}: {_TOLD.get(name, name)}{left}"
+            yield Step(n * len(everything) + k, steps, said)
             start = time.perf_counter()
             exact = to_unit(sharp) if name == IDENTITY else method(seen, protocol.scale)
             seconds = time.perf_counter() - start

@@ -13,10 +13,16 @@ _SURE = "95 %"
 _EVEN = 0.05  # dB below which nobody is nearer
 
 
-def explain(measured: Measured, ours: Sequence[str], truth: str = "the real photo") -> str:
+def explain(
+    measured: Measured,
+    ours: Sequence[str],
+    truth: str = "the real photo",
+    *,
+    layers: Sequence[str] = (),
+) -> str:
     """Say how near our weights come to the truth, against bicubic and the best plain filter.
 
-    The nearest come first.
+    Layers come first, then the nearest.
 
     Parameters
     ----------
@@ -26,6 +32,8 @@ def explain(measured: Measured, ours: Sequence[str], truth: str = "the real phot
         The methods to speak of; such as were refused are told with their reason.
     truth : str
         What they are measured against.
+    layers : sequence of str
+        Layers of the pair to speak of, too.
     """
     there = measured.evaluation.methods
     plain = [
@@ -38,16 +46,39 @@ def explain(measured: Measured, ours: Sequence[str], truth: str = "the real phot
     base = "bicubic" if "bicubic" in there else NOTHING
     best = max(plain, key=lambda s: s.psnr)
     sentences = []
-    for method in sorted(ours, key=lambda name: -measured.score(name).psnr if name in there else 0):
+    ranked = sorted(ours, key=lambda name: -measured.score(name).psnr if name in there else 0)
+    for method in (*layers, *ranked):
         if method not in there:
             why = measured.evaluation.refused.get(method)
             sentences.append(f"{method}: refused. {why}" if why else f"{method}: not measured.")
             continue
-        first = f"Over this field the {method} weights are {_nearer(measured, method, base, truth)}"
+        who, whose = (f"the {method} weights are", "Their")
+        if method in layers:
+            who, whose = f"'{method}' is", "Its"
+        first = f"Over this field {who} {_nearer(measured, method, base, truth)}"
         if best.method != base:
             first += f", and {_nearer(measured, method, best.method, '')}"
-        sentences.append(f"{first}. {_detail(measured.score(method), truth)}")
+        sentences.append(f"{first}. {_detail(measured.score(method), truth, whose)}")
     return "\n\n".join(sentences)
+
+
+def explain_alone(measured: Measured, name: str, truth: str = "the real photo") -> str:
+    """Say how near a picture comes to the truth that nothing can be measured beside.
+
+    Parameters
+    ----------
+    measured : Measured
+        Of the picture as the input.
+    name : str
+        Of the picture.
+    truth : str
+        What it is measured against.
+    """
+    if NOTHING not in measured.evaluation.methods:
+        return f"'{name}': refused. {measured.evaluation.refused.get(NOTHING, '')}".rstrip()
+    score = measured.score(NOTHING)
+    first = f"Over this field '{name}' has a PSNR of {score.psnr:.2f} dB against {truth}"
+    return f"{first}. {_detail(score, truth, 'Its')}"
 
 
 def headline(evaluation: Evaluation, ours: Sequence[str]) -> str:
@@ -89,11 +120,11 @@ def _nearer(measured: Measured, method: str, other: str, truth: str) -> str:
     return f"{abs(gain):.2f} dB {way}{to} than {name}{sure}".replace("farther to", "farther from")
 
 
-def _detail(score: Summary, truth: str) -> str:
+def _detail(score: Summary, truth: str, whose: str) -> str:
     kind = "softer than it" if score.detail < 0.8 else "as rich as it"
     kind = "richer than it, which is noise or invention" if score.detail > 1.25 else kind
     return (
-        f"Their fine detail has {score.detail:.0%} of the energy of {truth}'s ({kind}); mean "
+        f"{whose} fine detail has {score.detail:.0%} of the energy of {truth}'s ({kind}); mean "
         f"colour difference {score.colour:.1f} (CIEDE2000), SSIM {score.ssim:.3f}."
     )
 

@@ -164,12 +164,3 @@ class TrainingResult:
     gan: Path | None
     validation: float
     epochs: int
-
-
-def say_duration(seconds: float) -> str:
-    """Return `seconds` in words that suit their size, such as ``2 h 05 min``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

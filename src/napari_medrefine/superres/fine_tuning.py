@@ -19,8 +19,7 @@ from torch import Tensor
 
 from napari_medrefine.dataset.pair_files import PairManifest, read_pair, read_pairs
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.progress import Step
-from napari_medrefine.superres.events import say_duration
+from napari_medrefine.progress import Step, say_duration
 from napari_medrefine.superres.generator import Trunk
 from napari_medrefine.superres.learned import save_learned
 from napari_medrefine.superres.learning_checkpoint import load_state, save_state

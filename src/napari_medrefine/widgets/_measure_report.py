@@ -19,6 +19,7 @@ from napari_medrefine.progress import Step
 from napari_medrefine.superres.named_networks import FAITHFUL
 from napari_medrefine.superres.result_trust import trust_of
 from napari_medrefine.widgets._measure_networks import Own
+from napari_medrefine.widgets._measure_whose import Whose
 from napari_medrefine.widgets._measured_layers import MadeBy
 from napari_medrefine.widgets._preferences import load_networks, preferences
 
@@ -48,6 +49,8 @@ class Done:
         The network in use.
     tuned : str
         What filters were tuned on.
+    whose : Whose
+        Whose numbers they are.
     """
 
     measured: Measured
@@ -57,6 +60,7 @@ class Done:
     layers: tuple[MadeBy, ...]
     own: Own | None
     tuned: str
+    whose: Whose
 
 
 def report_steps(done: Done, folder: Path) -> Generator[Step, None, list[Path]]:

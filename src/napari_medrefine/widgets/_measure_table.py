@@ -11,9 +11,11 @@ from qtpy.QtWidgets import QAbstractItemView, QTableWidget, QTableWidgetItem
 
 from napari_medrefine.compare.columns import COLUMNS, Column
 from napari_medrefine.compare.evaluate import NOTHING, Summary
+from napari_medrefine.compare.pairs import Measured
 
 SHOWN = tuple(c for c in COLUMNS if c.key not in ("images", "shift"))
 UNTOUCHED = "untouched"
+SIDES = ("input", "measured against")  # columns of a copy, which has to speak for itself
 ROW, MOST = 20, 20  # pixels of a row; rows that are seen without scrolling
 
 
@@ -25,6 +27,7 @@ class MeasureTable(Container):
         self.margins = (0, 0, 0, 0)
         self.summaries: Sequence[Summary] = ()
         self.refused: Mapping[str, str] = {}
+        self._sides: tuple[str, ...] = ("",) * len(SIDES)
         self.table = QTableWidget(0, len(SHOWN))
         self.table.setToolTip("What each number means is in the tooltip of its heading")
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -38,9 +41,12 @@ class MeasureTable(Container):
             self.table.setHorizontalHeaderItem(k, head)
         self.native.layout().addWidget(self.table)
 
-    def show_scores(self, summaries: Sequence[Summary], refused: Mapping[str, str]) -> None:
-        """Show these, in the order given, until a heading is clicked."""
+    def show_scores(self, measured: Measured) -> None:
+        """Show what was measured, in the order given, until a heading is clicked."""
+        summaries, refused = measured.scores, measured.evaluation.refused
         self.summaries, self.refused = summaries, refused
+        pair = measured.common.pair
+        self._sides = (pair.name, pair.reference.name.strip("'"))
         table = self.table
         table.setSortingEnabled(False)
         table.setRowCount(len(summaries) + len(refused))
@@ -64,12 +70,11 @@ class MeasureTable(Container):
 
     def as_text(self) -> str:
         """Return the table as it is sorted now, as tab-separated values with a heading."""
-        lines = ["\t".join(column.head for column in SHOWN)]
-        lines += [
-            "\t".join(self.table.item(r, k).text() for k in range(len(SHOWN)))
-            for r in range(self.table.rowCount())
-        ]
-        return "\n".join(lines) + "\n"
+        lines = [(*(column.head for column in SHOWN), *SIDES)]
+        for r in range(self.table.rowCount()):
+            cells = (self.table.item(r, k).text() for k in range(len(SHOWN)))
+            lines.append((*cells, *self._sides))
+        return "\n".join("\t".join(line) for line in lines) + "\n"
 
 
 class _Number(QTableWidgetItem):

@@ -19,13 +19,13 @@ from napari_medrefine.compare.contenders import (
 )
 from napari_medrefine.compare.evaluate import Method
 from napari_medrefine.compare.intensity import Match
-from napari_medrefine.compare.pairs import Measured, Pair, measure_steps
-from napari_medrefine.compare.words import explain
+from napari_medrefine.compare.pairs import Pair, measure_steps
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
 from napari_medrefine.superres.named_networks import named_networks
 from napari_medrefine.widgets._choices import LayerChoice
 from napari_medrefine.widgets._dialogs import ask_folder
+from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer, shapes
@@ -40,8 +40,10 @@ from napari_medrefine.widgets._measure_roles import (
     roles_of,
 )
 from napari_medrefine.widgets._measure_table import MeasureTable
+from napari_medrefine.widgets._measure_whose import Whose
+from napari_medrefine.widgets._measure_words import words_of
 from napari_medrefine.widgets._measured_layers import MadeBy
-from napari_medrefine.widgets._panel import grow_with_text, row
+from napari_medrefine.widgets._panel import grey, grow_with_text, row, tell, wrapped_label
 from napari_medrefine.widgets._preferences import load_networks, preferences
 from napari_medrefine.widgets._regions import (
     Region,
@@ -54,6 +56,8 @@ REAL, ORIGINAL = "real", "original"
 WHOLE, SAMPLE, VIEW, RECTANGLE = "whole", "sample", "view", "rectangle"
 WORDS = (64, 170)  # pixels for what came out in words
 
+Chosen = tuple[Layer | None, Layer | None]
+
 
 @dataclass(frozen=True, eq=False)
 class _Work:
@@ -64,12 +68,14 @@ class _Work:
     blur: str  # of the photo that is enlarged
     layers: tuple[MadeBy, ...]
     own: Own | None
+    whose: Whose
 
     @classmethod
-    def of(cls, viewer: Viewer, roles: Roles, pair: Pair, blur: str) -> _Work:
+    def of(cls, viewer: Viewer, chosen: Chosen, roles: Roles, pair: Pair, blur: str) -> _Work:
         measured = (roles.given,) if roles.alone else roles.results
         own = None if roles.alone else own_in_use(viewer, sharpening=_scale(roles, pair) == 1)
-        return cls(roles, pair, blur, tuple(MadeBy.of(layer) for layer in measured), own)
+        layers = tuple(MadeBy.of(layer) for layer in measured)
+        return cls(roles, pair, blur, layers, own, Whose.of(roles, chosen))
 
     def steps(self) -> Generator[Step, None, Done]:
         """Measure in the job's thread."""
@@ -85,8 +91,8 @@ class _Work:
             methods, ours = filters_for(scale, self.blur) | generated, tuple(generated)
             tuned = tuned_words(track_of(scale, self.blur))
         measured = yield from measure_steps(self.pair, methods)
-        words = _words(measured, roles, ours, tuned, self.own)
-        return Done(measured, words, methods, ours, self.layers, self.own, tuned)
+        words = words_of(measured, roles, ours, tuned, self.own)
+        return Done(measured, words, methods, ours, self.layers, self.own, tuned, self.whose)
 
 
 class MeasureSection:
@@ -114,6 +120,7 @@ class MeasureSection:
             enabled=False,
         )
         self.saving = row(self.copy, self.save)
+        self.whose = wrapped_label("Whose numbers these are")
         self.widgets: tuple[Widget, ...] = (
             self.against,
             self.region,
@@ -122,6 +129,7 @@ class MeasureSection:
             self.job,
             self.here,
             self.job.message,
+            self.whose,
             self.saving,
             self.table,
             self.chart,
@@ -221,7 +229,7 @@ class MeasureSection:
         if self.job.running:
             return
         try:
-            work = _Work.of(self._viewer, *choose())
+            work = _Work.of(self._viewer, self._chosen_pair, *choose())
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
             return
@@ -236,9 +244,10 @@ class MeasureSection:
         self.done = done
         measured = done.measured
         layers = [layer.name for layer in measured.common.pair.layers]
-        self.table.show_scores(measured.scores, measured.evaluation.refused)
+        self.table.show_scores(measured)
         self.chart.show_scores(measured.scores, done.ours, layers)
         self._show_results(shown=True)
+        self._tell_whose()
         self.job.say(done.words)
 
     def _region(self, roles: Roles) -> Region | None:
@@ -263,7 +272,7 @@ class MeasureSection:
     def copy_table(self) -> None:
         """Put the table on the clipboard."""
         QApplication.clipboard().setText(self.table.as_text())
-        self._say_first("The table is on the clipboard, as tab-separated values.")
+        self._say_first("The table{} is on the clipboard, as tab-separated values.")
 
     def save_report(self) -> None:
         """Write the report into a folder that is asked for."""
@@ -278,16 +287,24 @@ class MeasureSection:
 
     def _saved(self, paths: list[Path]) -> None:
         names = ", ".join(path.name for path in paths)
-        self._say_first(f"The report is in {paths[0].parent}: {names}.")
+        self._say_first(f"The report{{}} is in {paths[0].parent}: {names}.")
 
     def _say_first(self, sentence: str) -> None:
-        """Say this above what was measured."""
-        words = "" if self.done is None else self.done.words
-        self.job.say(f"{sentence}\n\n{words}".rstrip())
+        """Say this above what was measured, and of whom at its braces."""
+        if self.done is not None:
+            whose = f" of {self.done.whose.said}"
+            self.job.say(f"{sentence.format(whose)}\n\n{self.done.words}")
+
+    @property
+    def _chosen_pair(self) -> Chosen:
+        return self._pair.first.value, self._pair.second.value
 
     def _pair_changed(self) -> None:
         """Guess what the truth is, and say what is missing."""
-        if not self.job.alive or self.job.running:
+        if not self.job.alive:
+            return
+        past = self._tell_whose()
+        if self.job.running:
             return
         try:
             roles = self.roles()
@@ -295,25 +312,32 @@ class MeasureSection:
             self.job.message.value = str(error)
             return
         self.against.value = REAL if roles.photos else ORIGINAL
-        result = roles.results[0] if roles.results else roles.given
-        self.job.message.value = (
-            f"'{result.name}' will be measured against '{roles.reference.name}'."
-            if roles.results or roles.alone
-            else f"What methods make of '{result.name}' will be measured against "
-            f"'{roles.reference.name}'."
-        )
+        known = self.done is not None and not past
+        promise = Whose.of(roles, self._chosen_pair).promise
+        self.job.message.value = self.done.words if self.done and known else promise
+
+    def _tell_whose(self) -> str:
+        """Say whose numbers are seen; such as are of other layers than the chosen ones are grey."""
+        if self.done is None:
+            return ""
+        past = self.done.whose.past(self._viewer.layers, self._chosen_pair)
+        tell(self.whose, self.done.whose.heading(past))
+        for widget in (self.table, self.chart):
+            grey(widget, on=bool(past))
+        return past
 
     def _layers_changed(self, *_: Any) -> None:
         if self.job.alive:
             self.rectangles.reset_choices()
             self._show_controls()
+            self._tell_whose()
 
     def _show_controls(self) -> None:
         drawing = self.region.value == RECTANGLE
         self.rectangles.visible = self.draw.visible = drawing
 
     def _show_results(self, *, shown: bool) -> None:
-        for widget in (self.table, self.chart, self.saving):
+        for widget in (self.whose, self.table, self.chart, self.saving):
             widget.visible = shown
         self.copy.enabled = self.save.enabled = shown
 
@@ -322,23 +346,3 @@ def _scale(roles: Roles, pair: Pair) -> float:
     """Return how many times methods enlarge what they are given."""
     has = max(1.0, reduction(roles.given, roles.reference))
     return has if pair.scale is None else min(pair.scale, has)
-
-
-def _words(
-    measured: Measured, roles: Roles, ours: tuple[str, ...], tuned: str, own: Own | None
-) -> str:
-    truth = "the real photo" if measured.common.match.kind != "none" else "the original"
-    parts = []
-    if roles.alone:
-        parts.append(
-            f"The photo that '{roles.given.name}' was made from is not open, so that filters and "
-            "networks could not be measured beside it."
-        )
-    else:
-        parts.append(explain(measured, ours, truth))
-    if own is not None and (caution := own.caution(measured.common.pair)):
-        parts.append(caution)
-    parts += measured.notes
-    if tuned:
-        parts.append(f"Tuned filters: {tuned}")
-    return "\n\n".join(parts)

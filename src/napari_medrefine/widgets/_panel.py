@@ -10,10 +10,11 @@ from typing import Any
 from magicgui.widgets import ComboBox, Container, FileEdit, Label, TextEdit, Widget
 from magicgui.widgets.bases import ButtonWidget
 from qtpy.QtCore import QEvent, QObject, QTimer
-from qtpy.QtWidgets import QComboBox, QPushButton, QSizePolicy
+from qtpy.QtWidgets import QComboBox, QGraphicsOpacityEffect, QPushButton, QSizePolicy
 
 NARROW = 8  # letters that a combo box must at least show
 WIDE = 310  # pixels: buttons can be read in full, and at 1280 the canvas keeps half the window
+FADED = 0.4  # opacity of what is no longer true
 _PATIENCE_MS = 200  # between two looks at a job that is asked to stop
 
 
@@ -104,6 +105,14 @@ def tell(label: Label, text: str) -> None:
     """Show `text` in a wrapped label, as high as it needs."""
     label.value = text
     _AsHighAsItsText.fit(label.native)
+
+
+def grey(widget: Widget, *, on: bool) -> None:
+    """Let a widget fade, as what is no longer true; it can be read and used as before."""
+    fading = QGraphicsOpacityEffect(widget.native) if on else None
+    if fading is not None:
+        fading.setOpacity(FADED)
+    widget.native.setGraphicsEffect(fading)
 
 
 def grow_with_text(edit: TextEdit, least: int, most: int) -> None:

@@ -13,6 +13,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QSizePolicy
 
 from napari_medrefine.compare.neighbourhood import Place, as_tsv
+from napari_medrefine.widgets._closing import Closing
 from napari_medrefine.widgets._jobs import sentence_of
 from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer
@@ -69,6 +70,7 @@ class PixelSection:
         )
         self.job = self
         self._alive = True
+        self._closing = Closing(self.inspect, self.stop)
         self._timer = QTimer(self.inspect.native)
         self._timer.setSingleShot(True)
         self._timer.setInterval(FRAME_MS)
@@ -167,6 +169,7 @@ class PixelSection:
 
     def stop(self) -> None:
         """Leave the mouse alone, and nothing on the canvas."""
+        self._closing.forget()
         self._listen(on=False)
         self._marks.remove()
         if self._alive:
@@ -179,8 +182,10 @@ class PixelSection:
         self._world, self._marked = (middle_of_view(self._viewer) if on else None), on
         self.down.enabled = self.across.enabled = on
         if on:
+            self._closing.watch()
             self.read()
         else:
+            self._closing.forget()
             self._marks.remove()
 
     def _mark(self) -> None:
@@ -256,8 +261,10 @@ class PixelSection:
     def _destroyed(self) -> None:
         """Leave the mouse alone, without touching widgets that are no more."""
         self._alive = False
+        self._closing.forget()
         self._listen(on=False)
-        self._marks.remove()
+        if not self._closing.gone:
+            self._marks.remove()
 
 
 def _coordinate(label: str, where: str) -> FloatSpinBox:

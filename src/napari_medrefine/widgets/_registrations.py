@@ -188,7 +188,10 @@ class Registrations:
         self.begin()
         self._place(field)
         others = other_pixels(placement, overview, field)
-        doubt = (
-            f" It was made from other pixels than those of {', '.join(others)}." if others else ""
+        if not others:
+            return f"{field.name}: placed as {path.name} says. {placement.reason}"
+        return (
+            f"{field.name}: in doubt. {path.name} was made from other pixels than those of "
+            f"{', '.join(others)}. The field lies where it says now: look whether that fits, or "
+            f"press Undo. Of the photos that it was made from it says: {placement.reason}"
         )
-        return f"{field.name}: placed as {path.name} says. {placement.reason}{doubt}"

@@ -15,6 +15,7 @@ class Difference(Overlaid):
     """One picture, of the layer's pixel values minus the other's."""
 
     title = "difference"
+    lower_name = "{} minus {}"  # there is no other picture
 
     def __init__(self) -> None:
         super().__init__()

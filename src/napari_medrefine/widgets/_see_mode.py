@@ -51,6 +51,7 @@ class Overlaid(Mode):
     compared: Compared
     stage: Stage | None = None
     scene: Scene | None = None  # as it was pictured last
+    lower_name = "{} | {}, below"
 
     def __init__(self) -> None:
         self.caption = Caption()

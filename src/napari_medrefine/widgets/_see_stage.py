@@ -65,9 +65,18 @@ Drawing = tuple[Seen, Seen | None]  # the lower and the upper picture
 
 
 class Painter(Protocol):
-    """Who says what is seen of two layers."""
+    """Who says what is seen of two layers.
+
+    Attributes
+    ----------
+    scene : Scene or None
+        As it was pictured last.
+    lower_name : str
+        What the layer list calls the lower picture, with braces for the two layers' names.
+    """
 
     scene: Scene | None
+    lower_name: str
 
     def draw(self, scene: Scene) -> Drawing:
         """Return the lower and the upper picture, new arrays."""
@@ -118,8 +127,9 @@ class Stage:
         self.viewer, self.layers = viewer, layers
         self._tell, self._density, self._painter = compared.tell, compared.density, painter
         self._kept = Kept()
-        self.lower = HelperLayer(viewer, f"{layers[0].name} | {layers[1].name}, below")
-        self.upper = HelperLayer(viewer, f"{layers[0].name} | {layers[1].name}")
+        names = [layer.name for layer in layers]
+        self.lower = HelperLayer(viewer, painter.lower_name.format(*names))
+        self.upper = HelperLayer(viewer, "{} | {}".format(*names))
         self._alive = True
         self._timer = QTimer()
         self._timer.setSingleShot(True)

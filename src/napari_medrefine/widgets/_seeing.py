@@ -7,6 +7,7 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, Widget
 from qtpy.QtCore import QTimer
 
+from napari_medrefine.widgets._closing import Closing
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._jobs import sentence_of
 from napari_medrefine.widgets._layer_pair import LayerPair
@@ -68,6 +69,7 @@ class SeeSection:
         self.widgets: tuple[Widget, ...] = (self.mode, *controls, self.swap, self.said)
         self.job = self
         self._alive = True
+        self._closing = Closing(self.mode, self.stop)
         self.mode.native.destroyed.connect(self._destroyed)
         self._connect()
         self._show_controls()
@@ -90,6 +92,7 @@ class SeeSection:
             if self.swap.value:
                 first, second = second, first
             self._running, self._seen = mode, (first, second)
+            self._closing.watch()
             mode.begin(Compared(self._viewer, first, second, self._tell, self._density))
         except Exception as error:  # noqa: BLE001 - a layer that cannot be read must not stop napari
             self._end()
@@ -106,7 +109,8 @@ class SeeSection:
 
     def _end(self, *, later: bool = False) -> None:
         mode, self._running = self._running, None
-        if mode is None:
+        self._closing.forget()
+        if mode is None or self._closing.gone:
             return
         mode.leave()
         if later:
@@ -157,6 +161,6 @@ class SeeSection:
         return float(self.mode.native.devicePixelRatioF())
 
     def _destroyed(self) -> None:
-        """End without touching widgets that are no more: the dock or the window was closed."""
+        """End without touching widgets that are no more: the dock was closed."""
         self._alive = False
         self._end()

@@ -9,8 +9,9 @@ from magicgui.widgets import PushButton
 from qtpy.QtCore import QTimer
 
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.progress import say_duration
 from napari_medrefine.superres.background import BackgroundTraining, Outcome, Ready
-from napari_medrefine.superres.events import TrainingConfig, TrainingEvent, say_duration
+from napari_medrefine.superres.events import TrainingConfig, TrainingEvent
 from napari_medrefine.widgets._panel import wrapped_label
 from napari_medrefine.widgets._progress_panel import ProgressPanel
 

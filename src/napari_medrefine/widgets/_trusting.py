@@ -20,6 +20,14 @@ from napari_medrefine.widgets._placing import Made
 
 LEVEL = 0.9
 _SURE = f"{100 * LEVEL:.0f} %"
+TRUST = (
+    f"Also add a layer that says how far to trust each place: with a probability of {_SURE}, the "
+    "error there is at most the value shown, in grey levels of 255"
+)
+NO_TRUST = {  # by region, as the widget calls it
+    "follow": "No trust map of the view, wherever it goes: choose 'the part in view' for one.",
+    "disk": "No trust map of what is written to disk: choose a part of the layer for one.",
+}
 OPACITY, COLORMAP = 0.6, "magma"
 # What keeps the two on the same place; being seen or not stays each one's own.
 TOGETHER = ("scale", "translate", "rotate", "shear", "affine")

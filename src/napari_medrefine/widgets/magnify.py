@@ -43,7 +43,14 @@ from napari_medrefine.widgets._preferences import preferences
 from napari_medrefine.widgets._regions import Region, in_rectangle, in_view, rectangle_layer, whole
 from napari_medrefine.widgets._source import read_steps
 from napari_medrefine.widgets._to_disk import SUFFIX, DiskView, check_for_disk
-from napari_medrefine.widgets._trusting import TOGETHER, Trusted, check_trust, trust_steps
+from napari_medrefine.widgets._trusting import (
+    NO_TRUST,
+    TOGETHER,
+    TRUST,
+    Trusted,
+    check_trust,
+    trust_steps,
+)
 
 NOTE = f"The result is {NOT_FOR_DIAGNOSIS}."
 MAGNIFY, SHARPEN = "magnify", "sharpen"
@@ -135,11 +142,7 @@ class MagnifyWidget(Panel):
             "texture, of which details are invented",
         )  # fmt: skip
 
-        self.trust = CheckBox(
-            text="Trust map",
-            tooltip="Also add a layer that says how far to trust each place: with a probability of "
-            "90 %, the error there is at most the value shown, in grey levels of 255",
-        )
+        self.trust = CheckBox(text="Trust map", tooltip=TRUST)
 
     def _make_where(self) -> None:
         self.region = ComboBox(
@@ -349,7 +352,8 @@ class MagnifyWidget(Panel):
         self.other_scale.visible = magnifying and self.scale.value == OTHER
         self.job.start.text = "Magnify" if magnifying else "Sharpen"
         drawing = self.region.value == RECTANGLE
-        self.trust.enabled = self.region.value not in (FOLLOW, DISK)
+        none = NO_TRUST.get(self.region.value, "")
+        self.trust.enabled, self.trust.tooltip = not none, none or TRUST
         self.rectangles.visible = self.draw.visible = drawing
         self._layer_seen()
 
@@ -385,7 +389,8 @@ class MagnifyWidget(Panel):
             return
         height, width = region.shape
         becomes = size_of(region, self.recipe).replace(" pixels", "")
-        self.size.value = f"{width} x {height} pixels become {becomes}"
+        none = NO_TRUST.get(self.region.value, "") if self.trust.value else ""
+        self.size.value = f"{width} x {height} pixels become {becomes}. {none}".rstrip(". ")
 
 
 def _steps(

@@ -38,9 +38,11 @@ def save(viewer: Viewer, target: Path) -> None:
     except MedRefineError as error:
         show_warning(str(error))
         return
-    for sentence in said:
-        show_warning(sentence)
-    show_info(f"The session is in {path}.")
+    if said:  # in one notification: of several, the last one covers the others
+        listed = "\n".join(said)
+        show_warning(f"The session is in {path}, but not all of it comes back.\n{listed}")
+    else:
+        show_info(f"The session is in {path}.")
 
 
 def view_of(viewer: Viewer) -> SessionView:
