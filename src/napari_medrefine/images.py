@@ -69,7 +69,8 @@ def white_level(image: Image) -> float:
     brightest = float(image.max())
     if image.dtype == np.uint16:
         return next(level for level in _DEEP if brightest <= level)
-    if brightest <= _OVERSHOOT or np.count_nonzero(np.greater(image, _OVERSHOOT)) <= _HOT * image.size:
+    hot = 0 if brightest <= _OVERSHOOT else np.count_nonzero(np.greater(image, _OVERSHOOT))
+    if hot <= _HOT * image.size:
         return 1.0
     if brightest <= _OVERSHOOT * 255:
         return 255.0

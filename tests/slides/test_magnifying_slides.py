@@ -22,7 +22,9 @@ from napari_medrefine.cli import main
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.ome_zarr import write_ome_zarr
 from napari_medrefine.io.pyramid_writer import halved
-from napari_medrefine.photos import write_image
+from napari_medrefine.io.slide_layers import read_slides
+from napari_medrefine.io.slides import open_slide
+from napari_medrefine.photos import read_photo, write_image
 from napari_medrefine.progress import finish
 from napari_medrefine.slides import block_job, magnify_slide_steps
 from napari_medrefine.superres import save_model
@@ -224,3 +226,39 @@ def test_a_scheduler_that_does_not_answer_is_told(
     asked = ["magnify", str(slide), "-o", str(tmp_path / "x.zarr"), "--scheduler", "127.0.0.1:9"]
     assert main(asked) != 0
     assert "No Dask scheduler answers at 127.0.0.1:9" in capsys.readouterr().err
+
+
+def test_where_a_slide_lies_and_how_large_its_pixels_are_is_kept(tmp_path: Path) -> None:
+    class Held:
+        shape, dtype = (*PHOTO.shape[:2], 3), np.dtype(np.uint8)
+
+        def render(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+            return PHOTO[top : top + height, left : left + width]
+
+    source = tmp_path / "source.ome.zarr"
+    finish(write_ome_zarr(source, Held(), pixel_um=(2.5, 1.25), origin=(100.0, 200.0)))
+    scale = 2.31
+    out = finish(magnify_slide_steps(source, tmp_path / "out.ome.zarr", Recipe("magnify", scale)))
+    with open_slide(source) as before, open_slide(out) as after:
+        assert before.sides_um == pytest.approx((2.5, 1.25))
+        assert before.origin_um == pytest.approx((100, 200))
+        assert before.pixel_um is None
+        for axis in range(2):  # both edges are where they were
+            for end in (0, 1):
+                old, new = (
+                    one.origin_um[axis]
+                    + (end * one.levels[0].shape[axis] - 0.5) * one.sides_um[axis]
+                    for one in (before, after)
+                )
+                assert new == pytest.approx(old)
+    ((_, attributes, _),) = read_slides(out)
+    assert attributes["scale"] == pytest.approx(after.sides_um)
+    assert attributes["translate"] == pytest.approx(after.origin_um)
+
+
+def test_the_pixel_size_of_a_photo_is_that_of_the_pixels_it_became(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", np.ascontiguousarray(PHOTO[:101, :101]), pixel_um=1.25)
+    words = ["magnify", str(tmp_path / "a.png"), "--scale", "2.5", "-o", str(tmp_path / "b.tif")]
+    assert main(words) == 0
+    made = read_photo(tmp_path / "b.tif")
+    assert made.pixel_um * made.image.shape[0] == pytest.approx(1.25 * 101, rel=1e-4)

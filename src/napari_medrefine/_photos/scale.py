@@ -75,9 +75,14 @@ def plausible(pixel_um: float | None) -> float | None:
     return pixel_um if pixel_um is not None and low <= pixel_um <= high else None
 
 
+def microns_in(unit: str) -> float | None:
+    """Return how many micrometres a unit has, None if it is no length that we know."""
+    return MICRONS.get(unit.replace("µ", "u").replace("μ", "u").replace("\\u00B5", "u").lower())
+
+
 def from_density(x: float, y: float, unit: str) -> float | None:
     """Return the pixel size (um) that a density in pixels per `unit` says, if it is plausible."""
-    microns = MICRONS.get(unit.replace("µ", "u").replace("μ", "u").replace("\\u00B5", "u").lower())
+    microns = microns_in(unit)
     if not microns or not x > 0 or not abs(x - y) <= 0.01 * x:
         return None
     printed = any(abs(x - dots) < 1e-4 * dots for dots in PRINTERS)

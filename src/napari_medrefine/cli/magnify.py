@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from napari_medrefine.cli._common import (
     Commands,
     add_command,
@@ -111,7 +113,8 @@ def _run_photo(arguments: argparse.Namespace, recipe: Recipe) -> int:
 
     photo = read_photo(arguments.photo)
     made = run_with_progress(generate_steps(photo.image, recipe), arguments.photo.name)
-    pixel_um = photo.pixel_um / recipe.scale if photo.pixel_um else None
+    finer = np.sqrt(np.prod(made.shape[:2]) / np.prod(photo.image.shape[:2]))  # sides are rounded
+    pixel_um = float(photo.pixel_um / finer) if photo.pixel_um else None
     one = Input(name=photo.path.name, sha256=sha256_of(photo.image), shape=photo.image.shape)
     note = provenance_of(recipe, [one]).as_text()
     write_image(arguments.output, made, pixel_um=pixel_um, note=note)

@@ -53,8 +53,9 @@ def _layer(slide: Slide) -> LayerData:
         "multiscale": len(levels) > 1,
         "metadata": {KEY: facts},
     }
-    if slide.pixel_um is not None:
-        attributes |= {"scale": (slide.pixel_um, slide.pixel_um), "units": ("um", "um")}
+    if slide.sides_um is not None:
+        attributes |= {"scale": slide.sides_um, "units": ("um", "um")}
+        attributes |= {"translate": slide.origin_um}
     if not slide.rgb and levels[0].ndim == 3:
         attributes["channel_axis"] = 2
         if slide.channels:

@@ -76,11 +76,17 @@ def magnify_slide_steps(
         from napari_medrefine.superres.magnified import Magnified
 
         picture = Magnified(slide.levels[0], recipe, rgb=slide.rgb)
-        pixel_um = slide.pixel_um and slide.pixel_um / recipe.scale
+        pixel_um, origin = placed_um(slide, picture.shape)
         check_target(output, picture, pixel_um, overwrite)
         facts = yield from _facts(slide, recipe, picture.fingerprint())
     attributes = metadata_of(
-        output.name, picture, pixel_um, version, facts, None if slide.rgb else slide.channels
+        output.name,
+        picture,
+        pixel_um,
+        version,
+        facts,
+        None if slide.rgb else slide.channels,
+        origin=origin,
     )
     part = part_of(output)
     with going_on(part) as share, replacing_folder(output, part) as folder:
@@ -100,6 +106,19 @@ def magnify_slide_steps(
         for _ in pyramid.check_whole():
             yield Step(done, len(tasks), "Looking whether all is written")
     return output
+
+
+def placed_um(
+    slide: Slide, shape: tuple[int, ...]
+) -> tuple[tuple[float, float] | None, tuple[float, float]]:
+    """Return sides and origin of the pixels of `shape` that divide a slide: its edges stay."""
+    if slide.sides_um is None:
+        return None, (0.0, 0.0)
+    old = slide.sides_um
+    given = slide.levels[0].shape
+    high, wide = (side * before / now for side, before, now in zip(old, given, shape, strict=False))
+    top, left = slide.origin_um
+    return (high, wide), (top + (high - old[0]) / 2, left + (wide - old[1]) / 2)
 
 
 def _blocks(

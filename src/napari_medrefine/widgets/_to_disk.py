@@ -191,11 +191,16 @@ class DiskView:
     ) -> Generator[Step, None, Path]:
         """Return the job that writes what `filling` makes, block by block."""
         size = pixel_um(self._source, picture_axes(self._source))
+        sides = [
+            (size or 0.0) * before / now
+            for before, now in zip(shape(self._source), filling.shape, strict=False)
+        ]
         numbered = plane_axis(self._source) is not None
         return write_ome_zarr(
             self._path,
             filling,
-            pixel_um=size / self._recipe.scale if size else None,
+            pixel_um=(sides[0], sides[1]) if size else None,
+            origin=((sides[0] - size) / 2, (sides[1] - size) / 2) if size else (0.0, 0.0),
             name=self._source.name,
             facts=facts,
             resume=True,

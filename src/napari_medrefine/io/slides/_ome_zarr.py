@@ -48,6 +48,8 @@ def open_ome_zarr(folder: Path) -> Slide:
         rgb=rgb,
         channels=() if rgb else channel_names(metadata.names, channels),
         pixel_um=metadata.pixel_um,
+        sides_um=metadata.sides_um,
+        origin_um=metadata.origin_um,
         objective=objective_of(folder.with_name(f"{name}.zarr")),
     )
 

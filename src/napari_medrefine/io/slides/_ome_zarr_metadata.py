@@ -30,6 +30,7 @@ class _Axis(BaseModel):
 class _Transform(BaseModel):
     type: str
     scale: list[float] | None = None
+    translation: list[float] | None = None
 
 
 class _Dataset(BaseModel):
@@ -88,14 +89,37 @@ class Metadata(BaseModel):
     @property
     def pixel_um(self) -> float | None:
         """Side of a pixel of the finest level; None unless units are given and it is square."""
+        sides = self.sides_um
+        return None if sides is None else scale.from_density(1 / sides[1], 1 / sides[0], "um")
+
+    @property
+    def sides_um(self) -> tuple[float, float] | None:
+        """Height and width of a pixel of the finest level; None unless units are given."""
+        sides, _ = self._placed()
+        found = [None if side is None else scale.plausible(side) for side in sides]
+        return None if found[0] is None or found[1] is None else (found[0], found[1])
+
+    @property
+    def origin_um(self) -> tuple[float, float]:
+        """Where the centre of the first pixel of the finest level lies, (row, column)."""
+        _, first = self._placed()
+        return first if self.sides_um else (0.0, 0.0)
+
+    def _placed(self) -> tuple[list[float | None], tuple[float, float]]:
+        """Return sides and origin of the finest level along y and x, in micrometres."""
         image = self.multiscales[0]
-        sides = _scale(image.datasets[0].transforms, len(image.axes))
-        sides = sides * _scale(image.transforms, len(image.axes))
-        y, x = self.axes.index("y"), self.axes.index("x")
-        unit = image.axes[x].unit
-        if unit is None or image.axes[y].unit != unit or not min(sides[y], sides[x]) > 0:
-            return None
-        return scale.from_density(float(1 / sides[x]), float(1 / sides[y]), unit)
+        count = len(image.axes)
+        own, shared = image.datasets[0].transforms, image.transforms
+        sides = _scale(own, count) * _scale(shared, count)
+        first = _translation(own, count) * _scale(shared, count) + _translation(shared, count)
+        found: list[float | None] = []
+        origin = []
+        for axis in (self.axes.index("y"), self.axes.index("x")):
+            microns = scale.microns_in(image.axes[axis].unit or "") or 0.0
+            side = float(sides[axis]) * microns
+            found.append(side if side > 0 else None)
+            origin.append(float(first[axis]) * microns)
+        return found, (origin[0], origin[1])
 
 
 def read_metadata(attributes: Mapping[str, Any]) -> Metadata:
@@ -120,6 +144,14 @@ def read_metadata(attributes: Mapping[str, Any]) -> Metadata:
     if any(metadata.axes.count(axis) != 1 for axis in "yx"):
         raise MedRefineError(f"its axes '{metadata.axes}' are not those of a picture")
     return metadata
+
+
+def _translation(transforms: list[_Transform], axes: int) -> npt.NDArray[np.float64]:
+    """Return the sum of translations in `transforms` for each axis."""
+    each = [t.translation for t in transforms if t.type == "translation" and t.translation]
+    fitting = [np.asarray(one, np.float64) for one in each if len(one) == axes]
+    total: npt.NDArray[np.float64] = np.sum([np.zeros(axes), *fitting], axis=0)
+    return total
 
 
 def _scale(transforms: list[_Transform], axes: int) -> npt.NDArray[np.float64]:

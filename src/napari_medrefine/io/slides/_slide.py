@@ -60,6 +60,10 @@ class Slide:
         pixels are not square.
     objective : float or None
         The objective's magnification, e.g. 40.0.
+    sides_um : (float, float) or None
+        Height and width of such a pixel, known where pixels are not square, too.
+    origin_um : (float, float)
+        Where the centre of its first pixel lies, (row, column); 0 where the file does not say it.
     """
 
     path: Path
@@ -70,9 +74,13 @@ class Slide:
     channels: tuple[str, ...] = ()
     pixel_um: float | None = None
     objective: float | None = None
+    sides_um: tuple[float, float] | None = None
+    origin_um: tuple[float, float] = (0.0, 0.0)
     _close: Callable[[], None] = field(default=_nothing, repr=False)
 
     def __post_init__(self) -> None:
+        if self.sides_um is None and self.pixel_um is not None:
+            object.__setattr__(self, "sides_um", (self.pixel_um, self.pixel_um))
         for level in self.levels:
             if level.dtype.name not in _DTYPES:
                 raise MedRefineError(
