@@ -177,3 +177,14 @@ def test_a_wrong_value_is_told_with_what_is_wanted(
     with pytest.raises(SystemExit):
         main(words.split())
     assert said in capsys.readouterr().err
+
+
+def test_equal_pixel_sizes_are_what_a_camera_writes_that_knows_no_objective(
+    session: tuple[Path, SlidePhoto, SlidePhoto], tmp_path: Path
+) -> None:
+    _, overview, field = session
+    write_image(tmp_path / "a_4x.tif", overview.image, pixel_um=1.0)
+    write_image(tmp_path / "a_40x.tif", field.image, pixel_um=1.0)
+    words = ["register", str(tmp_path / "a_4x.tif"), str(tmp_path / "a_40x.tif")]
+    assert main([*words, "-o", str(tmp_path)]) == 0
+    assert Placement.load(tmp_path / "a_40x.placement.json").ratio == pytest.approx(10, 0.05)

@@ -24,12 +24,12 @@ from napari_medrefine.cli._common import (
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.photos import Photo, PhotoHeader, read_header, read_photo
+from napari_medrefine.registration.nominal import nominal_ratio
 
 if TYPE_CHECKING:
     from napari_medrefine.registration import Placement
     from napari_medrefine.registration.window import Ratio
 
-    Said = Photo | PhotoHeader  # each says pixel size and objective, where they are known
 
 EXAMPLES = """\
   medrefine register slide1_4x.jpg slide1_40x_1.jpg slide1_40x_2.jpg -o placements
@@ -152,7 +152,9 @@ def _pixels(path: Path) -> Image:
     return read_photo(path).image
 
 
-def _ratio(arguments: argparse.Namespace, overview: Said, field: Said) -> Ratio:
+def _ratio(
+    arguments: argparse.Namespace, overview: Photo | PhotoHeader, field: Photo | PhotoHeader
+) -> Ratio:
     given: Ratio = arguments.ratio
     return nominal_ratio(overview, field) if arguments.ratio == "auto" else given
 
@@ -168,15 +170,6 @@ def describe(name: str, placement: Placement) -> str:
         f"{placement.score:.2f}, {placement.overlap:.0%} of it on the overview, residual "
         f"{placement.residual:.2f} px{mirrored}. {placement.reason}"
     )
-
-
-def nominal_ratio(overview: Said, field: Said) -> float | None:
-    """Return the ratio that the photos' own pixel sizes or objectives name, if they do."""
-    if overview.pixel_um and field.pixel_um:
-        return overview.pixel_um / field.pixel_um
-    if overview.objective and field.objective:
-        return field.objective / overview.objective
-    return None
 
 
 def _range(text: str) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from napari.layers import Image, Shapes
 from napari_medrefine._photos.scale import name_before_objective, objective_in
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io import image_axes
+from napari_medrefine.registration.nominal import nominal_ratio
 from napari_medrefine.widgets._geometry import Layer, to_micrometres
 
 Viewer = Any
@@ -161,14 +162,10 @@ class Magnification:
     def ratio(self, field: Magnification) -> float | None:
         """Return how many pixels of `field` make one of this overview.
 
-        Pixel sizes say it best; equal ones are what a camera writes that knows no objective, so
-        then the objectives have the word.
+        See `nominal_ratio`; pixels of the same size make 1 where nothing says otherwise.
         """
-        by_size = self.pixel_um / field.pixel_um if self.pixel_um and field.pixel_um else None
-        by_power = field.objective / self.objective if self.objective and field.objective else None
-        if by_size is not None and (by_power is None or not np.isclose(by_size, 1.0)):
-            return by_size
-        return by_power
+        alike = 1.0 if self.pixel_um and field.pixel_um else None
+        return nominal_ratio(self, field) or alike
 
 
 def likely_overview(layers: Sequence[Layer]) -> Layer | None:
