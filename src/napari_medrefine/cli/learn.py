@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_medrefine._photos.nominal import nominal_ratio
 from napari_medrefine.cli._common import Commands, add_command, argument, run_with_progress
 from napari_medrefine.cli.register import ANGLE, RATIO, parse_angle, parse_ratio
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import Photo, read_photo
-from napari_medrefine.registration.nominal import nominal_ratio
 
 if TYPE_CHECKING:
     from napari_medrefine.learning import LearnField

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_medrefine._cluster import RETRIES
+from napari_medrefine._photos.nominal import nominal_ratio
 from napari_medrefine.cli._common import (
     Commands,
     add_command,
@@ -24,7 +25,6 @@ from napari_medrefine.cli._common import (
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.photos import Photo, PhotoHeader, read_header, read_photo
-from napari_medrefine.registration.nominal import nominal_ratio
 
 if TYPE_CHECKING:
     from napari_medrefine.registration import Placement

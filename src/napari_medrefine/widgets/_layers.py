@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from napari.layers import Image, Shapes
 
+from napari_medrefine._photos.nominal import nominal_ratio
 from napari_medrefine._photos.scale import name_before_objective, objective_in
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io import image_axes
-from napari_medrefine.registration.nominal import nominal_ratio
 from napari_medrefine.widgets._geometry import Layer, to_micrometres
 
 Viewer = Any
