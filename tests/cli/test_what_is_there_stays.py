@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -51,3 +55,54 @@ def test_overwrite_replaces_a_zarr_and_no_other_folder(command, folder, capsys):
     (beside / "notes.txt").write_text("y")
     assert main(words_for(command, folder, target)) == 1
     assert (beside / "notes.txt").read_text() == "y"
+
+
+def refused(words, capsys, *, about):
+    """Run a command that must be refused as one that would replace its input."""
+    assert main([*map(str, words), "--overwrite"]) == 1
+    assert about in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["magnify", "sharpen"])
+def test_the_photo_is_never_replaced_by_what_is_made_of_it(command, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    before = Path("in.png").read_bytes()
+    names = ["in.png", "./in.png", folder / "in.png"]
+    if hasattr(os, "symlink"):
+        Path("link.png").symlink_to("in.png")
+        names.append("link.png")
+    for name in names:
+        refused([command, "in.png", "-o", name], capsys, about="input")
+    assert main(["magnify", "in.png", "--scale", "0.5", "-o", "u.zarr"]) == 0
+    tree = sorted(Path("u.zarr").rglob("*"))
+    refused([command, "u.zarr", "-o", "u.zarr"], capsys, about="input")
+    write_image("u.zarr/inside.png", np.zeros((9, 9, 3), np.uint8))
+    refused([command, "u.zarr/inside.png", "-o", "u.zarr"], capsys, about="lies in")
+    assert sorted(Path("u.zarr").rglob("*")) == sorted([*tree, Path("u.zarr/inside.png")])
+    assert Path("in.png").read_bytes() == before
+
+
+def test_export_and_import_never_replace_what_they_read(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    shutil.copy("in.placement.json", "plain.json")
+    before = {path: path.read_bytes() for path in Path().iterdir()}
+    photos = ["--overview", "s_4x.png", "--field", "in.png"]
+    for output in ("in.placement.json", "s_4x.png", "in.png"):
+        words = ["export", "in.placement.json", *photos, "--format", "itk", "-o", output]
+        refused(words, capsys, about="input")
+        words = ["export", "in.placement.json", "--photos", ".", "--format", "itk", "-o", output]
+        refused(words, capsys, about="input")
+        refused(["import", "in.placement.json", *photos, "-o", output], capsys, about="input")
+    assert {path: path.read_bytes() for path in Path().iterdir()} == before
+    # In a folder, the files that are made are named after those that are read.
+    words = ["export", "plain.json", "--format", "medrefine", "-o", "."]
+    refused(words, capsys, about="input")
+    assert {path: path.read_bytes() for path in Path().iterdir()} == before
+
+
+def test_no_report_is_written_among_the_photos_that_are_measured(folder, capsys):
+    refused(["evaluate", folder, "-o", folder], capsys, about="input")
+    inside = folder / "slides" / "a"
+    inside.mkdir(parents=True)
+    (folder / "in.png").rename(inside / "x4.png")
+    refused(["evaluate", folder / "slides", "-o", inside], capsys, about="input")

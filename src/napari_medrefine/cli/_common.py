@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from napari_medrefine._cluster import connected
+from napari_medrefine._paths import check_no_input
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, finish
 
@@ -103,14 +104,15 @@ def _show(bar: tqdm, step: Step) -> None:
     bar.update(step.done - bar.n)
 
 
-def check_free(path: Path, *, overwrite: bool) -> Path:
+def check_free(path: Path, *, overwrite: bool, inputs: Iterable[Path | None] = ()) -> Path:
     """Return `path` if it may be written.
 
     Raises
     ------
     MedRefineError
-        If something is there already and `overwrite` is false.
+        If something is there already and `overwrite` is false, or it is one of the `inputs`.
     """
+    check_no_input(path, inputs)
     if path.exists() and not overwrite:
         raise MedRefineError(f"{path} is already there; say --overwrite to replace it.")
     return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from napari_medrefine._paths import check_no_input
 from napari_medrefine.cli._common import (
     Commands,
     add_command,
@@ -14,6 +15,7 @@ from napari_medrefine.cli._common import (
 )
 from napari_medrefine.cli._sides import side_of
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.photos import find_photos
 from napari_medrefine.registration import Placement
 from napari_medrefine.registration.exchange import (
     FORMATS,
@@ -90,7 +92,7 @@ def run_export(arguments: argparse.Namespace) -> int:
     chosen = _format(arguments, len(placed))
     if chosen.name == "csv":
         write_table(
-            check_free(arguments.output, overwrite=arguments.overwrite),
+            _free(arguments, arguments.output),
             [(p, s) for (_, p), s in zip(placed, sides, strict=True)],
         )
         print(f"Wrote {arguments.output}: {len(placed)} placements.")
@@ -119,7 +121,7 @@ def _targets(arguments: argparse.Namespace, paths: list[Path], chosen: Format) -
     """Return the file for each placement: the output itself, or one in the folder it is."""
     output: Path = arguments.output
     if len(paths) == 1 and not output.is_dir():
-        return [check_free(output, overwrite=arguments.overwrite)]
+        return [_free(arguments, output)]
     names = [path.name.removesuffix(".json").removesuffix(".placement") for path in paths]
     if len(set(names)) < len(names):
         raise MedRefineError("Two placements have the same name; export them into two folders.")
@@ -127,9 +129,16 @@ def _targets(arguments: argparse.Namespace, paths: list[Path], chosen: Format) -
         raise MedRefineError(f"{output} is a file; several placements go into a folder.")
     targets = [output / f"{name}{chosen.ending}" for name in names]
     for target in targets:
-        check_free(target, overwrite=arguments.overwrite)
+        _free(arguments, target)
     output.mkdir(parents=True, exist_ok=True)
     return targets
+
+
+def _free(arguments: argparse.Namespace, target: Path) -> Path:
+    """Return `target` if it may be written, and is nothing that is read."""
+    read = {*arguments.placements, arguments.overview, arguments.field}
+    read |= set(find_photos(arguments.photos)) if arguments.photos is not None else set()
+    return check_free(target, overwrite=arguments.overwrite, inputs=read)
 
 
 def _sides(arguments: argparse.Namespace, place: Placement) -> Sides:
@@ -157,6 +166,8 @@ def _run_scene(arguments: argparse.Namespace, placed: list[tuple[Path, Placement
             "A scene holds the photos: name their folder (--photos), or --overview and --field; "
             "all placements must be on one overview."
         )
+    _free(arguments, arguments.output)
+    check_no_input(arguments.output, [overview, *fields])
     job = write_scene(
         arguments.output,
         ScenePhoto.read(overview),
@@ -184,7 +195,8 @@ def run_import(arguments: argparse.Namespace) -> int:
     """Read a transform and save it as a placement."""
     if arguments.transform.is_dir():
         return _import_scene(arguments)
-    target = check_free(arguments.output, overwrite=arguments.overwrite)
+    read = (arguments.transform, arguments.overview, arguments.field)
+    target = check_free(arguments.output, overwrite=arguments.overwrite, inputs=read)
     place = read_placement(
         arguments.transform,
         arguments.format,

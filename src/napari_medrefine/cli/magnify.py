@@ -97,7 +97,8 @@ def run_sharpen(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace, recipe: Recipe) -> int:
-    check_free(arguments.output, overwrite=arguments.overwrite)
+    inputs = (arguments.photo, Path(arguments.model) if arguments.model else None)
+    check_free(arguments.output, overwrite=arguments.overwrite, inputs=inputs)
     if arguments.output.suffix.lower() == ".zarr":
         return _run_slide(arguments, recipe)
     if arguments.scheduler:
