@@ -12,7 +12,10 @@ from napari_medrefine.errors import MedRefineError
 
 def real(path: Path) -> Path:
     """Return `path` without links on the way; as far as that goes where they form a ring."""
-    return Path(os.path.realpath(path))
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError:  # a name that cannot be
+        return path
 
 
 def is_file(path: Path) -> bool:

@@ -106,3 +106,15 @@ def test_no_report_is_written_among_the_photos_that_are_measured(folder, capsys)
     inside.mkdir(parents=True)
     (folder / "in.png").rename(inside / "x4.png")
     refused(["evaluate", folder / "slides", "-o", inside], capsys, about="input")
+
+
+def test_the_demo_asks_before_it_replaces(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("napari_medrefine.cli.demo.photograph", pytest.fail)
+    Path("my").mkdir()
+    Path("my/slide_4x.png").write_text("mine")
+    assert main(["demo", "-o", "my", "--no-napari"]) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert Path("my/slide_4x.png").read_text() == "mine"
+    Path("file").write_text("x")
+    assert main(["demo", "-o", "file", "--no-napari"]) == 1
