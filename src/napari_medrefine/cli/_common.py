@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from napari_medrefine._cluster import connected
-from napari_medrefine._paths import check_no_input
+from napari_medrefine._paths import check_no_input, is_file, is_folder
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, finish
 
@@ -115,4 +115,31 @@ def check_free(path: Path, *, overwrite: bool, inputs: Iterable[Path | None] = (
     check_no_input(path, inputs)
     if path.exists() and not overwrite:
         raise MedRefineError(f"{path} is already there; say --overwrite to replace it.")
+    return path
+
+
+def check_place(path: Path) -> Path:
+    """Return `path` if its folder is there: told now, and not once the work is done.
+
+    Raises
+    ------
+    MedRefineError
+        If it is not.
+    """
+    if not is_folder(path.parent):
+        raise MedRefineError(f"The folder {path.parent} does not exist; make it first.")
+    return path
+
+
+def check_folder(path: Path) -> Path:
+    """Return `path` if it is a folder or one can be made there, which is not done yet.
+
+    Raises
+    ------
+    MedRefineError
+        If it is a file, or lies in one.
+    """
+    for there in (path, *path.absolute().parents):
+        if is_file(there):
+            raise MedRefineError(f"{there} is a file; choose a folder.")
     return path

@@ -11,6 +11,7 @@ from napari_medrefine.cli._common import (
     Commands,
     add_command,
     add_overwrite,
+    check_folder,
     check_free,
     run_with_progress,
 )
@@ -95,6 +96,7 @@ def add_to(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the tables and write the report."""
+    check_folder(arguments.output)
     check_free(arguments.output / "report.html", overwrite=arguments.overwrite)
     images = Images.of(arguments.images, "test")
     _check_apart(arguments, images)

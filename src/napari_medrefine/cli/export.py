@@ -11,6 +11,7 @@ from napari_medrefine.cli._common import (
     add_command,
     add_overwrite,
     check_free,
+    check_place,
     run_with_progress,
 )
 from napari_medrefine.cli._sides import side_of
@@ -92,7 +93,7 @@ def run_export(arguments: argparse.Namespace) -> int:
     chosen = _format(arguments, len(placed))
     if chosen.name == "csv":
         write_table(
-            _free(arguments, arguments.output),
+            check_place(_free(arguments, arguments.output)),
             [(p, s) for (_, p), s in zip(placed, sides, strict=True)],
         )
         print(f"Wrote {arguments.output}: {len(placed)} placements.")
@@ -121,7 +122,7 @@ def _targets(arguments: argparse.Namespace, paths: list[Path], chosen: Format) -
     """Return the file for each placement: the output itself, or one in the folder it is."""
     output: Path = arguments.output
     if len(paths) == 1 and not output.is_dir():
-        return [_free(arguments, output)]
+        return [check_place(_free(arguments, output))]
     names = [path.name.removesuffix(".json").removesuffix(".placement") for path in paths]
     if len(set(names)) < len(names):
         raise MedRefineError("Two placements have the same name; export them into two folders.")
@@ -166,7 +167,7 @@ def _run_scene(arguments: argparse.Namespace, placed: list[tuple[Path, Placement
             "A scene holds the photos: name their folder (--photos), or --overview and --field; "
             "all placements must be on one overview."
         )
-    _free(arguments, arguments.output)
+    check_place(_free(arguments, arguments.output))
     check_no_input(arguments.output, [overview, *fields])
     job = write_scene(
         arguments.output,
@@ -196,7 +197,7 @@ def run_import(arguments: argparse.Namespace) -> int:
     if arguments.transform.is_dir():
         return _import_scene(arguments)
     read = (arguments.transform, arguments.overview, arguments.field)
-    target = check_free(arguments.output, overwrite=arguments.overwrite, inputs=read)
+    target = check_place(check_free(arguments.output, overwrite=arguments.overwrite, inputs=read))
     place = read_placement(
         arguments.transform,
         arguments.format,
