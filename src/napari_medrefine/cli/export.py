@@ -66,6 +66,11 @@ def add_to(commands: Commands) -> None:
     )
     _add_photos(out)
     out.add_argument("--photos", type=Path, help="folder with the photos that the placements name")
+    out.add_argument(
+        "--even-refused",
+        action="store_true",
+        help="also write best guesses that the registration refused; a table always has them",
+    )
     add_overwrite(out)
     out.set_defaults(run=run_export)
     back = add_command(
@@ -88,9 +93,12 @@ def run_export(arguments: argparse.Namespace) -> int:
     """Write placements, and say what a format cannot hold."""
     placed = [(path, Placement.load(path)) for path in arguments.placements]
     if arguments.format == SCENE or arguments.output.suffix.lower() == SCENE_ENDING:
+        _check_accepted(arguments, placed)
         return _run_scene(arguments, placed)
-    sides = [_sides(arguments, place) for _, place in placed]
     chosen = _format(arguments, len(placed))
+    if chosen.name != "csv":  # it says of each whether it was accepted
+        _check_accepted(arguments, placed)
+    sides = [_sides(arguments, place) for _, place in placed]
     if chosen.name == "csv":
         write_table(
             check_place(_free(arguments, arguments.output)),
@@ -103,6 +111,20 @@ def run_export(arguments: argparse.Namespace) -> int:
         lost = write_placement(target, place, chosen.name, field=both.field, overview=both.overview)
         print(f"Wrote {target}. {lost}".rstrip())
     return 0
+
+
+def _check_accepted(arguments: argparse.Namespace, placed: list[tuple[Path, Placement]]) -> None:
+    """Refuse guesses, or say that they are among what is written: no other program can tell."""
+    guesses = [place.field_name or path.name for path, place in placed if not place.accepted]
+    if not guesses:
+        return
+    names = ", ".join(guesses[:3]) + (", ..." if len(guesses) > 3 else "")
+    if not arguments.even_refused:
+        raise MedRefineError(
+            f"Of {names} the place is a guess that the registration REFUSED, which the output "
+            "cannot say; leave it out, or say --even-refused."
+        )
+    print(f"REFUSED by the registration, and written all the same: {names}.")
 
 
 def _format(arguments: argparse.Namespace, count: int) -> Format:
