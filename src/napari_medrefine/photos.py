@@ -171,11 +171,7 @@ def write_image(
         the file cannot be written.
     """
     target = Path(path)
-    writer = _WRITERS.get(target.suffix.lower())
-    if writer is None:
-        raise MedRefineError(
-            f"Cannot write {target}: the name must end in .png, .jpg, .jpeg, .tif or .tiff."
-        )
+    writer = writer_of(target)
     if pixel_um and not 1e-3 <= pixel_um <= 1e6:  # what resolution entries can hold
         raise MedRefineError(
             f"Cannot write {target}: a pixel of {pixel_um:g} um is none that a photo can have."
@@ -183,6 +179,22 @@ def write_image(
     checked = check_image(image)
     with replacing(target) as file:
         writer(file, checked, pixel_um, note)
+
+
+def writer_of(target: Path) -> _Writer:
+    """Return what writes a photo of this name; worth asking before the photo is made.
+
+    Raises
+    ------
+    MedRefineError
+        If the suffix is none that `write_image` knows.
+    """
+    writer = _WRITERS.get(target.suffix.lower())
+    if writer is None:
+        raise MedRefineError(
+            f"Cannot write {target}: the name must end in .png, .jpg, .jpeg, .tif or .tiff."
+        )
+    return writer
 
 
 @contextmanager

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from napari_medrefine.cli import main
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import read_photo, write_image
 from napari_medrefine.registration import Placement
 from napari_medrefine.samples import SlidePhoto, demo_photos, field_to_overview
@@ -109,7 +111,7 @@ def test_evaluate_measures_networks_and_filters(
 
 
 def test_the_demo_does_the_main_job_and_says_where(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["demo", "-o", str(tmp_path), "--no-napari"]) == 0
     out = capsys.readouterr().out
@@ -119,6 +121,17 @@ def test_the_demo_does_the_main_job_and_says_where(
     assert read_photo(tmp_path / "magnified.png").image.std() > 10
     saved = json.loads((tmp_path / "slide_40x_1.placement.json").read_text())
     assert saved["accepted"] is True
+
+    # A second time it replaces what it made; not what has been changed since.
+    begun = "napari_medrefine.cli.demo.photograph"
+    monkeypatch.setattr(begun, Mock(side_effect=MedRefineError("it begins")))
+    assert main(["demo", "-o", str(tmp_path), "--no-napari"]) == 1
+    assert "it begins" in capsys.readouterr().err
+    (tmp_path / "registered.png").write_bytes(b"mine")
+    assert main(["demo", "-o", str(tmp_path), "--no-napari"]) == 1
+    assert "registered.png is already there" in capsys.readouterr().err
+    assert main(["demo", "-o", str(tmp_path), "--no-napari", "--overwrite"]) == 1
+    assert "it begins" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

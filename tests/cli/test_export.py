@@ -72,6 +72,24 @@ def test_a_table_of_all(folder):
     assert float(rows[1]["overview_um_row"]) == pytest.approx(1.25, rel=1e-3)
 
 
+@pytest.mark.parametrize("name", ["out.tfm", "out.qupath.txt", "out.napari.json", "out.ome.zarr"])
+def test_a_refused_guess_is_exported_only_when_that_is_said(folder, name, capsys):
+    guess = folder / "s_40x_1.placement.json"
+    replace(place(1), accepted=False, reason="Too much alike elsewhere.").save(guess)
+    words = ["export", str(guess), "--photos", str(folder), "-o", str(folder / name)]
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert "s_40x_1.png" in said
+    assert "--even-refused" in said
+    assert not (folder / name).exists()
+    assert main([*words, "--even-refused"]) == 0
+    assert "REFUSED" in capsys.readouterr().out
+    table = ["export", str(guess), "-o", str(folder / "all.csv")]
+    assert main(table) == 0  # it has a column for that
+    with (folder / "all.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [row["accepted"] for row in csv.DictReader(file)] == ["no"]
+
+
 def test_a_scene_and_back(folder, capsys):
     both = [str(folder / f"s_40x_{number}.placement.json") for number in (1, 2)]
     scene = folder / "slide.ome.zarr"

@@ -210,3 +210,14 @@ def test_saving_over_the_file_that_is_being_looked_at(viewer, tmp_path):
         finish(save_image_steps(path, [again.as_layer_data_tuple()]))
         (third,) = opened(path)
         np.testing.assert_array_equal(np.asarray(third.data[0]), fine)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_folder_that_is_no_zarr_is_not_replaced(viewer, tmp_path, count):
+    target = tmp_path / "u.ome.zarr"
+    target.mkdir()
+    (target / "notes.txt").write_text("x")
+    layers = [viewer.add_image(noise((8, 9), "uint8")).as_layer_data_tuple() for _ in range(count)]
+    with pytest.raises(MedRefineError, match="no Zarr"):
+        finish(save_image_steps(target, layers))
+    assert [path.name for path in tmp_path.rglob("*")] == ["u.ome.zarr", "notes.txt"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from napari_medrefine._cluster import connected
+from napari_medrefine._paths import check_no_input, is_file, is_folder
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, finish
 
@@ -103,14 +104,42 @@ def _show(bar: tqdm, step: Step) -> None:
     bar.update(step.done - bar.n)
 
 
-def check_free(path: Path, *, overwrite: bool) -> Path:
+def check_free(path: Path, *, overwrite: bool, inputs: Iterable[Path | None] = ()) -> Path:
     """Return `path` if it may be written.
 
     Raises
     ------
     MedRefineError
-        If something is there already and `overwrite` is false.
+        If something is there already and `overwrite` is false, or it is one of the `inputs`.
     """
+    check_no_input(path, inputs)
     if path.exists() and not overwrite:
         raise MedRefineError(f"{path} is already there; say --overwrite to replace it.")
+    return path
+
+
+def check_place(path: Path) -> Path:
+    """Return `path` if its folder is there: told now, and not once the work is done.
+
+    Raises
+    ------
+    MedRefineError
+        If it is not.
+    """
+    if not is_folder(path.parent):
+        raise MedRefineError(f"The folder {path.parent} does not exist; make it first.")
+    return path
+
+
+def check_folder(path: Path) -> Path:
+    """Return `path` if it is a folder or one can be made there, which is not done yet.
+
+    Raises
+    ------
+    MedRefineError
+        If it is a file, or lies in one.
+    """
+    for there in (path, *path.absolute().parents):
+        if is_file(there):
+            raise MedRefineError(f"{there} is a file; choose a folder.")
     return path

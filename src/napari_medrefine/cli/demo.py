@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from napari_medrefine.cli._common import Commands, add_command, run_with_progress
+from napari_medrefine.cli._common import (
+    Commands,
+    add_command,
+    add_overwrite,
+    run_with_progress,
+)
+from napari_medrefine.cli._own_files import OwnFiles
 from napari_medrefine.cli.register import describe
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import from_unit, to_unit
 from napari_medrefine.photos import write_image
 
@@ -28,6 +35,7 @@ EXAMPLES = """\
 
 Picture = npt.NDArray[np.uint8]
 NOMINAL_UM = {4.0: 1.25, 10.0: 0.5, 40.0: 0.125}  # what a user knows of the objectives
+FILES = ("slide_*.png", "slide_*.placement.json", "registered.png", "magnified.png")
 SHOWN = 48  # overview pixels on a side that are shown magnified
 
 
@@ -50,27 +58,51 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--no-napari", action="store_true", help="only write pictures, open no window"
     )
+    add_overwrite(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Photograph the slide, register, magnify, write pictures, and open napari if there is one."""
     folder: Path = arguments.output
-    folder.mkdir(parents=True, exist_ok=True)
+    own = _own_files(folder, overwrite=arguments.overwrite)
     print("Photographing a procedural slide through 4x, 10x and 40x ...", flush=True)
     overview, fields = photograph(arguments.seed)
     for name, photo in {"4x": overview, **fields}.items():
-        write_image(folder / f"slide_{name}.png", photo.image, pixel_um=photo.pixel_um)
+        _write(own, folder / f"slide_{name}.png", photo.image, photo.pixel_um)
     placements = register(overview, fields, folder)
+    for name in placements:
+        own.made(_placement_file(folder, name))
     picture = overlaid(overview, fields, placements)
-    write_image(folder / "registered.png", picture, pixel_um=overview.pixel_um)
+    _write(own, folder / "registered.png", picture, overview.pixel_um)
     last = list(fields)[-1]
-    write_image(folder / "magnified.png", magnified(overview, fields[last], placements[last]))
+    picture = magnified(overview, fields[last], placements[last])
+    _write(own, folder / "magnified.png", picture, None)
     print(EXPLANATION.format(folder=folder.resolve()))
     if not arguments.no_napari and _has_napari_and_display():
         print("Opening napari with the same slide (close its window to end) ...", flush=True)
         return subprocess.call([sys.executable, "-m", "napari_medrefine.widgets.demo"])
     return 0
+
+
+def _own_files(folder: Path, *, overwrite: bool) -> OwnFiles:
+    """Return what an earlier demo made in `folder`; refuse to replace anything else."""
+    own = OwnFiles(folder)
+    foreign = own.foreign(FILES)
+    if foreign and not overwrite:
+        raise MedRefineError(
+            f"{foreign[0]} is already there, and no demo made it so; say --overwrite to replace it."
+        )
+    return own
+
+
+def _write(own: OwnFiles, path: Path, picture: Picture, pixel_um: float | None) -> None:
+    write_image(path, picture, pixel_um=pixel_um)
+    own.made(path)
+
+
+def _placement_file(folder: Path, name: str) -> Path:
+    return folder / f"slide_{name}.placement.json"
 
 
 def photograph(seed: int) -> tuple[SlidePhoto, dict[str, SlidePhoto]]:
@@ -98,7 +130,7 @@ def register(
         nominal = NOMINAL_UM[overview.objective] / NOMINAL_UM[field.objective]
         job = prepared.register_steps(field.image, ratio=nominal)
         placements[name] = placement = run_with_progress(job, name)
-        placement.save(folder / f"slide_{name}.placement.json")
+        placement.save(_placement_file(folder, name))
         height, width = field.image.shape[:2]
         corners = np.array([[0, 0], [0, width - 1], [height - 1, 0], [height - 1, width - 1]])
         truth = field_to_overview(field, overview)

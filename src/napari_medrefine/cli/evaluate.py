@@ -6,10 +6,12 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
+from napari_medrefine._paths import check_no_input
 from napari_medrefine.cli._common import (
     Commands,
     add_command,
     add_overwrite,
+    check_folder,
     check_free,
     run_with_progress,
 )
@@ -94,8 +96,10 @@ def add_to(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the tables and write the report."""
+    check_folder(arguments.output)
     check_free(arguments.output / "report.html", overwrite=arguments.overwrite)
     images = Images.of(arguments.images, "test")
+    _check_apart(arguments, images)
     others = _others(arguments.tune_on, images)
     if arguments.limit is not None:
         images = images.spread(arguments.limit)
@@ -112,6 +116,13 @@ def run(arguments: argparse.Namespace) -> int:
     write_report(evaluations, arguments.output, facts)
     print(f"The report is in {arguments.output.resolve()}")
     return 0
+
+
+def _check_apart(arguments: argparse.Namespace, images: Images) -> None:
+    """Refuse a folder with images that are measured: a picture of the report may be named alike."""
+    folders = {file.parent for one in images.files for file in (one.given, one.sharp)}
+    inputs = (arguments.images, arguments.tune_on, *folders)
+    check_no_input(arguments.output, inputs, replaced=False)
 
 
 def _protocols(images: Images, chosen: list[str] | None) -> Mapping[str, Protocol]:

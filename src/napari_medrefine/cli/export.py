@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from napari_medrefine._paths import check_no_input
 from napari_medrefine.cli._common import (
     Commands,
     add_command,
     add_overwrite,
     check_free,
+    check_place,
     run_with_progress,
 )
 from napari_medrefine.cli._sides import side_of
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.photos import find_photos
 from napari_medrefine.registration import Placement
 from napari_medrefine.registration.exchange import (
     FORMATS,
@@ -63,6 +66,11 @@ def add_to(commands: Commands) -> None:
     )
     _add_photos(out)
     out.add_argument("--photos", type=Path, help="folder with the photos that the placements name")
+    out.add_argument(
+        "--even-refused",
+        action="store_true",
+        help="also write best guesses that the registration refused; a table always has them",
+    )
     add_overwrite(out)
     out.set_defaults(run=run_export)
     back = add_command(
@@ -85,12 +93,15 @@ def run_export(arguments: argparse.Namespace) -> int:
     """Write placements, and say what a format cannot hold."""
     placed = [(path, Placement.load(path)) for path in arguments.placements]
     if arguments.format == SCENE or arguments.output.suffix.lower() == SCENE_ENDING:
+        _check_accepted(arguments, placed)
         return _run_scene(arguments, placed)
-    sides = [_sides(arguments, place) for _, place in placed]
     chosen = _format(arguments, len(placed))
+    if chosen.name != "csv":  # it says of each whether it was accepted
+        _check_accepted(arguments, placed)
+    sides = [_sides(arguments, place) for _, place in placed]
     if chosen.name == "csv":
         write_table(
-            check_free(arguments.output, overwrite=arguments.overwrite),
+            check_place(_free(arguments, arguments.output)),
             [(p, s) for (_, p), s in zip(placed, sides, strict=True)],
         )
         print(f"Wrote {arguments.output}: {len(placed)} placements.")
@@ -100,6 +111,20 @@ def run_export(arguments: argparse.Namespace) -> int:
         lost = write_placement(target, place, chosen.name, field=both.field, overview=both.overview)
         print(f"Wrote {target}. {lost}".rstrip())
     return 0
+
+
+def _check_accepted(arguments: argparse.Namespace, placed: list[tuple[Path, Placement]]) -> None:
+    """Refuse guesses, or say that they are among what is written: no other program can tell."""
+    guesses = [place.field_name or path.name for path, place in placed if not place.accepted]
+    if not guesses:
+        return
+    names = ", ".join(guesses[:3]) + (", ..." if len(guesses) > 3 else "")
+    if not arguments.even_refused:
+        raise MedRefineError(
+            f"Of {names} the place is a guess that the registration REFUSED, which the output "
+            "cannot say; leave it out, or say --even-refused."
+        )
+    print(f"REFUSED by the registration, and written all the same: {names}.")
 
 
 def _format(arguments: argparse.Namespace, count: int) -> Format:
@@ -119,7 +144,7 @@ def _targets(arguments: argparse.Namespace, paths: list[Path], chosen: Format) -
     """Return the file for each placement: the output itself, or one in the folder it is."""
     output: Path = arguments.output
     if len(paths) == 1 and not output.is_dir():
-        return [check_free(output, overwrite=arguments.overwrite)]
+        return [check_place(_free(arguments, output))]
     names = [path.name.removesuffix(".json").removesuffix(".placement") for path in paths]
     if len(set(names)) < len(names):
         raise MedRefineError("Two placements have the same name; export them into two folders.")
@@ -127,9 +152,16 @@ def _targets(arguments: argparse.Namespace, paths: list[Path], chosen: Format) -
         raise MedRefineError(f"{output} is a file; several placements go into a folder.")
     targets = [output / f"{name}{chosen.ending}" for name in names]
     for target in targets:
-        check_free(target, overwrite=arguments.overwrite)
+        _free(arguments, target)
     output.mkdir(parents=True, exist_ok=True)
     return targets
+
+
+def _free(arguments: argparse.Namespace, target: Path) -> Path:
+    """Return `target` if it may be written, and is nothing that is read."""
+    read = {*arguments.placements, arguments.overview, arguments.field}
+    read |= set(find_photos(arguments.photos)) if arguments.photos is not None else set()
+    return check_free(target, overwrite=arguments.overwrite, inputs=read)
 
 
 def _sides(arguments: argparse.Namespace, place: Placement) -> Sides:
@@ -157,6 +189,8 @@ def _run_scene(arguments: argparse.Namespace, placed: list[tuple[Path, Placement
             "A scene holds the photos: name their folder (--photos), or --overview and --field; "
             "all placements must be on one overview."
         )
+    check_place(_free(arguments, arguments.output))
+    check_no_input(arguments.output, [overview, *fields])
     job = write_scene(
         arguments.output,
         ScenePhoto.read(overview),
@@ -184,7 +218,8 @@ def run_import(arguments: argparse.Namespace) -> int:
     """Read a transform and save it as a placement."""
     if arguments.transform.is_dir():
         return _import_scene(arguments)
-    target = check_free(arguments.output, overwrite=arguments.overwrite)
+    read = (arguments.transform, arguments.overview, arguments.field)
+    target = check_place(check_free(arguments.output, overwrite=arguments.overwrite, inputs=read))
     place = read_placement(
         arguments.transform,
         arguments.format,

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_medrefine._photos.nominal import nominal_ratio
-from napari_medrefine.cli._common import Commands, add_command, argument, run_with_progress
+from napari_medrefine.cli._common import (
+    Commands,
+    add_command,
+    argument,
+    check_folder,
+    run_with_progress,
+)
 from napari_medrefine.cli.register import ANGLE, RATIO, parse_angle, parse_ratio
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import Photo, read_photo
@@ -61,13 +67,14 @@ def add_to(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Register, pair, learn, and say what came of it."""
-    from napari_medrefine.learning import learn_steps
+    from napari_medrefine.learning import check_unused, learn_steps
     from napari_medrefine.superres.learning_events import LearningConfig
 
     given = {"steps": arguments.steps, "seed": arguments.seed}
     if any(value is not None and value < least for value, least in ((given["steps"], 1),)):
         raise MedRefineError("--steps must be 1 or more.")
     config = LearningConfig(**{name: value for name, value in given.items() if value is not None})
+    check_unused(check_folder(arguments.output))
     overview = read_photo(arguments.overview)
     fields = _fields(arguments, overview)
     job = learn_steps(

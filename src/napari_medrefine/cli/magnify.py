@@ -7,18 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_medrefine._paths import is_folder
 from napari_medrefine.cli._common import (
     Commands,
     add_command,
     add_overwrite,
     add_scheduler,
     check_free,
+    check_place,
     cluster_of,
     run_with_progress,
 )
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import sha256_of
-from napari_medrefine.photos import read_photo, write_image
+from napari_medrefine.photos import read_photo, write_image, writer_of
 from napari_medrefine.provenance import Input
 from napari_medrefine.superres.recipe import Recipe
 
@@ -99,7 +101,9 @@ def run_sharpen(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace, recipe: Recipe) -> int:
-    check_free(arguments.output, overwrite=arguments.overwrite)
+    inputs = (arguments.photo, Path(arguments.model) if arguments.model else None)
+    check_free(arguments.output, overwrite=arguments.overwrite, inputs=inputs)
+    check_place(arguments.output)
     if arguments.output.suffix.lower() == ".zarr":
         return _run_slide(arguments, recipe)
     if arguments.scheduler:
@@ -111,6 +115,9 @@ def _run_photo(arguments: argparse.Namespace, recipe: Recipe) -> int:
     from napari_medrefine.superres.api import generate_steps
     from napari_medrefine.superres.made import provenance_of
 
+    writer_of(arguments.output)
+    if is_folder(arguments.output):
+        raise MedRefineError(f"{arguments.output} is a folder; choose a file's name.")
     photo = read_photo(arguments.photo)
     made = run_with_progress(generate_steps(photo.image, recipe), arguments.photo.name)
     finer = np.sqrt(np.prod(made.shape[:2]) / np.prod(photo.image.shape[:2]))  # sides are rounded

@@ -17,6 +17,7 @@ from napari_medrefine.cli._common import (
     add_overwrite,
     add_scheduler,
     argument,
+    check_folder,
     check_free,
     cluster_of,
     items_with_progress,
@@ -93,12 +94,15 @@ def parse_angle(text: str) -> tuple[float, float]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Register every field and say in a line each what came of it."""
+    check_folder(arguments.output)
     targets = [
         check_free(arguments.output / f"{field.stem}.placement.json", overwrite=arguments.overwrite)
         for field in arguments.fields
     ]
     if len({str(target).casefold() for target in targets}) < len(targets):
         raise MedRefineError("Two fields have the same file name; register them into two folders.")
+    for path in (arguments.overview, *arguments.fields):
+        read_header(path)  # before the first is registered: a missing one would stop it half-way
     accepted = True
     placed = _placed_elsewhere if arguments.scheduler else _placed
     for path, target, found in zip(arguments.fields, targets, placed(arguments), strict=True):

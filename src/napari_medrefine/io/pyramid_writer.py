@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from napari_medrefine._atomic import cannot, move, part_beside, sync_folder, sync_tree
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io._zarr_folder import check_replaceable
 
 Pixels = npt.NDArray[Any]
 PixelSize = float | tuple[float, float] | None  # side, or height and width, in micrometres
@@ -113,6 +114,7 @@ def check_target(path: Path, source: PixelSource, pixel_um: PixelSize, overwrite
         raise MedRefineError(f"The pixel size is {pixel_um} um; it must be more than 0.")
     if path.exists() and not overwrite:
         raise MedRefineError(f"{path} exists already; choose another name or allow overwriting.")
+    check_replaceable(path)
     if not path.parent.is_dir():
         raise MedRefineError(f"The folder {path.parent} does not exist.")
 
@@ -134,8 +136,10 @@ def replacing_folder(path: Path, part: Path | None = None) -> Iterator[Path]:
     Raises
     ------
     MedRefineError
-        If it cannot be written.
+        If it cannot be written, or `path` is a folder that is no Zarr.
     """
+    for there in (path, _moved(path)):
+        check_replaceable(there)
     kept = part is not None
     part = part or part_beside(path)
     try:
@@ -160,7 +164,7 @@ def _swap(new: Path, path: Path) -> None:
     No system replaces a folder in one go. Who is killed between the two steps finds the old one
     beside, ending in ``.replaced``.
     """
-    old = path.with_name(f"{path.name}.replaced")
+    old = _moved(path)
     if path.exists():
         _remove(old)
         move(path, old)
@@ -172,6 +176,11 @@ def _swap(new: Path, path: Path) -> None:
         raise
     sync_folder(path.parent)
     _remove(old)
+
+
+def _moved(path: Path) -> Path:
+    """Return where an older `path` is while another takes its place."""
+    return path.with_name(f"{path.name}.replaced")
 
 
 def _remove(path: Path) -> None:

@@ -74,6 +74,13 @@ def learn_steps(
     return (yield from _fine_tuned(target, config or LearningConfig()))
 
 
+def check_unused(folder: Path) -> None:
+    """Raise a `MedRefineError` where `folder` holds something else than what this job makes."""
+    begun = (folder / PAIR_FOLDER).is_dir()
+    if not begun and folder.is_dir() and any(folder.iterdir()):
+        raise MedRefineError(f"Something else is in {folder}; choose a new folder.")
+
+
 def _pairs(
     overview: Any, fields: Sequence[LearnField], folder: Path, name: str, pixel_um: float | None
 ) -> Generator[Step, None, None]:
@@ -84,8 +91,7 @@ def _pairs(
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise MedRefineError(f"Something else is in {folder}; choose a new folder.")
+        check_unused(folder)
     except OSError as error:
         raise MedRefineError(cannot("make", folder, error)) from error
     paired = yield from pairs_steps(overview, fields, name=name, pixel_um=pixel_um)

@@ -12,6 +12,7 @@ from dask.delayed import Delayed
 
 from napari_medrefine._atomic import going_on
 from napari_medrefine._cluster import client_for
+from napari_medrefine._paths import check_no_input
 from napari_medrefine.io.ome_zarr import begin, part_of
 from napari_medrefine.io.ome_zarr_attributes import Version, metadata_of
 from napari_medrefine.io.pyramid_writer import check_target, replacing_folder
@@ -67,10 +68,12 @@ def magnify_slide_steps(
     Raises
     ------
     MedRefineError
-        If the slide cannot be read, the model not be used, or the output not be written.
+        If the slide cannot be read, the model not be used, or the output not be written, or is the
+        slide itself.
     """
     client = client_for(client)
     source, output = Path(source).absolute(), Path(output).absolute()
+    check_no_input(output, [source])
     with open_slide(source) as slide:
         yield Step(0, 1, "Looking at the slide ...")
         from napari_medrefine.superres.magnified import Magnified
