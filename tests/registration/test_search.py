@@ -13,12 +13,13 @@ from skimage.data import immunohistochemistry
 from napari_medrefine import MedRefineError, Overview, register
 from napari_medrefine.photos import read_photo
 from napari_medrefine.progress import Step, finish
-from napari_medrefine.registration.coarse import Candidate
+from napari_medrefine.registration.coarse import Candidate, coarse_level
 from napari_medrefine.registration.field import Field
 from napari_medrefine.registration.lens import Lens
 from napari_medrefine.registration.placement import similarity, transform
 from napari_medrefine.registration.search import descend_steps
 from napari_medrefine.registration.spiral import spiral
+from napari_medrefine.registration.window import Window
 
 SHAPE = (560, 720)
 
@@ -258,3 +259,13 @@ def test_a_place_that_is_worse_than_none_is_given_up(slide):
     matrix = similarity(1.0, 0.0, np.zeros(2), np.array([100.0, 120.0]))
     fits = finish(descend_steps(levels, field, [Candidate(-0.9, matrix, len(levels) - 1)]))
     assert all(not fit.final for fit in fits)
+
+
+def test_a_strip_is_looked_for_on_a_coarse_level_and_found(slide, overview):
+    """By its short side alone it was looked for on the finest one, for minutes."""
+    strip, matrix = photograph(slide, at=(250.0, 256.0), shape=(160, 1700))
+    square, _ = photograph(slide, shape=(520, 520))
+    window = Window((3.8, 4.2), (-2.0, 2.0))
+    levels = overview.levels
+    assert coarse_level(levels, Field(strip), window) == coarse_level(levels, Field(square), window)
+    assert error(overview.register(strip, ratio=4), matrix) < 0.5

@@ -64,7 +64,9 @@ class Candidate:
 
 def coarse_level(levels: tuple[Level, ...], field: Field, window: Window) -> int:
     """Return the coarsest level at which the field is still large enough to be told apart."""
-    side = min(field.shape) / np.sqrt(window.ratio[0] * window.ratio[1])
+    # A strip is told by its length, too.
+    told_by = max(min(field.shape), np.sqrt(field.shape[0] * field.shape[1]) / 2)
+    side = told_by / np.sqrt(window.ratio[0] * window.ratio[1])
     fitting = [i for i, level in enumerate(levels) if side / level.factor >= SIDE]
     return fitting[-1] if fitting else 0
 
