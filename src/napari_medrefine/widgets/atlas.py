@@ -57,12 +57,12 @@ class AtlasWidget(Panel):
                 self.output,
                 self.replace,
                 self.job,
-                row(self.open, self.save, self.format),
+                row(self.open, row(self.save, self.format)),
                 row(self.exporting.format, self.exporting.button),
                 self.match,
                 self.table,
                 self.opacity,
-                row(self.missing, self.undo, self.redo),
+                row(self.missing, row(self.undo, self.redo)),
                 self.job.message,
             ]
         )

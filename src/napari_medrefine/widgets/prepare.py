@@ -80,9 +80,9 @@ class PrepareWidget(Panel):
                 row(self.open, self.which),
                 row(self.summary, self.outlines),
                 self.job.message,
-            ]
+            ],
+            least=WIDTH,
         )
-        self.native.setMinimumWidth(WIDTH)
         self._connect()
         self._refresh()
         self.job.say(CHOOSE)
