@@ -131,7 +131,10 @@ def _check_free(output: Path, *, overwrite: bool) -> None:
     there = {path.name for path in output.iterdir()} if output.is_dir() else set()
     others = {name for name in there if not name.startswith(".")} - OURS
     if (others or RECORD in there) and not overwrite:
-        raise MedRefineError(f"{output} is not empty; choose another folder, or overwrite.")
+        raise MedRefineError(
+            f"{output} is not empty; choose another folder, or say that an atlas there may be "
+            "replaced."
+        )
 
 
 def _check_still_there(
