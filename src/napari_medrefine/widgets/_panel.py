@@ -132,6 +132,11 @@ def path_in(edit: FileEdit) -> Path | None:
     return Path(text).expanduser() if text else None
 
 
+def is_being_typed(edit: FileEdit) -> bool:
+    """Return whether a path is from the keyboard, so that there may be more of it to come."""
+    return bool(edit.line_edit.native.isModified())
+
+
 class _AsHighAsItsText(QObject):
     """Keeps a wrapped label as high as its text is in its width: nested layouts do not."""
 

@@ -28,7 +28,14 @@ from napari_medrefine.widgets._atlas_table import AtlasTable
 from napari_medrefine.widgets._atlas_view import AtlasView, Shown
 from napari_medrefine.widgets._exporting import Exporting, Item
 from napari_medrefine.widgets._jobs import JobPanel
-from napari_medrefine.widgets._panel import Panel, folder_edit, keep_low, path_in, row
+from napari_medrefine.widgets._panel import (
+    Panel,
+    folder_edit,
+    is_being_typed,
+    keep_low,
+    path_in,
+    row,
+)
 
 CHOOSE = "Choose a folder with photos of one or several slides, then press 'Put in order'."
 FORMATS = {"OME-Zarr": "ome-zarr", "OME-TIFF": "ome-tiff"}
@@ -141,7 +148,7 @@ class AtlasWidget(Panel):
 
     def _photos_chosen(self) -> None:
         # Not yet while a path is being typed: it may stand for the whole disk.
-        if not self.photos.line_edit.native.hasFocus():
+        if not is_being_typed(self.photos):
             self.look()
 
     def look(self) -> None:
