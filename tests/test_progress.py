@@ -7,7 +7,16 @@ from collections.abc import Generator
 
 import pytest
 
-from napari_medrefine.progress import JobStopped, Step, apart, finish, retold, stoppable
+from napari_medrefine.progress import (
+    WHOLE,
+    JobStopped,
+    Step,
+    apart,
+    finish,
+    in_part,
+    retold,
+    stoppable,
+)
 
 
 def _job(log: list[str]) -> Generator[Step, None, str]:
@@ -75,3 +84,27 @@ def test_what_cannot_be_stopped_is_not_waited_for() -> None:
     assert apart(lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
         apart(lambda: 1 // 0)
+
+
+def test_the_parts_of_a_job_make_one_progress_that_never_goes_back():
+    closed = []
+
+    def part(*dones):
+        try:
+            for done in dones:
+                yield Step(done, 4, "part")
+            yield "a layer"
+            return len(dones)
+        finally:
+            closed.append(True)
+
+    def whole():
+        first = yield from in_part(part(0, 4, 2), 0, 0.5)
+        return first + (yield from in_part(part(0, 1, 4), 0.5, 1))
+
+    said = []
+    assert finish(whole(), said.append) == 6
+    assert [x.done for x in said if isinstance(x, Step)] == [0, 50, 50, 50, 62, 100]
+    assert {x.total for x in said if isinstance(x, Step)} == {WHOLE}
+    assert said.count("a layer") == 2
+    assert closed == [True, True]

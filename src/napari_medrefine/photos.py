@@ -20,6 +20,7 @@ from napari_medrefine._photos.refusal import one_sentence
 from napari_medrefine._photos.tiff import TiffPhoto
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image
+from napari_medrefine.progress import look_up
 
 _Writer = Callable[[BinaryIO, Image, float | None, str], None]
 _WRITERS: dict[str, _Writer] = {
@@ -97,6 +98,8 @@ class Photo:
 def find_photos(folder: str | Path, *, recursive: bool = False) -> list[Path]:
     """Return the JPEG, PNG and TIFF files in `folder`, sorted; hidden ones are skipped.
 
+    A whole disk takes long: a job can be stopped at every sub-folder.
+
     Raises
     ------
     MedRefineError
@@ -109,6 +112,7 @@ def find_photos(folder: str | Path, *, recursive: bool = False) -> list[Path]:
 
     found = []
     for root, folders, files in os.walk(top, onerror=refuse):
+        look_up()
         folders[:] = [name for name in folders if recursive and not name.startswith(".")]
         photos = (name for name in files if not name.startswith("."))
         found += [Path(root, name) for name in photos if Path(name).suffix.lower() in SUFFIXES]

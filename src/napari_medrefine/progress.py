@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
+Item = TypeVar("Item")
+WHOLE = 100  # what the steps of a job of several parts are counted in
 _PATIENCE_S = 0.1
 _asked: ContextVar[Callable[[], bool] | None] = ContextVar("asked", default=None)
 
@@ -113,6 +115,30 @@ def retold(job: Generator[Step, None, T], tell: Callable[[Step], Step]) -> Gener
     try:
         while True:
             yield tell(next(job))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        job.close()
+
+
+def in_part(
+    job: Generator[Step | Item, None, T], begin: float, end: float
+) -> Generator[Step | Item, None, T]:
+    """Run `job` as the part from `begin` to `end` of a larger one, 0 to 1, which never goes back.
+
+    What `job` yields besides steps is handed on. It is closed with the larger one.
+    """
+    furthest = begin
+    try:
+        while True:
+            item = next(job)
+            if isinstance(item, Step):
+                share = min(item.done / item.total, 1.0) if item.total > 0 else 0.0
+                furthest = max(furthest, begin + (end - begin) * share)
+                yield Step(round(WHOLE * furthest), WHOLE, item.text)
+            else:
+                yield item
     except StopIteration as stop:
         result: T = stop.value
         return result

@@ -10,8 +10,10 @@ from scipy import ndimage
 from skimage.data import immunohistochemistry
 
 from napari_medrefine import MedRefineError
-from napari_medrefine.progress import Step
+from napari_medrefine.progress import Step, finish
+from napari_medrefine.registration import box
 from napari_medrefine.registration.box import BoxPhoto, arrange, arrange_steps
+from napari_medrefine.registration.overview import Overview
 from napari_medrefine.registration.placement import similarity, transform
 from napari_medrefine.registration.structure import likely_ratios, structure_size
 
@@ -168,3 +170,19 @@ def test_structures_tell_the_objectives_of_real_photos_apart(photos44):
         for field, ratio in ((1, 2.5), (2, 10)):
             low, high = likely_ratios(sizes[0], sizes[field])
             assert low < ratio < high
+
+
+def test_progress_never_goes_back_where_overviews_are_found_out(monkeypatch, tissue):
+    def found(photos, _):
+        yield Step(0, 2, "finding")
+        yield Step(1, 2, "finding")
+        return {0: Overview(photos[0].read())}
+
+    monkeypatch.setattr(box, "find_overviews_steps", found)
+    job = arrange_steps([BoxPhoto(tissue(300, 400)), BoxPhoto(tissue(200, 200, seed=1))])
+    steps = []
+    finish(job, steps.append)
+    shares = [step.done / step.total for step in steps]
+    assert shares == sorted(shares)
+    assert [step.text for step in steps[:3]] == ["finding", "finding", "preparing the overviews"]
+    assert shares[2] > shares[1] > shares[0] == 0

@@ -263,8 +263,8 @@ def test_a_place_that_is_worse_than_none_is_given_up(slide):
 
 def test_a_strip_is_looked_for_on_a_coarse_level_and_found(slide, overview):
     """By its short side alone it was looked for on the finest one, for minutes."""
-    strip, matrix = photograph(slide, at=(250.0, 256.0), shape=(160, 1700))
-    square, _ = photograph(slide, shape=(520, 520))
+    strip, matrix = photograph(slide, at=(250.0, 256.0), shape=(200, 1700))
+    square, _ = photograph(slide, shape=(300, 300))
     window = Window((3.8, 4.2), (-2.0, 2.0))
     levels = overview.levels
     assert coarse_level(levels, Field(strip), window) == coarse_level(levels, Field(square), window)

@@ -219,7 +219,11 @@ def test_what_is_there_is_replaced_only_when_asked(choose, photos, wait):
     widget = choose(photos)
     widget.job.start.native.click()
     wait(widget.job)
-    assert "is not empty and holds no dataset" in widget.job.message.value
+    assert widget.job.message.value.endswith(
+        "is not empty and holds no dataset; choose another folder, or say that what is there may "
+        "be replaced."
+    )
+    assert widget.replace.text == "Replace what is there"
     assert [path.name for path in made.iterdir()] == ["letter.txt"]
     widget.replace.value = True
     widget.job.start.native.click()

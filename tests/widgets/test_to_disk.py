@@ -137,7 +137,9 @@ def test_no_file_no_job_and_nothing_is_overwritten(viewer, start, wait):
     out.mkdir()
     widget, _ = start()
     wait(widget.job)
-    assert "exists already" in widget.job.message.value
+    assert "exists already; choose another name, or move it away first." in (
+        widget.job.message.value
+    )
     assert len(viewer.layers) == 1
 
 

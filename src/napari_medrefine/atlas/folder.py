@@ -35,12 +35,13 @@ from napari_medrefine.atlas.table import row_of
 from napari_medrefine.dataset.sources import find_sources, name_photos
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import PhotoHeader, read_header, read_photo
-from napari_medrefine.progress import Step
+from napari_medrefine.progress import Step, in_part
 from napari_medrefine.registration import Placement
 from napari_medrefine.registration.atlas import Entry
 from napari_medrefine.registration.box import Arrangement, BoxPhoto, arrange_steps
 
 TABLE, COVERED = "atlas.csv", "coverage.csv"
+LOOKED = 0.03  # of the job is done when the files were looked at
 OURS = frozenset({RECORD, TABLE, COVERED, PLACEMENTS})
 
 
@@ -106,7 +107,7 @@ def atlas_steps(
     paths = find_sources(photos, output)
     given = _by_source(objectives or {}, paths)
     chosen = None if overviews is None else _by_source(dict.fromkeys(overviews, 0.0), paths)
-    files = yield from _look_at_files(paths)
+    files = yield from in_part(_look_at_files(paths), 0, LOOKED)
     readable = [file for file in files if file.header is not None]
     box = [_in_box(file, given) for file in readable]
     roots = (
@@ -114,7 +115,8 @@ def atlas_steps(
     )
     if not box:
         raise MedRefineError(f"No photo in {photos} can be read: {files[0].problem}")
-    arranged = yield from arrange_steps(box, roots, executor=executor_of(client_for(client)))
+    arranging = arrange_steps(box, roots, executor=executor_of(client_for(client)))
+    arranged = yield from in_part(arranging, LOOKED, 1)
     records = _records(files, readable, box, arranged)
     _check_still_there(files, records)
     return _write(photos, output, records)
@@ -131,7 +133,10 @@ def _check_free(output: Path, *, overwrite: bool) -> None:
     there = {path.name for path in output.iterdir()} if output.is_dir() else set()
     others = {name for name in there if not name.startswith(".")} - OURS
     if (others or RECORD in there) and not overwrite:
-        raise MedRefineError(f"{output} is not empty; choose another folder, or overwrite.")
+        raise MedRefineError(
+            f"{output} is not empty; choose another folder, or say that an atlas there may be "
+            "replaced."
+        )
 
 
 def _check_still_there(

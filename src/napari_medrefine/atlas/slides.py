@@ -94,7 +94,9 @@ def _check_free(
         target = targets[slide.source]
         ours = facts_of(target) == json.loads(json.dumps(_facts(folder, atlas, slide, match=match)))
         if not ours or len(there) == len(targets):
-            raise MedRefineError(f"{target} is already there; move it away, or overwrite.")
+            raise MedRefineError(
+                f"{target} is already there; move it away, or say that it may be replaced."
+            )
     return {slide.source for slide in there}
 
 

@@ -17,6 +17,8 @@ from napari_medrefine.dataset.sources import find_sources, name_photos
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
 
+INSTEAD = "choose another folder, or say that what is there may be replaced."
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -104,24 +106,19 @@ def refuse_other(
     """
     if before.recipe is None:
         if output.is_dir() and any(not path.name.startswith(".") for path in output.iterdir()):
-            raise MedRefineError(
-                f"{output} is not empty and holds no dataset; choose another folder, or overwrite."
-            )
+            raise MedRefineError(f"{output} is not empty and holds no dataset; {INSTEAD}")
         if output.exists() and not output.is_dir():
             raise MedRefineError(f"{output} is a file; choose a folder for the dataset.")
         return
     if before.recipe != recipe:
-        raise MedRefineError(
-            f"{output} holds a dataset made with another recipe; choose another folder, or "
-            "overwrite."
-        )
+        raise MedRefineError(f"{output} holds a dataset made with another recipe; {INSTEAD}")
     old = {source: one.sha256 for source, one in before.done.items()}
     new, gone = len(digests.keys() - old.keys()), len(old.keys() - digests.keys())
     changed = sum(old[source] != digests[source] for source in old.keys() & digests.keys())
     if before.finished and (changed or gone):  # new ones may come: nothing is lost by that
         raise MedRefineError(
             f"{output} holds a dataset of other photos ({new} new, {changed} changed, {gone} "
-            "gone); choose another folder, or overwrite."
+            f"gone); {INSTEAD}"
         )
 
 

@@ -113,7 +113,7 @@ def check_target(path: Path, source: PixelSource, pixel_um: PixelSize, overwrite
     if not all(np.isfinite(side) and side > 0 for side in sides_um(pixel_um) or ()):
         raise MedRefineError(f"The pixel size is {pixel_um} um; it must be more than 0.")
     if path.exists() and not overwrite:
-        raise MedRefineError(f"{path} exists already; choose another name or allow overwriting.")
+        raise MedRefineError(f"{path} exists already; choose another name, or move it away first.")
     check_replaceable(path)
     if not path.parent.is_dir():
         raise MedRefineError(f"The folder {path.parent} does not exist.")

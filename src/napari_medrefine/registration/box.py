@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.progress import Step, finish
+from napari_medrefine.progress import Step, finish, in_part
 from napari_medrefine.registration.atlas import Entry, FieldPhoto, atlas_steps
 from napari_medrefine.registration.atlas_elsewhere import atlas_elsewhere_steps
 from napari_medrefine.registration.elsewhere import Overviews
@@ -21,6 +21,8 @@ from napari_medrefine.registration.roles import (
     without_pretenders,
 )
 from napari_medrefine.registration.window import Angle
+
+FOUND, PREPARED = 0.4, 0.1  # shares of the job: to find the overviews, and to prepare them
 
 __all__ = ["Arrangement", "BoxPhoto", "arrange", "arrange_steps"]
 
@@ -77,34 +79,45 @@ def arrange_steps(
     processes; their images must be picklable functions then.
     """
     prepared: dict[int, Overview] = {}
+    begin = 0.0
     if overviews is not None:
         roots = sorted(set(overviews))
     elif (known := of_lowest_objective(photos)) is not None:
         roots = known
     else:
-        prepared = yield from find_overviews_steps(photos, angle)
-        roots = sorted(prepared)
-    problems: dict[int, Entry] = {}
-    for done, number in enumerate(roots):
-        yield Step(done, len(roots), "preparing the overviews")
-        try:
-            prepared[number] = prepared.get(number) or Overview(photos[number].read())
-        except MedRefineError as error:
-            problems[number] = Entry(None, None, str(error))
+        prepared = yield from in_part(find_overviews_steps(photos, angle), 0, FOUND)
+        roots, begin = sorted(prepared), FOUND
+    preparing = _prepare_steps(photos, roots, prepared)
+    problems = yield from in_part(preparing, begin, begin + PREPARED)
     roots = sorted(prepared)
     if not roots:
         raise MedRefineError("None of the photos can be an overview.")
     others = [n for n in range(len(photos)) if n not in prepared and n not in problems]
     fields = [_field(photos[n], [photos[root] for root in roots]) for n in others]
     if executor is None:
-        found = yield from atlas_steps([prepared[root] for root in roots], fields, angle=angle)
+        looking = atlas_steps([prepared[root] for root in roots], fields, angle=angle)
     else:
         on = Overviews(tuple(photos[root].read for root in roots))
-        found = yield from atlas_elsewhere_steps(on, fields, executor, angle=angle)
+        looking = atlas_elsewhere_steps(on, fields, executor, angle=angle)
+    found = yield from in_part(looking, begin + PREPARED, 1)
     entries = {n: _numbered(entry, roots) for n, entry in zip(others, found, strict=True)}
     if overviews is None and not all(photos[root].objective for root in roots):
         roots, entries = without_pretenders(prepared, entries)
     return Arrangement(tuple(roots), problems | entries)
+
+
+def _prepare_steps(
+    photos: Sequence[BoxPhoto], roots: Sequence[int], prepared: dict[int, Overview]
+) -> Generator[Step, None, dict[int, Entry]]:
+    """Add the overviews that are missing to `prepared`; return those that cannot be read."""
+    problems = {}
+    for done, number in enumerate(roots):
+        yield Step(done, len(roots), "preparing the overviews")
+        try:
+            prepared[number] = prepared.get(number) or Overview(photos[number].read())
+        except MedRefineError as error:
+            problems[number] = Entry(None, None, str(error))
+    return problems
 
 
 def _numbered(entry: Entry, overviews: Sequence[int]) -> Entry:

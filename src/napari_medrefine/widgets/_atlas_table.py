@@ -15,6 +15,7 @@ SHOWN = {
     "photo": "photo", "role": "what", "overview": "on", "objective": "objective", "ratio": "ratio",
     "angle": "angle°", "score": "score", "standard_error": "± px", "on_overview": "share on it",
 }  # fmt: skip
+NOWHERE = "none"
 HEIGHT, ROW = 200, 24  # pixels
 
 
@@ -72,9 +73,11 @@ class AtlasTable(Container):
 
 def _item(row: dict[str, Any], name: str) -> QTableWidgetItem:
     item = QTableWidgetItem()
-    if row[name] is not None:
+    # A refused photo lies nowhere; what is noted is the best guess.
+    shown = NOWHERE if name == "overview" and row["role"] == "refused" else row[name]
+    if shown is not None:
         # As it is, not as text: numbers are sorted as numbers.
-        item.setData(Qt.ItemDataRole.DisplayRole, row[name])
+        item.setData(Qt.ItemDataRole.DisplayRole, shown)
     item.setData(Qt.ItemDataRole.UserRole, row["photo"])
     item.setToolTip(row["reason"] or str(row["photo"]))
     return item

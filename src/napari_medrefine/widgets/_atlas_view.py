@@ -107,6 +107,14 @@ class AtlasView:
         )
         return True
 
+    def select_overview(self) -> None:
+        """Select an overview, if there is one: its controls are those of a photo."""
+        fields = set(self._fields())
+        photos = (x for x in self._there() if "photo" in about(x) and x not in fields)
+        overview = next(photos, None)
+        if overview is not None:
+            self._viewer.layers.selection.active = overview
+
     def _there(self) -> list[Layer]:
         there: set[Any] = set(self._viewer.layers)
         return [layer for layer in self._own if layer in there]

@@ -9,10 +9,14 @@ from typing import Any
 
 from magicgui.widgets import ComboBox, Container, FileEdit, Label, TextEdit, Widget
 from magicgui.widgets.bases import ButtonWidget
-from qtpy.QtCore import QEvent, QObject, QTimer
-from qtpy.QtWidgets import QComboBox, QGraphicsOpacityEffect, QPushButton, QSizePolicy
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import QComboBox, QGraphicsOpacityEffect, QSizePolicy
+
+from napari_medrefine.widgets._choices import LayerChoice
+from napari_medrefine.widgets._wrapping import ELIDES, wrap_rows
 
 NARROW = 8  # letters that a combo box must at least show
+WIDEST = 480  # pixels that a panel asks for by itself, with large letters say
 WIDE = 310  # pixels: buttons can be read in full, and at 1280 the canvas keeps half the window
 FADED = 0.4  # opacity of what is no longer true
 _PATIENCE_MS = 200  # between two looks at a job that is asked to stop
@@ -27,13 +31,17 @@ class Panel(Container):
 
     job: Any  # a JobPanel
 
-    def __init__(self, widgets: Sequence[Widget], *, body_labels: bool = True) -> None:
+    def __init__(
+        self, widgets: Sequence[Widget], *, body_labels: bool = True, least: int = WIDE
+    ) -> None:
         for widget in widgets:
             _let_shrink(widget)
         self.body = Container(widgets=widgets, scrollable=True, labels=body_labels)
         super().__init__(labels=False)
         self.margins = (0, 0, 0, 0)
         self.native.layout().addWidget(self.body.root_native_widget)
+        wrap_rows(self.body.native)
+        _AsWideAsItsControls(self.body.root_native_widget, least)
         self._leaving = QTimer(self.native)  # gone with it, where napari deletes it
         self._leaving.setSingleShot(True)
         self._leaving.timeout.connect(self._let_go)
@@ -133,6 +141,11 @@ def path_in(edit: FileEdit) -> Path | None:
     return Path(text).expanduser() if text else None
 
 
+def is_being_typed(edit: FileEdit) -> bool:
+    """Return whether a path is from the keyboard, so that there may be more of it to come."""
+    return bool(edit.line_edit.native.isModified())
+
+
 class _AsHighAsItsText(QObject):
     """Keeps a wrapped label as high as its text is in its width: nested layouts do not."""
 
@@ -152,6 +165,26 @@ class _AsHighAsItsText(QObject):
         while around is not None and around.layout() is not None:
             around.layout().activate()
             around = around.parentWidget()
+
+
+class _AsWideAsItsControls(QObject):
+    """Keeps a panel so wide that no control is cut; where that would be too wide, it scrolls."""
+
+    def __init__(self, area: Any, least: int) -> None:
+        super().__init__(area)
+        self._least = least
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        area.setMinimumWidth(least)
+        area.widget().installEventFilter(self)
+
+    def eventFilter(self, body: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Show):
+            area: Any = self.parent()
+            bar = area.verticalScrollBar().sizeHint().width()
+            around = bar + 2 * area.frameWidth()
+            needed = min(body.minimumSizeHint().width() + around, WIDEST)
+            area.setMinimumWidth(max(needed, self._least))
+        return False
 
 
 class _GrowsWithText(QObject):
@@ -176,8 +209,7 @@ def _let_shrink(widget: Widget) -> None:
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         box.setMinimumContentsLength(NARROW)
         box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        box.setProperty(ELIDES, isinstance(widget, LayerChoice))
     if isinstance(widget, Container):
-        for button in widget.native.findChildren(QPushButton):
-            button.setMinimumWidth(10)
         for inner in widget:
             _let_shrink(inner)

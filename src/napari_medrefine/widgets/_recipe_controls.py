@@ -208,7 +208,7 @@ def _narrow(box: SpinBox) -> SpinBox:
     box.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     box.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
     box.native.setStyleSheet(
-        "QAbstractSpinBox { min-width: 34px; padding: 1px 3px; }"
+        "QAbstractSpinBox { min-width: 2.8em; padding: 1px 3px; }"
         "QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0px; }"
     )
     return box

@@ -12,6 +12,7 @@ from napari_medrefine._tables import Cell
 from napari_medrefine.atlas import (
     RECORD,
     Atlas,
+    PhotoRecord,
     atlas_steps,
     coverage_rows,
     describe_coverage,
@@ -20,17 +21,28 @@ from napari_medrefine.atlas import (
 )
 from napari_medrefine.atlas.layers import LayerData, layers_steps
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.photos import find_photos
-from napari_medrefine.progress import Step
+from napari_medrefine.photos import find_photos, no_photos
+from napari_medrefine.progress import Step, in_part
 from napari_medrefine.widgets._atlas_export import items_of
 from napari_medrefine.widgets._atlas_table import AtlasTable
 from napari_medrefine.widgets._atlas_view import AtlasView, Shown
 from napari_medrefine.widgets._exporting import Exporting, Item
 from napari_medrefine.widgets._jobs import JobPanel
-from napari_medrefine.widgets._panel import Panel, folder_edit, keep_low, row
+from napari_medrefine.widgets._panel import (
+    Panel,
+    folder_edit,
+    is_being_typed,
+    keep_low,
+    path_in,
+    row,
+)
 
 CHOOSE = "Choose a folder with photos of one or several slides, then press 'Put in order'."
 FORMATS = {"OME-Zarr": "ome-zarr", "OME-TIFF": "ome-tiff"}
+CHOOSE_OUTPUT = "Choose a folder for the atlas first."
+NOT_THERE = " It has no layer in the viewer."
+MADE = 0.9  # of the job is done when the atlas is made; the rest is showing it
+LISTED = 1000  # photos among which overviews can be chosen; more would hold up the window
 SUGGESTED = "-atlas"  # added to the name of the folder of photos
 
 
@@ -47,6 +59,9 @@ class AtlasWidget(Panel):
         self._viewer = napari_viewer
         self._view = AtlasView(napari_viewer)
         self._shown: tuple[Path, Atlas] | None = None
+        self._looked_in = ""  # the folder that was looked into last
+        self._looking = False
+        self._suggested = ""  # the atlas's folder that we proposed
         self.rows: list[dict[str, Cell]] = []
         self._make_choices()
         self._make_actions()
@@ -57,12 +72,12 @@ class AtlasWidget(Panel):
                 self.output,
                 self.replace,
                 self.job,
-                row(self.open, self.save, self.format),
+                row(self.open, row(self.save, self.format)),
                 row(self.exporting.format, self.exporting.button),
                 self.match,
                 self.table,
                 self.opacity,
-                row(self.missing, self.undo, self.redo),
+                row(self.missing, row(self.undo, self.redo)),
                 self.job.message,
             ]
         )
@@ -120,6 +135,7 @@ class AtlasWidget(Panel):
 
     def _connect(self) -> None:
         self.photos.changed.connect(self._photos_chosen)
+        self.photos.line_edit.native.editingFinished.connect(self.look)
         self.output.changed.connect(self._refresh)
         self.job.start.changed.connect(self.make)
         self.open.changed.connect(self.open_atlas)
@@ -130,21 +146,65 @@ class AtlasWidget(Panel):
         self.redo.changed.connect(lambda: self._go(self._view.history.redo))
         self._viewer.layers.events.removed.connect(self._layer_removed)
 
-    def _photos_chosen(self, folder: Path) -> None:
-        try:
-            paths = find_photos(folder, recursive=True)
-        except MedRefineError as error:
-            self.job.say(str(error), problem=True)
-            paths = []
-        self.overviews.choices = [path.relative_to(folder).as_posix() for path in paths]
+    def _photos_chosen(self) -> None:
+        # Not yet while a path is being typed: it may stand for the whole disk.
+        if not is_being_typed(self.photos):
+            self.look()
+
+    def look(self) -> None:
+        """See which photos are in the folder, unless that is known."""
+        text = self.photos.line_edit.value.strip()
+        if text == self._looked_in:
+            return
+        if self.job.running:
+            if self._looking:
+                self.job.stop()
+            return  # `_ended` looks again
+        self._looked_in = text
+        self._offer([])
+        self._suggest("")
+        folder = path_in(self.photos)
+        if folder is None:
+            return
+        self._looking = True
+        self.job.run(
+            lambda: _look_steps(folder),
+            on_done=lambda names: self._found(folder, names),
+            on_end=self._ended,
+        )
+        self._refresh()
+
+    def _found(self, folder: Path, names: list[str]) -> None:
+        if not names:
+            self.job.say(str(no_photos(folder)), problem=True)
+            return
+        self._offer(names)
+        self._suggest(str(folder.with_name(folder.name + SUGGESTED)) if folder.name else "")
+        more = f" Only the first {LISTED:,} are listed above." if len(names) > LISTED else ""
+        self.job.say(
+            f"{len(names):,} photos.{more} Press 'Put in order' to find where they belong."
+        )
+
+    def _offer(self, names: list[str]) -> None:
+        """Let the overviews be chosen among so many photos that one can look through them."""
+        self.overviews.choices = names[:LISTED]
         self.overviews.value = []
-        if paths:
-            self.output.value = folder.with_name(folder.name + SUGGESTED)
-            self.job.say(f"{len(paths)} photos. Press 'Put in order' to find where they belong.")
+
+    def _suggest(self, output: str) -> None:
+        """Propose a folder for the atlas; an empty one takes back what was proposed before."""
+        line = self.output.line_edit
+        if output or line.value == self._suggested:
+            line.value = output
+        self._suggested = output
+
+    def _ended(self) -> None:
+        self._looking = False
+        self._refresh()
+        self.look()  # at another folder that was chosen meanwhile
 
     def _refresh(self) -> None:
         idle = not self.job.running
-        self.open.enabled = idle and _is_atlas(Path(self.output.value))
+        self.open.enabled = idle and _is_atlas(path_in(self.output))
         self.save.enabled = self.format.enabled = idle and self._shown is not None
         self.exporting.button.enabled = self.exporting.format.enabled = self.save.enabled
         self._refresh_history()
@@ -180,9 +240,9 @@ class AtlasWidget(Panel):
 
     def make(self) -> None:
         """Put the photos in order and show the slides."""
-        folder, output = Path(self.photos.value), Path(self.output.value)
-        if not self.overviews.choices:
-            self.job.say(CHOOSE, problem=True)
+        folder, output = path_in(self.photos), path_in(self.output)
+        if folder is None or output is None:
+            self.job.say(CHOOSE if folder is None else CHOOSE_OUTPUT, problem=True)
             return
         job = atlas_steps(
             folder,
@@ -194,14 +254,16 @@ class AtlasWidget(Panel):
 
     def open_atlas(self) -> None:
         """Show the atlas in the folder that is chosen."""
-        self._run(Path(self.output.value), None)
+        folder = path_in(self.output)
+        if folder is not None:
+            self._run(folder, None)
 
     def _run(self, folder: Path, job: Generator[Step, None, Atlas] | None) -> None:
         self.job.run(
             lambda: _make_and_show(folder, job),
             on_item=self._take,
             on_done=lambda _: self._done(),
-            on_end=self._refresh,
+            on_end=self._ended,
         )
         self._refresh()
 
@@ -215,6 +277,7 @@ class AtlasWidget(Panel):
 
     def _done(self) -> None:
         self._viewer.reset_view()
+        self._view.select_overview()
         if self._shown is not None:
             self.job.say(describe(self._shown[1]))
 
@@ -226,10 +289,8 @@ class AtlasWidget(Panel):
         if self._shown is None:
             return
         photo = next(x for x in self._shown[1].photos if x.source == source)
-        if not self._view.fly_to(source):
-            self.job.say(f"{source}: {photo.reason or 'its layer is not in the viewer.'}")
-        elif photo.reason:
-            self.job.say(f"{source} on {photo.overview}: {photo.reason}")
+        there = self._view.fly_to(source)
+        self.job.say(what_it_is(self._shown[1], photo) + ("" if there else NOT_THERE))
         self._refresh_history()
 
     def _show_missing(self, visible: bool) -> None:
@@ -254,7 +315,7 @@ class AtlasWidget(Panel):
                 overwrite=self.replace.value,
             ),
             on_done=self._saved,
-            on_end=self._refresh,
+            on_end=self._ended,
         )
         self._refresh()
 
@@ -275,16 +336,36 @@ def _make_and_show(
     folder: Path, job: Generator[Step, None, Atlas] | None
 ) -> Generator[object, None, None]:
     """Make an atlas, or read the one that is there, and yield it and its layers."""
-    atlas = load_atlas(folder) if job is None else (yield from job)
+    made = 0.0 if job is None else MADE
+    atlas = load_atlas(folder) if job is None else (yield from in_part(job, 0, MADE))
     yield Shown(folder, atlas, rows_of(folder, atlas))
-    yield from layers_steps(folder, atlas)
+    yield from in_part(layers_steps(folder, atlas), made, 1)
 
 
-def _is_atlas(folder: Path) -> bool:
+def _look_steps(folder: Path) -> Generator[Step, None, list[str]]:
+    yield Step(0, 0, f"looking for photos in {folder}")
+    paths = find_photos(folder, recursive=True)
+    return [path.relative_to(folder).as_posix() for path in paths]
+
+
+def _is_atlas(folder: Path | None) -> bool:
     try:
-        return (folder / RECORD).is_file()
+        return folder is not None and (folder / RECORD).is_file()
     except OSError:  # such as a name that is too long
         return False
+
+
+def what_it_is(atlas: Atlas, photo: PhotoRecord) -> str:
+    """Say in a sentence or two where a photo of an atlas lies, and why."""
+    if photo.role == "overview":
+        on_it = sum(x.role == "field" and x.overview == photo.source for x in atlas.photos)
+        return f"{photo.source} is an overview; {on_it} field{'s' * (on_it != 1)} on it."
+    if photo.role == "field":
+        return f"{photo.source} on {photo.overview}: {photo.reason}"
+    if photo.role == "refused":
+        guess = f"; the best guess was {photo.overview}" if photo.overview else ""
+        return f"{photo.source} lies on none of the overviews{guess}. {photo.reason}"
+    return f"{photo.source}: {photo.reason}"
 
 
 def describe(atlas: Atlas) -> str:

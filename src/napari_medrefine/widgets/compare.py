@@ -13,7 +13,7 @@ from napari_medrefine.widgets._layer_pair import LayerPair
 from napari_medrefine.widgets._layers import Viewer
 from napari_medrefine.widgets._learning import LearnSection
 from napari_medrefine.widgets._measuring import MeasureSection
-from napari_medrefine.widgets._panel import WIDE, Panel, stacked
+from napari_medrefine.widgets._panel import Panel, stacked
 from napari_medrefine.widgets._pixel_values import PixelSection
 from napari_medrefine.widgets._seeing import SeeSection
 
@@ -75,7 +75,6 @@ class CompareWidget(Panel):
         super().__init__([stacked(self.pair.widgets), *folded], body_labels=False)
         for choice in self.pair.widgets:
             choice.native.setMinimumContentsLength(SHORTEST)
-        self.native.setMinimumWidth(WIDE)
         self.body.native.layout().addStretch(1)  # room is left at the end, not between sections
 
     def _fold(self, chapter: Chapter) -> Fold:

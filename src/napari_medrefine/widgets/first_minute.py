@@ -18,7 +18,6 @@ from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layers import about, images
 from napari_medrefine.widgets._origins import MADE_FROM, is_origin
 from napari_medrefine.widgets._panel import (
-    WIDE,
     Panel,
     grow_with_text,
     stacked,
@@ -111,7 +110,6 @@ class FirstMinuteWidget(Panel):
         super().__init__([stacked(parts)], body_labels=False)
         grow_with_text(self.job.message, *WORDS)
         self.native.setFixedHeight(HEIGHT)
-        self.native.setMinimumWidth(WIDE)
         self.body.native.layout().addStretch(1)
         self._looking = QTimer(self.native)
         self._looking.setInterval(LOOK_MS)

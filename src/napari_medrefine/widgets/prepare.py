@@ -30,7 +30,14 @@ from napari_medrefine.io.reader import read_dataset
 from napari_medrefine.progress import Step
 from napari_medrefine.widgets._dialogs import open_page
 from napari_medrefine.widgets._jobs import JobPanel
-from napari_medrefine.widgets._panel import Panel, folder_edit, path_in, row, wrapped_label
+from napari_medrefine.widgets._panel import (
+    Panel,
+    folder_edit,
+    is_being_typed,
+    path_in,
+    row,
+    wrapped_label,
+)
 from napari_medrefine.widgets._recipe_controls import PARTS, RecipeControls
 from napari_medrefine.widgets.tile_outlines import add_outlines
 
@@ -80,9 +87,9 @@ class PrepareWidget(Panel):
                 row(self.open, self.which),
                 row(self.summary, self.outlines),
                 self.job.message,
-            ]
+            ],
+            least=WIDTH,
         )
-        self.native.setMinimumWidth(WIDTH)
         self._connect()
         self._refresh()
         self.job.say(CHOOSE)
@@ -126,7 +133,7 @@ class PrepareWidget(Panel):
 
     def _photos_chosen(self) -> None:
         # Not yet while a path is being typed: it may stand for the whole disk.
-        if not self.photos.line_edit.native.hasFocus():
+        if not is_being_typed(self.photos):
             self.look()
 
     def look(self) -> None:

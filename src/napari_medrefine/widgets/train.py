@@ -78,11 +78,11 @@ class TrainWidget(Panel):
                 self.job.message,
                 row(self.use, self.layers),
                 self.course.widget,
-            ]
+            ],
+            least=WIDTH,
         )
         keep_low(self.job.message, MESSAGE)
         self.body.native.layout().addStretch()  # or what is there would spread over the panel
-        self.native.setMinimumWidth(WIDTH)
         self._connect()
         self._refresh()
         self.job.say(CHOOSE)

@@ -1,0 +1,131 @@
+"""Rows that go on below where there is no room beside: nothing in them is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import (
+    QBoxLayout,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSlider,
+    QWidget,
+)
+
+LEGIBLE = 10  # letters of a line of text that should be seen at once; a slider is as long
+ELIDES = "elides"  # a property of a combo box: its choices may be of any length
+ICON = 4  # pixels that Qt leaves beside an icon, and also where there is none
+
+
+def wrap_rows(around: QWidget) -> None:
+    """Let every row inside `around`, a label and its control too, take as many lines as it needs.
+
+    A row is only made wider than `around` by a single control that has no room.
+    """
+    # The innermost first: a row has to know how wide one inside it would be.
+    for row in reversed(around.findChildren(QWidget)):
+        if type(row) is QWidget and isinstance(row.layout(), QHBoxLayout) and _plain(row.layout()):
+            _hide_if_empty(row.layout().itemAt(0).widget())
+            _Wrapping(row)
+
+
+def lines_of(widths: Sequence[int], room: int, gap: int) -> list[int]:
+    """Return on which line each of several things goes, in their order; 0 is no thing."""
+    lines, line, used = [], 0, 0
+    for width in widths:
+        if width and used and used + gap + width > room:
+            line, used = line + 1, 0
+        if width:
+            used += width + (gap if used else 0)
+        lines.append(line)
+    return lines
+
+
+class _Wrapping(QObject):
+    """Deals a row's widgets out to lines, whenever its width or theirs changes; lives with it."""
+
+    def __init__(self, row: Any) -> None:
+        super().__init__(row)
+        layout: Any = row.layout()
+        self._widgets = [layout.itemAt(n).widget() for n in range(layout.count())]
+        self._gap = layout.spacing()
+        # The row's own layout, which magicgui knows, becomes a column of lines; some stay empty.
+        layout.setDirection(QBoxLayout.Direction.TopToBottom)
+        self._lines = [QHBoxLayout() for _ in self._widgets]
+        for line in self._lines:
+            line.setSpacing(self._gap)
+            layout.addLayout(line)
+        self._at: list[int] = []
+        self._deal([0] * len(self._widgets))
+        row.setMinimumWidth(1)  # until it is known; by itself the row would want all side by side
+        row.installEventFilter(self)
+
+    def eventFilter(self, row: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest, QEvent.Type.Show):
+            row.setMinimumWidth(max(1, *map(_least, self._widgets)))
+            self._deal(lines_of([_wanted(x) for x in self._widgets], row.width(), self._gap))
+        return False
+
+    def wanted(self) -> int:
+        """Return the width that the row has where all is on one line."""
+        widths = [width for width in map(_wanted, self._widgets) if width]
+        return sum(widths) + int(self._gap) * max(0, len(widths) - 1)
+
+    def _deal(self, at: list[int]) -> None:
+        if at == self._at:
+            return
+        self._at = at
+        for widget, line in zip(self._widgets, at, strict=True):
+            self._lines[line].addWidget(widget)  # taken from where it was
+            if isinstance(widget, QLabel) and not widget.wordWrap():
+                self._lines[line].setAlignment(widget, Qt.AlignmentFlag.AlignLeft)
+
+
+def _hide_if_empty(label: Any) -> None:
+    """Let the label that magicgui puts before a control without one take no room."""
+    if isinstance(label, QLabel) and not label.wordWrap():
+        label.setVisible(bool(label.text()))
+
+
+def _plain(layout: Any) -> bool:
+    """Return whether there are only widgets in a layout: no stretches, no other layouts."""
+    return all(layout.itemAt(n).widget() is not None for n in range(layout.count()))
+
+
+def _least(widget: Any) -> int:
+    """Return the width below which a widget cannot be used; 0 where it is hidden."""
+    if widget.isHidden():
+        return 0
+    ignored = widget.sizePolicy().horizontalPolicy() == widget.sizePolicy().Policy.Ignored
+    hint = 0 if ignored else int(widget.minimumSizeHint().width())
+    return int(widget.minimumWidth()) or hint
+
+
+def _wanted(widget: Any) -> int:
+    """Return the width in which all of a widget can be read; 0 where it is hidden."""
+    least = _least(widget)
+    if not least:
+        return 0
+    inside = widget.findChild(_Wrapping) if type(widget) is QWidget else None
+    if inside is not None and inside.parent() is widget:
+        return max(least, int(inside.wanted()))
+    letter = int(widget.fontMetrics().horizontalAdvance("x"))
+    if isinstance(widget, (QLineEdit, QSlider)):
+        return least + LEGIBLE * letter
+    if isinstance(widget, QComboBox) and not widget.property(ELIDES):
+        return least + _beyond(widget)
+    return least
+
+
+def _beyond(box: QComboBox) -> int:
+    """Return how much wider than its least width a combo box has to be for its longest choice."""
+    metrics = box.fontMetrics()
+    texts = [box.itemText(n) for n in range(box.count())]
+    longest = max((int(metrics.horizontalAdvance(text)) for text in texts), default=0)
+    has = box.minimumContentsLength() * int(metrics.horizontalAdvance("X"))
+    beyond: int = longest - has - box.iconSize().width() - ICON
+    return max(0, beyond)
