@@ -102,6 +102,46 @@ def test_a_scene_and_back(folder, capsys):
     assert "--photos" in capsys.readouterr().err
 
 
+@pytest.fixture
+def other_slide(folder, tissue):
+    """Photos of another slide, of the same names and sizes; the placement knows its own photos."""
+    known = {
+        "field_sha256": sha256_of(read_photo(folder / "s_40x_1.png").image),
+        "overview_sha256": sha256_of(read_photo(folder / "s_4x.png").image),
+    }
+    replace(place(1), **known).save(folder / "s_40x_1.placement.json")
+    other = folder / "other"
+    other.mkdir()
+    write_image(other / "s_4x.png", tissue(*OVERVIEW, 5), pixel_um=1.25)
+    write_image(other / "s_40x_1.png", tissue(*FIELD, 6), pixel_um=0.125)
+    return other
+
+
+@pytest.mark.parametrize("name", ["out.ome.zarr", "out.tfm", "out.csv"])
+def test_photos_of_another_slide_are_not_exported_in_their_place(folder, other_slide, name, capsys):
+    words = ["export", str(folder / "s_40x_1.placement.json"), "-o", str(folder / name)]
+    assert main([*words, "--photos", str(other_slide)]) == 1
+    assert "made for another photo" in capsys.readouterr().err
+    words += ["--photos", str(folder)]
+    assert main([*words, "--field", str(other_slide / "s_40x_1.png")]) == 1
+    assert not (folder / name).exists()
+    assert main(words) == 0
+
+
+@pytest.mark.parametrize("name", ["s_40x_1.placement.json", "out.tfm"])
+def test_photos_that_a_file_was_not_made_for_are_not_ignored(folder, other_slide, name, capsys):
+    place_file, back = str(folder / "s_40x_1.placement.json"), folder / "back.placement.json"
+    assert main(["export", place_file, "-o", str(folder / "out.tfm")]) == 0
+    words = ["import", str(folder / name), "-o", str(back)]
+    right = {"--overview": folder / "s_4x.png", "--field": folder / "s_40x_1.png"}
+    for option, photo in right.items():
+        wrong = right | {option: other_slide / photo.name}
+        assert main([*words, *(str(word) for pair in wrong.items() for word in pair)]) == 1
+        assert f"another photo than the {photo.name}" in capsys.readouterr().err
+        assert not back.exists()
+    assert main([*words, *(str(word) for pair in right.items() for word in pair)]) == 0
+
+
 def test_a_scene_is_of_one_overview_even_where_it_is_named(folder, capsys):
     both = [folder / f"s_40x_{number}.placement.json" for number in (1, 2)]
     replace(Placement.load(both[1]), overview_name="other_4x.png").save(both[1])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import sha256_of
 from napari_medrefine.photos import read_header, read_photo
+from napari_medrefine.registration import Placement
 from napari_medrefine.registration.exchange import Side
 
 
@@ -20,3 +22,26 @@ def side_of(photo: Path | None, *, hashed: bool = False) -> Side:
         shape=(header.shape[0], header.shape[1]),
         sha256=sha256_of(read_photo(photo).image) if hashed else "",
     )
+
+
+def check_made_for(where: Path, place: Placement, *, field: Side, overview: Side) -> None:
+    """Refuse a photo that is another than `place`, read from `where`, was made for.
+
+    Two slides' photos often have the same names. What is not known on either side is not compared.
+
+    Raises
+    ------
+    MedRefineError
+        If its pixels or its size are others.
+    """
+    pairs = (
+        (field, place.field_sha256, place.field_shape),
+        (overview, place.overview_sha256, place.overview_shape),
+    )
+    for side, sha256, shape in pairs:
+        other = bool(sha256 and side.sha256 and sha256 != side.sha256)
+        if other or (side.shape is not None and tuple(side.shape) != tuple(shape)):
+            raise MedRefineError(
+                f"{where} was made for another photo than the {side.name} that is here now; name "
+                "the right photo, or register this one."
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_medrefine._paths import check_no_input
 from napari_medrefine.cli._common import (
@@ -14,8 +15,9 @@ from napari_medrefine.cli._common import (
     check_place,
     run_with_progress,
 )
-from napari_medrefine.cli._sides import side_of
+from napari_medrefine.cli._sides import check_made_for, side_of
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.images import sha256_of
 from napari_medrefine.photos import find_photos
 from napari_medrefine.registration import Placement
 from napari_medrefine.registration.exchange import (
@@ -28,6 +30,9 @@ from napari_medrefine.registration.exchange import (
     write_table,
 )
 from napari_medrefine.registration.exchange.sides import Sides
+
+if TYPE_CHECKING:
+    from napari_medrefine.io.scene import ScenePhoto
 
 SCENE = "ome-zarr"
 SCENE_ENDING = ".zarr"
@@ -98,7 +103,8 @@ def run_export(arguments: argparse.Namespace) -> int:
     chosen = _format(arguments, len(placed))
     if chosen.name != "csv":  # it says of each whether it was accepted
         _check_accepted(arguments, placed)
-    sides = [_sides(arguments, place) for _, place in placed]
+    known: dict[Path, Side] = {}
+    sides = [_sides(arguments, *one, known) for one in placed]
     if chosen.name == "csv":
         write_table(
             check_place(_free(arguments, arguments.output)),
@@ -164,13 +170,18 @@ def _free(arguments: argparse.Namespace, target: Path) -> Path:
     return check_free(target, overwrite=arguments.overwrite, inputs=read)
 
 
-def _sides(arguments: argparse.Namespace, place: Placement) -> Sides:
-    """Return what the photos say: named ones, or those in the folder of photos."""
+def _sides(
+    arguments: argparse.Namespace, path: Path, place: Placement, known: dict[Path, Side]
+) -> Sides:
+    """Return what the photos say: named ones, or those in the folder; each is read once."""
     field, overview = arguments.field, arguments.overview
     if arguments.photos is not None:
         field = field or arguments.photos / place.field_name
         overview = overview or arguments.photos / place.overview_name
-    named = Sides(side_of(field), side_of(overview))
+    for photo in (one for one in (field, overview) if one is not None):
+        known[photo] = known.get(photo) or side_of(photo, hashed=True)
+    named = Sides(*(Side() if one is None else known[one] for one in (field, overview)))
+    check_made_for(path, place, field=named.field, overview=named.overview)
     if not named.measured and any(one.pixel_um for one in (named.field, named.overview)):
         return named.in_pixels()
     return named
@@ -191,19 +202,21 @@ def _run_scene(arguments: argparse.Namespace, placed: list[tuple[Path, Placement
         )
     check_place(_free(arguments, arguments.output))
     check_no_input(arguments.output, [overview, *fields])
-    job = write_scene(
-        arguments.output,
-        ScenePhoto.read(overview),
-        [
-            (ScenePhoto.read(file), place)
-            for file, (_, place) in zip(fields, placed, strict=True)
-            if file is not None
-        ],
-        overwrite=arguments.overwrite,
-    )
+    ground = ScenePhoto.read(overview)
+    photos = [ScenePhoto.read(file) for file in fields if file is not None]
+    below = _side(ground)
+    for photo, (path, place) in zip(photos, placed, strict=True):
+        check_made_for(path, place, field=_side(photo), overview=below)
+    placements = [place for _, place in placed]
+    pairs = list(zip(photos, placements, strict=True))
+    job = write_scene(arguments.output, ground, pairs, overwrite=arguments.overwrite)
     lost = run_with_progress(job, arguments.output.name)
     print(f"Wrote {arguments.output}. {lost}".rstrip())
     return 0
+
+
+def _side(photo: ScenePhoto) -> Side:
+    return Side(photo.name, shape=photo.shape[:2], sha256=sha256_of(photo.image))
 
 
 def _field_file(arguments: argparse.Namespace, place: Placement) -> Path | None:
@@ -220,12 +233,9 @@ def run_import(arguments: argparse.Namespace) -> int:
         return _import_scene(arguments)
     read = (arguments.transform, arguments.overview, arguments.field)
     target = check_place(check_free(arguments.output, overwrite=arguments.overwrite, inputs=read))
-    place = read_placement(
-        arguments.transform,
-        arguments.format,
-        field=_read(arguments.field),
-        overview=_read(arguments.overview),
-    )
+    field, overview = (side_of(one, hashed=True) for one in (arguments.field, arguments.overview))
+    place = read_placement(arguments.transform, arguments.format, field=field, overview=overview)
+    check_made_for(arguments.transform, place, field=field, overview=overview)
     place.save(target)
     print(
         f"Wrote {target}: ratio {place.ratio:.3f}, angle {place.angle:.2f} degrees. {place.reason}"
@@ -236,6 +246,8 @@ def run_import(arguments: argparse.Namespace) -> int:
 def _import_scene(arguments: argparse.Namespace) -> int:
     from napari_medrefine.io.scene import read_scene
 
+    if arguments.overview or arguments.field:
+        raise MedRefineError("A scene holds its photos; leave --overview and --field out.")
     found = read_scene(arguments.transform)
     folder: Path = arguments.output
     for name in found:
@@ -245,7 +257,3 @@ def _import_scene(arguments: argparse.Namespace) -> int:
         place.save(folder / f"{name}.placement.json")
     print(f"Wrote {len(found)} placements to {folder}.")
     return 0
-
-
-def _read(photo: Path | None) -> Side:
-    return side_of(photo, hashed=True)
