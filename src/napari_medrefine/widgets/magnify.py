@@ -390,7 +390,7 @@ class MagnifyWidget(Panel):
         height, width = region.shape
         becomes = size_of(region, self.recipe).replace(" pixels", "")
         none = NO_TRUST.get(self.region.value, "") if self.trust.value else ""
-        self.size.value = f"{width} x {height} pixels become {becomes}. {none}".rstrip(". ")
+        self.size.value = f"{width} x {height} pixels become {becomes}{none and f'. {none}'}"
 
 
 def _steps(

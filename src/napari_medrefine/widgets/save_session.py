@@ -38,9 +38,9 @@ def save(viewer: Viewer, target: Path) -> None:
     except MedRefineError as error:
         show_warning(str(error))
         return
-    if said:  # in one notification: of several, the last one covers the others
-        listed = "\n".join(said)
-        show_warning(f"The session is in {path}, but not all of it comes back.\n{listed}")
+    if said:  # in one notification, whose first words are seen: another one would cover it
+        lost = f"{len(said)} layer{'s' if len(said) > 1 else ''} will not come back"
+        show_warning("\n".join([f"{lost}. The session is in {path}.", *said]))
     else:
         show_info(f"The session is in {path}.")
 
