@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -141,9 +141,15 @@ def path_in(edit: FileEdit) -> Path | None:
     return Path(text).expanduser() if text else None
 
 
-def is_being_typed(edit: FileEdit) -> bool:
-    """Return whether a path is from the keyboard, so that there may be more of it to come."""
-    return bool(edit.line_edit.native.isModified())
+def when_chosen(edit: FileEdit, look: Callable[[], object]) -> None:
+    """Have `look` called once a path is chosen; not while it is typed: it may stand for a disk."""
+
+    def changed() -> None:
+        if not edit.line_edit.native.isModified():  # by the keyboard, so there may be more to come
+            look()
+
+    edit.changed.connect(changed)
+    edit.line_edit.native.editingFinished.connect(look)
 
 
 class _AsHighAsItsText(QObject):

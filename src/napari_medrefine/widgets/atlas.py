@@ -31,10 +31,10 @@ from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._panel import (
     Panel,
     folder_edit,
-    is_being_typed,
     keep_low,
     path_in,
     row,
+    when_chosen,
 )
 
 CHOOSE = "Choose a folder with photos of one or several slides, then press 'Put in order'."
@@ -134,8 +134,7 @@ class AtlasWidget(Panel):
         self.redo = PushButton(text="Redo", tooltip="Do again what was undone last")
 
     def _connect(self) -> None:
-        self.photos.changed.connect(self._photos_chosen)
-        self.photos.line_edit.native.editingFinished.connect(self.look)
+        when_chosen(self.photos, self.look)
         self.output.changed.connect(self._refresh)
         self.job.start.changed.connect(self.make)
         self.open.changed.connect(self.open_atlas)
@@ -145,11 +144,6 @@ class AtlasWidget(Panel):
         self.undo.changed.connect(lambda: self._go(self._view.history.undo))
         self.redo.changed.connect(lambda: self._go(self._view.history.redo))
         self._viewer.layers.events.removed.connect(self._layer_removed)
-
-    def _photos_chosen(self) -> None:
-        # Not yet while a path is being typed: it may stand for the whole disk.
-        if not is_being_typed(self.photos):
-            self.look()
 
     def look(self) -> None:
         """See which photos are in the folder, unless that is known."""

@@ -33,9 +33,9 @@ from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._panel import (
     Panel,
     folder_edit,
-    is_being_typed,
     path_in,
     row,
+    when_chosen,
     wrapped_label,
 )
 from napari_medrefine.widgets._recipe_controls import PARTS, RecipeControls
@@ -123,18 +123,12 @@ class PrepareWidget(Panel):
         )
 
     def _connect(self) -> None:
-        self.photos.changed.connect(self._photos_chosen)
-        self.photos.line_edit.native.editingFinished.connect(self.look)
+        when_chosen(self.photos, self.look)
         self.output.changed.connect(self._refresh)
         self.job.start.changed.connect(self.prepare)
         self.open.changed.connect(self.open_dataset)
         self.summary.changed.connect(self.show_summary)
         self.outlines.changed.connect(lambda: add_outlines(self._viewer))
-
-    def _photos_chosen(self) -> None:
-        # Not yet while a path is being typed: it may stand for the whole disk.
-        if not is_being_typed(self.photos):
-            self.look()
 
     def look(self) -> None:
         """See what is in the folder of photos, unless that is known."""
