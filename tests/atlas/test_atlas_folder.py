@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,29 @@ def test_nothing_known_at_all(photos, shots, tmp_path):
         if photo.role == "field":
             assert photo.overview == shots[photo.source].overview
     assert sum(photo.role == "field" for photo in atlas.photos) == 8
+
+
+def test_overviews_may_be_named_by_their_paths(photos, objectives, tmp_path, monkeypatch):
+    monkeypatch.chdir(photos.parent)  # where a shell completes to these
+    for typed in ("d.png", f"{photos.name}/d.png", f"./{photos.name}/../{photos.name}/k.png"):
+        job = atlas_steps(photos.name, tmp_path / "out", overviews=[typed], objectives=objectives)
+        assert "looking at" in next(job).text  # what was named is found by then
+        job.close()
+    Path("elsewhere").mkdir()
+    shutil.copy(photos / "d.png", "elsewhere")
+    for other in (f"{photos.name}/none.png", "elsewhere/d.png"):
+        with pytest.raises(MedRefineError, match="one photo called"):
+            next(atlas_steps(photos.name, tmp_path / "out", overviews=[other]))
+
+
+def test_of_two_photos_of_one_name_the_path_tells_which(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(photos.parent)
+    for sub_folder in ("one", "two"):
+        (photos / sub_folder).mkdir()
+        shutil.copy(photos / "d.png", photos / sub_folder / "same.png")
+    with pytest.raises(MedRefineError, match="there are several"):
+        next(atlas_steps(photos, tmp_path / "out", overviews=["same.png"]))
+    next(atlas_steps(photos, tmp_path / "out", overviews=[f"{photos.name}/two/same.png"]))
 
 
 def test_the_user_names_the_overviews(photos, objectives, tmp_path):

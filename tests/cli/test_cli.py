@@ -94,6 +94,56 @@ def test_magnify_and_sharpen_write_pictures_of_the_right_size(
     assert "not for diagnosis" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("output", ["out.png", "out.zarr"])
+@pytest.mark.parametrize(
+    ("words", "generated"),
+    [
+        ("magnify --scale 2", True),
+        ("magnify --scale 1", False),
+        ("magnify --scale 0.5", False),
+        ("sharpen", True),
+        ("sharpen --strength 0", False),
+    ],
+)
+def test_what_no_network_made_is_not_called_generated(
+    words: str,
+    generated: bool,
+    output: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    write_image(Path("in.png"), rng.integers(0, 255, (32, 32, 3), np.uint8))
+    command, *options = words.split()
+    assert main([command, "in.png", *options, "-o", output]) == 0
+    said = capsys.readouterr().out
+    assert ("Generated from the photo by a network" in said) == generated
+    assert ("No network" in said) != generated
+
+
+@pytest.mark.parametrize(
+    ("command", "model", "other"),
+    [("magnify", "sharpen-faithful", "sharpen"), ("sharpen", "photo-faithful", "magnify")],
+)
+@pytest.mark.parametrize("output", ["out.png", "out.zarr"])
+def test_a_model_is_used_for_what_it_was_trained_for(
+    command: str,
+    model: str,
+    other: str,
+    output: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image(Path("in.png"), np.zeros((32, 32, 3), np.uint8))
+    assert main([command, "in.png", "--model", model, "-o", output]) == 1
+    assert f"is for {other}ing; it cannot {command}" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
+
+
 def test_evaluate_measures_networks_and_filters(
     session: tuple[Path, SlidePhoto, SlidePhoto], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +196,12 @@ def test_the_demo_does_the_main_job_and_says_where(
         (["register", "good.png", "flat.png"], "constant"),
         (["prepare", "missing", "-o", "dataset"], "missing"),
         (["prepare", ".", "-o", "dataset", "--tile", "0"], "tile"),
+        (["prepare", ".", "-o", "dataset", "--tile", "8"], "--tile is 8; it must be at least 32"),
+        (["prepare", ".", "-o", "d", "--reduce", "99"], "--reduce is 99; it must be at most 64"),
+        (
+            ["prepare", ".", "-o", "d", "--pixel-um", "40=5000"],
+            "--pixel-um is 5000; it must be at most 1000",
+        ),
         (["train", "missing", "-o", "run"], "missing"),
         (["evaluate", "missing", "-o", "report"], "missing"),
     ],

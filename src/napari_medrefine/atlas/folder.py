@@ -17,6 +17,7 @@ import numpy.typing as npt
 from napari_medrefine._atomic import PART, cannot, move, part_beside, sync_folder
 from napari_medrefine._cluster import client_for, executor_of
 from napari_medrefine._hashing import sha256_of_file
+from napari_medrefine._paths import real
 from napari_medrefine._photos.refusal import NO_ROOM
 from napari_medrefine._tables import Cell, write_csv
 from napari_medrefine.atlas.covered import COLUMNS, coverage_rows
@@ -158,7 +159,10 @@ def _check_still_there(
 
 
 def _by_source(named: Mapping[str, float], paths: Mapping[str, Path]) -> dict[str, float]:
-    """Return `named` by path inside the folder; files may be named without their sub-folder.
+    """Return `named` by path inside the folder.
+
+    Files may be named without their sub-folder, or by the path that leads to them from here, as a
+    shell completes it.
 
     Raises
     ------
@@ -166,10 +170,12 @@ def _by_source(named: Mapping[str, float], paths: Mapping[str, Path]) -> dict[st
         If there is no such file, or several.
     """
     found = {}
+    places = {real(path): source for source, path in paths.items()}
     for name, value in named.items():
         plain = name.replace("\\", "/")
         same = [s for s in paths if plain in (s, PurePosixPath(s).name, PurePosixPath(s).stem)]
-        same = [plain] if plain in paths else same
+        typed = places.get(real(Path(name)))
+        same = [plain] if plain in paths else same if typed is None else [typed]
         if len(same) != 1:
             many = f"several ({', '.join(same[:3])})" if same else "none"
             raise MedRefineError(f"There should be one photo called {name}, there are {many}.")

@@ -38,6 +38,7 @@ SHARPEN_EXAMPLES = """\
   medrefine sharpen blurred.jpg --strength 0.5 -o sharp.png"""
 
 NOTE = "Generated from the photo by a network: for research, not for diagnosis."
+NO_NETWORK = "No network had a part in it: at this setting nothing is generated."
 
 
 def add_to(commands: Commands) -> None:
@@ -104,11 +105,27 @@ def _run(arguments: argparse.Namespace, recipe: Recipe) -> int:
     inputs = (arguments.photo, Path(arguments.model) if arguments.model else None)
     check_free(arguments.output, overwrite=arguments.overwrite, inputs=inputs)
     check_place(arguments.output)
+    _check_model(recipe)
     if arguments.output.suffix.lower() == ".zarr":
         return _run_slide(arguments, recipe)
     if arguments.scheduler:
         raise MedRefineError("A cluster makes OME-Zarr: let the output's name end in .zarr.")
     return _run_photo(arguments, recipe)
+
+
+def _check_model(recipe: Recipe) -> None:
+    """Refuse to magnify with a network that sharpens: it would only interpolate, and sharpen."""
+    from napari_medrefine.superres.model_files import look_at
+    from napari_medrefine.superres.models import files_for
+
+    if recipe.task == "magnify" and recipe.model is not None:
+        (file, *_) = files_for(recipe.task, 0.0, recipe.model)
+        if look_at(file).task == "sharpen":
+            raise MedRefineError(f"The model {recipe.model} is for sharpening; it cannot magnify.")
+
+
+def _note(recipe: Recipe, shape: tuple[int, ...]) -> str:
+    return NOTE if recipe.generates(shape) else NO_NETWORK
 
 
 def _run_photo(arguments: argparse.Namespace, recipe: Recipe) -> int:
@@ -125,13 +142,17 @@ def _run_photo(arguments: argparse.Namespace, recipe: Recipe) -> int:
     one = Input(name=photo.path.name, sha256=sha256_of(photo.image), shape=photo.image.shape)
     note = provenance_of(recipe, [one]).as_text()
     write_image(arguments.output, made, pixel_um=pixel_um, note=note)
-    print(f"Wrote {arguments.output} ({made.shape[1]} x {made.shape[0]}). {NOTE}")
+    said = _note(recipe, photo.image.shape)
+    print(f"Wrote {arguments.output} ({made.shape[1]} x {made.shape[0]}). {said}")
     return 0
 
 
 def _run_slide(arguments: argparse.Namespace, recipe: Recipe) -> int:
+    from napari_medrefine.io.slides import open_slide
     from napari_medrefine.slides import magnify_slide_steps
 
+    with open_slide(arguments.photo) as slide:
+        said = _note(recipe, slide.levels[0].shape)
     with cluster_of(arguments) as client:
         job = magnify_slide_steps(
             arguments.photo,
@@ -142,5 +163,5 @@ def _run_slide(arguments: argparse.Namespace, recipe: Recipe) -> int:
             client=client,
         )
         run_with_progress(job, arguments.photo.name)
-    print(f"Wrote {arguments.output}. {NOTE}")
+    print(f"Wrote {arguments.output}. {said}")
     return 0

@@ -22,6 +22,8 @@ from napari_medrefine.cli._common import (
 from napari_medrefine.errors import MedRefineError
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from napari_medrefine.dataset import Manifest, Recipe
 
 EXAMPLES = """\
@@ -29,6 +31,13 @@ EXAMPLES = """\
   medrefine prepare photos -o dataset --tile 128 --reduce 1 --objective 40
   medrefine prepare photos -o dataset --proportions 70:15:15 --pixel-um 40=0.125
   medrefine prepare photos -o dataset --crop 2048x2048 --split-by slide"""
+
+_BOUNDS = {  # pydantic's words for what is wrong, in ours
+    "greater_than_equal": ("at least", "ge"),
+    "less_than_equal": ("at most", "le"),
+    "greater_than": ("more than", "gt"),
+    "less_than": ("less than", "lt"),
+}
 
 
 def add_to(commands: Commands) -> None:
@@ -135,10 +144,21 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
             pixel_um=dict(arguments.pixel_um),
         )
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        what = problem["msg"].removeprefix("Value error, ")
-        raise MedRefineError(f"The recipe is impossible: {where} {what}.") from error
+        raise MedRefineError(_impossible(error)) from error
+
+
+def _impossible(error: ValidationError) -> str:
+    """Return what is wrong with the first value, by the name of its option."""
+    problem = error.errors()[0]
+    what = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:  # several values that do not go together
+        return f"The recipe is impossible: {what}."
+    option = str(problem["loc"][0]).replace("_", "-")
+    bound, name = _BOUNDS.get(problem["type"], ("", ""))
+    if not bound:
+        return f"--{option} is impossible: {what}."
+    limit = problem["ctx"][name]
+    return f"--{option} is {problem['input']:g}; it must be {bound} {limit:g}."
 
 
 def _missing_objective(arguments: argparse.Namespace, recipe: Recipe) -> float | None:

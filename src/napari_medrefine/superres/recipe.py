@@ -72,6 +72,10 @@ class Recipe:
             return self.strength == 0
         return self.result_shape(shape) == tuple(shape[:2])
 
+    def generates(self, shape: tuple[int, ...]) -> bool:
+        """Return whether a network has a part in what becomes of an image of this shape."""
+        return self.strength > 0 and (self.task == "sharpen" or self._ratio(shape) > 1)
+
     def chain(
         self,
         shape: tuple[int, ...],
