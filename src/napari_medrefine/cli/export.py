@@ -216,7 +216,8 @@ def _run_scene(arguments: argparse.Namespace, placed: list[tuple[Path, Placement
 
 
 def _side(photo: ScenePhoto) -> Side:
-    return Side(photo.name, shape=photo.shape[:2], sha256=sha256_of(photo.image))
+    height, width = photo.shape[:2]
+    return Side(photo.name, shape=(height, width), sha256=sha256_of(photo.image))
 
 
 def _field_file(arguments: argparse.Namespace, place: Placement) -> Path | None:
