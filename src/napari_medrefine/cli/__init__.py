@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
         evaluate,
         export,
         export_model,
+        import_placements,
         learn,
         magnify,
         prepare,
@@ -52,8 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"medrefine {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
-        demo, register, export, atlas, magnify, prepare, train, learn, evaluate, export_model,
-        verify,
+        demo, register, export, import_placements, atlas, magnify, prepare, train, learn, evaluate,
+        export_model, verify,
     ):  # fmt: skip
         command.add_to(commands)
     return parser

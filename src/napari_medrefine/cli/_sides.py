@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from napari_medrefine.errors import MedRefineError
@@ -9,6 +10,12 @@ from napari_medrefine.images import sha256_of
 from napari_medrefine.photos import read_header, read_photo
 from napari_medrefine.registration import Placement
 from napari_medrefine.registration.exchange import Side
+
+
+def add_sides(parser: argparse.ArgumentParser) -> None:
+    """Add ``--overview`` and ``--field``."""
+    parser.add_argument("--overview", type=Path, help="the overview's file, for its pixel size")
+    parser.add_argument("--field", type=Path, help="the field's file, for its pixel size")
 
 
 def side_of(photo: Path | None, *, hashed: bool = False) -> Side:

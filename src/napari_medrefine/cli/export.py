@@ -1,4 +1,4 @@
-"""`medrefine export` and `medrefine import`: placements in other programs' terms."""
+"""`medrefine export`: placements in other programs' terms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_medrefine.cli._common import (
     check_place,
     run_with_progress,
 )
-from napari_medrefine.cli._sides import check_made_for, side_of
+from napari_medrefine.cli._sides import add_sides, check_made_for, side_of
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import sha256_of
 from napari_medrefine.photos import find_photos
@@ -25,7 +25,6 @@ from napari_medrefine.registration.exchange import (
     Format,
     Side,
     format_of,
-    read_placement,
     write_placement,
     write_table,
 )
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 SCENE = "ome-zarr"
 SCENE_ENDING = ".zarr"
 
-EXPORT_EXAMPLES = """\
+EXAMPLES = """\
   medrefine export a.placement.json -o a.tfm
   medrefine export a.placement.json -o a.qupath.txt
   medrefine export a.placement.json -o a.napari.json --overview a_4x.tif --field a_40x.tif
@@ -51,16 +50,11 @@ it); .qupath.txt is for QuPath's Interactive image alignment, .qupath.json for i
 and napari micrometres, else both get pixels. A name that ends in .ome.zarr is a scene of OME-Zarr
 0.6 with the photos in it, each in its place."""
 
-IMPORT_EXAMPLES = """\
-  medrefine import a.tfm --overview a_4x.tif --field a_40x.tif -o a.placement.json
-  medrefine import a.qupath.txt --overview a_4x.tif --field a_40x.tif -o a.placement.json
-  medrefine import slide.ome.zarr -o folder"""
-
 
 def add_to(commands: Commands) -> None:
-    """Add both commands to the parser."""
+    """Add this command to the parser."""
     out = add_command(
-        commands, "export", "write placements for ITK, QuPath, napari, as a table", EXPORT_EXAMPLES
+        commands, "export", "write placements for ITK, QuPath, napari, as a table", EXAMPLES
     )
     out.add_argument("placements", type=Path, nargs="+", help="NAME.placement.json files")
     out.add_argument(
@@ -69,7 +63,7 @@ def add_to(commands: Commands) -> None:
     out.add_argument(
         "--format", choices=[*FORMATS, SCENE], help="default: what the output's name ends in"
     )
-    _add_photos(out)
+    add_sides(out)
     out.add_argument("--photos", type=Path, help="folder with the photos that the placements name")
     out.add_argument(
         "--even-refused",
@@ -77,24 +71,10 @@ def add_to(commands: Commands) -> None:
         help="also write best guesses that the registration refused; a table always has them",
     )
     add_overwrite(out)
-    out.set_defaults(run=run_export)
-    back = add_command(
-        commands, "import", "take over a placement from ITK, QuPath or napari", IMPORT_EXAMPLES
-    )
-    back.add_argument("transform", type=Path, help=".tfm, .qupath.txt, .qupath.json, .napari.json")
-    back.add_argument("-o", "--output", type=Path, required=True, help="NAME.placement.json")
-    back.add_argument("--format", choices=list(FORMATS), help="default: what the name ends in")
-    _add_photos(back)
-    add_overwrite(back)
-    back.set_defaults(run=run_import)
+    out.set_defaults(run=run)
 
 
-def _add_photos(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--overview", type=Path, help="the overview's file, for its pixel size")
-    parser.add_argument("--field", type=Path, help="the field's file, for its pixel size")
-
-
-def run_export(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Write placements, and say what a format cannot hold."""
     placed = [(path, Placement.load(path)) for path in arguments.placements]
     if arguments.format == SCENE or arguments.output.suffix.lower() == SCENE_ENDING:
@@ -226,35 +206,3 @@ def _field_file(arguments: argparse.Namespace, place: Placement) -> Path | None:
     if arguments.photos is None or not place.field_name:
         return None
     return Path(arguments.photos) / place.field_name
-
-
-def run_import(arguments: argparse.Namespace) -> int:
-    """Read a transform and save it as a placement."""
-    if arguments.transform.is_dir():
-        return _import_scene(arguments)
-    read = (arguments.transform, arguments.overview, arguments.field)
-    target = check_place(check_free(arguments.output, overwrite=arguments.overwrite, inputs=read))
-    field, overview = (side_of(one, hashed=True) for one in (arguments.field, arguments.overview))
-    place = read_placement(arguments.transform, arguments.format, field=field, overview=overview)
-    check_made_for(arguments.transform, place, field=field, overview=overview)
-    place.save(target)
-    print(
-        f"Wrote {target}: ratio {place.ratio:.3f}, angle {place.angle:.2f} degrees. {place.reason}"
-    )
-    return 0
-
-
-def _import_scene(arguments: argparse.Namespace) -> int:
-    from napari_medrefine.io.scene import read_scene
-
-    if arguments.overview or arguments.field:
-        raise MedRefineError("A scene holds its photos; leave --overview and --field out.")
-    found = read_scene(arguments.transform)
-    folder: Path = arguments.output
-    for name in found:
-        check_free(folder / f"{name}.placement.json", overwrite=arguments.overwrite)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, place in found.items():
-        place.save(folder / f"{name}.placement.json")
-    print(f"Wrote {len(found)} placements to {folder}.")
-    return 0
