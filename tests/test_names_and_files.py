@@ -54,6 +54,7 @@ def test_all_of_a_folder_is_synced_before_the_one_it_replaces_is_gone(
 ) -> None:
     target, synced = tmp_path / "a.ome.zarr", set()
     (target / "old").mkdir(parents=True)
+    (target / "zarr.json").write_text("{}")
     real = os.fsync
 
     def note(handle: int) -> None:

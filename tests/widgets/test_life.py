@@ -209,7 +209,9 @@ def scenes(gate, monkeypatch, tmp_path, atlas_of) -> dict[str, Scene]:
         monkeypatch.setattr(name, double, raising=False)
 
     def atlas(widget, _viewer) -> None:
-        widget.photos.value, widget.output.value = atlas_of, atlas_of
+        with widget.photos.changed.blocked():  # it would be looked at first
+            widget.photos.value = atlas_of
+        widget.output.value = atlas_of
         widget.job.start.native.click()
 
     def prepare(widget, _viewer) -> None:

@@ -80,7 +80,7 @@ def test_the_magnified_layer_covers_its_source(viewer, tissue, enlarger, wait, s
 def test_sharpening_lies_pixel_on_pixel(viewer, tissue, enlarger, wait):
     source = viewer.add_image(tissue(41, 63), rgb=True, name="slide", **LOOSE)
     magnify(viewer, wait, region="whole", task="sharpen", strength=0.5, realism=1.0)
-    made = viewer.layers["slide · sharpened (generated)"]
+    made = viewer.layers["slide · sharpened, realism 1 (generated)"]
     np.testing.assert_allclose(outer_corners(made), outer_corners(source), rtol=1e-9)
     assert enlarger == [{"shape": (41, 63, 3), "strength": 0.5, "realism": 1.0}]
 
@@ -249,7 +249,7 @@ def test_the_trust_map_lies_on_the_picture_and_stays_there(viewer, tissue, enlar
     widget = magnify(viewer, wait, region="whole", realism=0.5, trust=True)
     assert judge == [{"scale": 4.0, "realism": 0.5, "model": None, "level": 0.9}]
     made, trust = viewer.layers[1:]
-    assert trust.name == "trust: error of slide · magnified x4 (generated) (90 %)"
+    assert trust.name == "trust: error of slide · magnified x4, realism 0.5 (generated) (90 %)"
     assert trust.data.shape == (160, 240)
     assert trust.contrast_limits == [0, 12]
     assert trust.opacity == 0.6
