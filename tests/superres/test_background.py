@@ -69,7 +69,10 @@ def weights(folder: Path) -> dict[str, list[bytes]]:
 
 
 def is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def wait_until_gone(pid: int, seconds: float = 60) -> None:

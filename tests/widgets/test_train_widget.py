@@ -175,7 +175,10 @@ def test_stopped_then_resumed_in_another_napari_then_closed(viewer, slides, tmp_
 
 
 def is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_what_goes_wrong_is_one_sentence(widget, slides, tmp_path, qtbot, broken_python):
