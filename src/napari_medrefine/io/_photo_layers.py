@@ -115,20 +115,21 @@ def image_of(data: Any, state: Mapping[str, Any], kind: str) -> tuple[str, Any]:
         If it is no image, or there is nothing in it.
     """
     name = str(state.get("name") or "layer")
+    said = " ".join(name.split())  # line ends are not for messages
     if kind != "image":
         raise MedRefineError(
-            f"Cannot save '{name}': it is a {kind} layer, and only images are saved so."
+            f"Cannot save '{said}': it is a {kind} layer, and only images are saved so."
         )
     if state.get("multiscale"):
         if getattr(data, "shape", None) == () or not len(data):
-            raise MedRefineError(f"Cannot save '{name}': it is empty.")
+            raise MedRefineError(f"Cannot save '{said}': it is empty.")
         data = data[0]
     data = data if hasattr(data, "shape") and hasattr(data, "dtype") else np.asarray(data)
     if 0 in data.shape:
-        raise MedRefineError(f"Cannot save '{name}': it is empty (shape {tuple(data.shape)}).")
+        raise MedRefineError(f"Cannot save '{said}': it is empty (shape {tuple(data.shape)}).")
     if np.dtype(data.dtype).newbyteorder("=").name not in _DTYPES:
         raise MedRefineError(
-            f"Cannot save '{name}': its pixels are {data.dtype}, and only uint8, uint16 and float "
+            f"Cannot save '{said}': its pixels are {data.dtype}, and only uint8, uint16 and float "
             "are saved so; convert the layer first."
         )
     return name, data

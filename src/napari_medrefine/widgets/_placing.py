@@ -156,9 +156,9 @@ def describe(name: str, placement: Placement) -> str:
         f"{placement.score:.2f}, {share}{residual}"
     )
     if placement.accepted:
-        return f"{name}: placed. {placement.reason} ({numbers})"
+        return f"{name}: placed. {placement.reason} {numbers[0].upper()}{numbers[1:]}."
     why = placement.reason.removeprefix("Refused: ")
-    return f"{name}: not placed, refused: {why} (best guess: {numbers})"
+    return f"{name}: not placed, refused: {why} Best guess: {numbers}."
 
 
 def outline_layer(overview: Layer, field: Layer, placement: Placement) -> tuple[Any, Any, str]:
