@@ -58,9 +58,7 @@ SIDES = {1.0: 256, 2.0: 320, 3.0: 432, 4.0: 512, 10.0: 960}
 REALISMS = (0.0, 0.5, 1.0)
 MODELS = {"shipped": None, "photo": "photo-faithful"}
 CLEAN = ("area", "bicubic")
-SHARPEST = (
-    0.56  # camera pixels of blur; more than the default weights were trained with is not theirs
-)
+SHARPEST = 0.56  # camera pixels of blur: the default weights were trained with no more
 
 
 def scales_of(pair: str) -> list[float]:

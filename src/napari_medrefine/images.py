@@ -90,6 +90,15 @@ def white_of(source: Any) -> float:
     return max(white_level(window) for window in windows_of(source))
 
 
+def whites_of(first: Image, second: Image) -> tuple[float, float]:
+    """Return the `white_level` of two images of one place, the larger for both if of one dtype.
+
+    By itself, the darker one may seem to have another white.
+    """
+    whites = white_level(first), white_level(second)
+    return (max(whites),) * 2 if first.dtype == second.dtype else whites
+
+
 def windows_of(source: Any) -> Iterator[Image]:
     """Yield windows all over an image, each of which begins at an even row and column."""
     for top in _starts(source.shape[0]):

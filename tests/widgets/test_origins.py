@@ -65,13 +65,13 @@ def test_another_photo_of_the_same_name_is_no_overview(viewer, tissue, registere
     overview, field, made = registered
     viewer.layers.remove(overview)
     other = photo(viewer, tissue, "s_4x", seed=9)
-    assert origin_of(viewer, field, OVERVIEW) is None
-    assert origin_of(viewer, made, MADE_FROM) is None
+    assert origin_of(viewer.layers, field, OVERVIEW) is None
+    assert origin_of(viewer.layers, made, MADE_FROM) is None
     assert found_on(viewer, (field, other)) is None
     with pytest.raises(MedRefineError, match="Register 's_40x' first"):
         Registrations(viewer).of([field])
     same = photo(viewer, tissue, "opened again")  # the very photo, under another name
-    assert origin_of(viewer, field, OVERVIEW) is same
+    assert origin_of(viewer.layers, field, OVERVIEW) is same
 
 
 def test_a_session_of_a_renamed_overview_brings_its_registrations_back(viewer, tissue, tmp_path):
@@ -101,9 +101,9 @@ def test_undone_the_note_of_before_counts(viewer, tissue):
         registrations.begin()
         with registrations.history.changing("placed", [field]):
             placed(overview, field)
-    assert origin_of(viewer, field, OVERVIEW) is second
+    assert origin_of(viewer.layers, field, OVERVIEW) is second
     registrations.history.undo()
-    assert origin_of(viewer, field, OVERVIEW) is first
+    assert origin_of(viewer.layers, field, OVERVIEW) is first
     assert not is_origin(second, field, OVERVIEW)
 
 

@@ -19,7 +19,7 @@ from napari_medrefine.compare.report_page import Input
 from napari_medrefine.compare.visuals import Picture, as_picture
 from napari_medrefine.dataset.recipe import Split
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, white_level
+from napari_medrefine.images import Image, whites_of
 from napari_medrefine.photos import find_photos, read_photo
 
 
@@ -108,17 +108,16 @@ class Images:
     def sample(self, one: PairFiles) -> Sample:
         """Read one."""
         sharp = read_photo(one.sharp).image
-        white = self.whites.get(one.sharp) or white_level(sharp)
         if one.given == one.sharp:
+            white = self.whites.get(one.sharp)
             return Sample(one.name, one.slide, self._told("sharp", one.name, sharp, white))
         given = read_photo(one.given).image
-        alike = given.dtype == sharp.dtype  # then the darker one must not seem to have less white
-        white = max(white, white_level(given)) if alike else white
+        whites = whites_of(sharp, given)
         return Sample(
             one.name,
             one.slide,
-            self._told("sharp", one.name, sharp, white),
-            self._told("input", one.name, given, white if alike else white_level(given)),
+            self._told("sharp", one.name, sharp, whites[0]),
+            self._told("input", one.name, given, whites[1]),
         )
 
     def protocol(self) -> Protocol:
@@ -137,7 +136,7 @@ class Images:
         """Return the first image of each slide, of `most` slides."""
         return list({one.slide: one for one in reversed(self.files)}.values())[::-1][:most]
 
-    def _told(self, role: str, name: str, image: Image, white: float) -> Picture:
+    def _told(self, role: str, name: str, image: Image, white: float | None) -> Picture:
         picture = as_picture(image, white)
         self.inputs.setdefault((role, name), Input.of(role, name, picture))
         return picture

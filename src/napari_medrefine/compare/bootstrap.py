@@ -30,8 +30,8 @@ def paired_difference(
     """Return by how much PSNR of `method` exceeds that of `other`, image by image, in dB.
 
     Images are drawn again with replacement within their slide (Efron 1979), so that both methods
-    are always compared on the same ones, blank ones left out. Over all slides, the slides are drawn too: they, not their
-    images, are independent. With one image the interval has no width.
+    are always compared on the same ones, blank ones left out. Over all slides, the slides are drawn
+    too: they, not their images, are independent. With one image the interval has no width.
 
     Parameters
     ----------

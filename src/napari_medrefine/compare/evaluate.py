@@ -21,7 +21,7 @@ from napari_medrefine.compare.protocols import PROTOCOLS, Protocol
 from napari_medrefine.compare.rows import Row, Summary, counted, means_of, pooled
 from napari_medrefine.compare.visuals import Picture, as_picture
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, check_image, to_unit, white_level
+from napari_medrefine.images import Image, check_image, to_unit, white_level, whites_of
 from napari_medrefine.progress import Step
 
 __all__ = [
@@ -251,17 +251,14 @@ def prepared(sample: Sample, protocol: Protocol) -> tuple[Image, Image]:
         raise MedRefineError(
             f"{sample.name} is too small to evaluate on: {sharp.shape[:2]} pixels."
         )
-    given = None if sample.given is None else check_image(sample.given, f"input of {sample.name}")
-    white = white_level(sharp)
-    if given is not None:
-        alike = given.dtype == sharp.dtype
-        white = max(white, white_level(given)) if alike else white
-        given = _levels(given, white if alike else white_level(given))
-    sharp = _levels(sharp, white)
-    if given is None:
+    if sample.given is None:
+        sharp = _levels(sharp, white_level(sharp))
         h, w = (n // protocol.multiple * protocol.multiple for n in sharp.shape[:2])
         sharp = protocol.prepare(sharp[:h, :w])
         return protocol.degrade(sharp), sharp
+    given = check_image(sample.given, f"input of {sample.name}")
+    whites = whites_of(given, sharp)
+    given, sharp = _levels(given, whites[0]), _levels(sharp, whites[1])
     if sample.mask is not None and sample.mask.shape != sharp.shape[:2]:
         raise MedRefineError(f"The mask of {sample.name} has another size than its sharp image.")
     if tuple(round(n * protocol.scale) for n in given.shape[:2]) != sharp.shape[:2]:

@@ -321,10 +321,8 @@ def _restored_vector(layer: SessionLayer) -> LayerData:
         if layer.kind == "shapes":
             return [np.asarray(one, np.float64) for one in data], given, "shapes"
         points = np.asarray(data, np.float64)
-        return (
-            points if points.size else points.reshape(0, int(str(given.get("ndim", 2)))),
-            given,
-            "points",
-        )
+        if not points.size:
+            points = points.reshape(0, int(str(given.get("ndim", 2))))
+        return points, given, "points"
     except (TypeError, ValueError) as error:
         raise MedRefineError("what the session says of it is damaged.") from error

@@ -12,7 +12,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.widgets._choices import LayerChoice
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._layers import Viewer, about, check_photo, images
-from napari_medrefine.widgets._origins import ORIGINS, is_origin
+from napari_medrefine.widgets._origins import ORIGINS, origin_of
 from napari_medrefine.widgets._placing import check_units
 
 OPEN_FIRST = (
@@ -152,8 +152,8 @@ def likely_pair(by_age: Sequence[Layer]) -> tuple[Layer | None, Layer | None]:
     """
     pictures = [layer for layer in by_age if not NO_PICTURES & about(layer).keys()]
     for layer in reversed(pictures):
-        named = (x for x in pictures if any(is_origin(x, layer, origin) for origin in ORIGINS))
-        below = next(named, None)
+        meant = (origin_of(pictures, layer, origin) for origin in ORIGINS)
+        below = next((x for x in meant if x is not None), None)
         if below is not None:
             return layer, below
     newest = [*reversed(pictures), None, None]

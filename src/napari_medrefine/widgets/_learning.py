@@ -242,7 +242,7 @@ def found_on(viewer: Viewer, chosen: tuple[Layer | None, ...]) -> Found | None:
     for layer in chosen:
         if layer is None:
             continue
-        meant = [origin_of(viewer, layer, origin) for origin in ORIGINS]
+        meant = [origin_of(there, layer, origin) for origin in ORIGINS]
         for overview in (x for x in (*meant, layer) if x in there):
             fields = tuple(x for x in there if _lies_on(x, overview))
             if fields:

@@ -106,7 +106,7 @@ def roles_of(viewer: Viewer, first: Layer, second: Layer) -> Roles:
 def _generated(viewer: Viewer, result: Layer, reference: Layer) -> Roles:
     noted = about(result)
     check_units(reference, result)
-    source = origin_of(viewer, result, MADE_FROM)
+    source = origin_of(images(viewer), result, MADE_FROM)
     if source is None:
         return Roles(result, reference, (), 1.0, alone=True)
     region = noted.get("region") or {}
@@ -143,7 +143,7 @@ def registered_field(viewer: Viewer, first: Layer | None, second: Layer | None) 
         noted = about(layer) if layer is not None else {}
         if layer not in there or "placement" not in noted:
             continue
-        overview = origin_of(viewer, layer, OVERVIEW)
+        overview = origin_of(there, layer, OVERVIEW)
         if overview is not None and reduction(overview, layer) > _FINER:
             return Roles(overview, layer)
     raise MedRefineError(

@@ -6,6 +6,7 @@ itself is remembered, and where it is not (in a session or file that was opened)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 from weakref import WeakKeyDictionary, ref
 
@@ -14,7 +15,7 @@ import numpy as np
 from napari_medrefine.images import sha256_of
 from napari_medrefine.registration import Placement
 from napari_medrefine.widgets._geometry import Layer
-from napari_medrefine.widgets._layers import LARGEST_PHOTO, Viewer, about, images, pixels, shape
+from napari_medrefine.widgets._layers import LARGEST_PHOTO, Viewer, about, pixels, shape
 
 Origin = Literal["overview", "made_from"]
 OVERVIEW: Origin = "overview"
@@ -31,13 +32,14 @@ def remember(layer: Layer, origin: Origin, meant: Layer) -> None:
     _MEANT.setdefault(layer, {})[origin] = (str(about(layer).get(origin)), ref(meant))
 
 
-def origin_of(viewer: Viewer, layer: Layer, origin: Origin) -> Layer | None:
-    """Return the layer that a note on `layer` means, None if it is not open or there is no note."""
-    there = [other for other in images(viewer) if other is not layer]
-    noted = about(layer).get(origin)
-    likely = sorted(there, key=lambda other: other.name != noted)
-    known = next((other for other in there if _remembered(layer, origin) is other), None)
-    return known or next((other for other in likely if is_origin(other, layer, origin)), None)
+def origin_of(there: Sequence[Layer], layer: Layer, origin: Origin) -> Layer | None:
+    """Return the one of `there` that a note on `layer` means; None if none is, or has no note.
+
+    The layer that is remembered, then one of that name: others would have to be hashed.
+    """
+    known, noted = _remembered(layer, origin), about(layer).get(origin)
+    likely = sorted(there, key=lambda other: (other is not known, other.name != noted))
+    return next((other for other in likely if is_origin(other, layer, origin)), None)
 
 
 def is_origin(candidate: Layer, layer: Layer, origin: Origin) -> bool:

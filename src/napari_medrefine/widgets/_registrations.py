@@ -12,7 +12,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.registration import Placement
 from napari_medrefine.widgets._exporting import Item, item_of, other_pixels, take_over
 from napari_medrefine.widgets._geometry import Layer
-from napari_medrefine.widgets._layers import KEY, Viewer, about, is_derived
+from napari_medrefine.widgets._layers import KEY, Viewer, about, images, is_derived
 from napari_medrefine.widgets._origins import OVERVIEW, origin_of
 from napari_medrefine.widgets._placing import (
     Found,
@@ -136,7 +136,7 @@ class Registrations:
         placement = about(field).get("placement")
         if field in self._known or not isinstance(placement, Placement):
             return
-        overview = origin_of(self._viewer, field, OVERVIEW)
+        overview = origin_of(images(self._viewer), field, OVERVIEW)
         if overview is not None:
             self._known[field] = Known(overview, placement)
 
