@@ -107,14 +107,18 @@ def finish(job: Generator[Step, None, T], on_step: Callable[[Step], object] | No
         job.close()
 
 
-def retold(job: Generator[Step, None, T], tell: Callable[[Step], Step]) -> Generator[Step, None, T]:
+def retold(
+    job: Generator[Step | Item, None, T], tell: Callable[[Step], Step]
+) -> Generator[Step | Item, None, T]:
     """Run `job` as a part of a larger one: `tell` says what the larger one reports for each step.
 
-    The part can be stopped at each of its own steps, and cleans up when the larger one is closed.
+    What `job` yields besides steps is handed on. The part can be stopped at each of its own steps,
+    and cleans up when the larger one is closed.
     """
     try:
         while True:
-            yield tell(next(job))
+            item = next(job)
+            yield tell(item) if isinstance(item, Step) else item
     except StopIteration as stop:
         result: T = stop.value
         return result
@@ -127,20 +131,14 @@ def in_part(
 ) -> Generator[Step | Item, None, T]:
     """Run `job` as the part from `begin` to `end` of a larger one, 0 to 1, which never goes back.
 
-    What `job` yields besides steps is handed on. It is closed with the larger one.
+    Otherwise as `retold`.
     """
     furthest = begin
-    try:
-        while True:
-            item = next(job)
-            if isinstance(item, Step):
-                share = min(item.done / item.total, 1.0) if item.total > 0 else 0.0
-                furthest = max(furthest, begin + (end - begin) * share)
-                yield Step(round(WHOLE * furthest), WHOLE, item.text)
-            else:
-                yield item
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-    finally:
-        job.close()
+
+    def told(step: Step) -> Step:
+        nonlocal furthest
+        share = min(step.done / step.total, 1.0) if step.total > 0 else 0.0
+        furthest = max(furthest, begin + (end - begin) * share)
+        return Step(round(WHOLE * furthest), WHOLE, step.text)
+
+    return (yield from retold(job, told))

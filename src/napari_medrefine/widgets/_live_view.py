@@ -24,7 +24,7 @@ from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._generating import title_of
 from napari_medrefine.widgets._geometry import Layer, part_place
 from napari_medrefine.widgets._layers import KEY, about, file_of, note, pixels, shape
-from napari_medrefine.widgets._origins import MADE_FROM, place_above, remember
+from napari_medrefine.widgets._origins import MADE_FROM, put_above, remember
 from napari_medrefine.widgets._preferences import load_networks, preferences
 from napari_medrefine.widgets._regions import in_view
 from napari_medrefine.widgets._tile_store import TileStore
@@ -212,9 +212,8 @@ class LiveView:
                 metadata={KEY: self._facts()},
                 **place,
             )
-            layers = self._viewer.layers
             remember(self.layer, MADE_FROM, self.source)
-            layers.move(len(layers) - 1, place_above(self._viewer, self.source))
+            put_above(self._viewer, self.layer, self.source)
             return
         self.layer.data = self._canvas
         for name, value in place.items():

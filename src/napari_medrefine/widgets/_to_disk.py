@@ -37,7 +37,7 @@ from napari_medrefine.widgets._layers import (
     pixels,
     shape,
 )
-from napari_medrefine.widgets._origins import MADE_FROM, place_above, remember
+from napari_medrefine.widgets._origins import MADE_FROM, put_above, remember
 from napari_medrefine.widgets._preferences import load_networks, preferences
 from napari_medrefine.widgets._regions import whole
 
@@ -132,9 +132,8 @@ class DiskView:
                 with _reading_here():
                     self.layer = self._viewer.add_image(picture.levels, **picture.options)
                 remember(self.layer, MADE_FROM, self._source)
-                layers = self._viewer.layers
-                if self._source in layers:
-                    layers.move(len(layers) - 1, place_above(self._viewer, self._source))
+                if self._source in self._viewer.layers:
+                    put_above(self._viewer, self.layer, self._source)
             else:
                 self._refresh()
         finally:

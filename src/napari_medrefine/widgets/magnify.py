@@ -36,7 +36,7 @@ from napari_medrefine.widgets._layers import (
 )
 from napari_medrefine.widgets._live_view import LiveView
 from napari_medrefine.widgets._model_choice import OTHER, ModelChoice
-from napari_medrefine.widgets._origins import MADE_FROM, place_above, remember
+from napari_medrefine.widgets._origins import MADE_FROM, put_above, remember
 from napari_medrefine.widgets._panel import Panel, wrapped_label
 from napari_medrefine.widgets._placing import Made
 from napari_medrefine.widgets._preferences import preferences
@@ -308,7 +308,7 @@ class MagnifyWidget(Panel):
             return
         added = self._viewer.add_image(data, multiscale=isinstance(data, list), **made.options)
         remember(added, MADE_FROM, made.of[0])
-        layers.move(len(layers) - 1, place_above(self._viewer, below))
+        put_above(self._viewer, added, below)
         if below is self._generated:
             layers.link_layers([below, added], TOGETHER)
             largest = added.contrast_limits[1]
