@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
@@ -78,6 +81,34 @@ def test_register_says_no_with_its_own_exit_status(
     words = [str(folder / "one_4x.png"), str(tmp_path / "mirrored_40x.png")]
     assert main(["register", *words, "-o", str(tmp_path)]) == 3
     assert "REFUSED" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_photo_that_is_cut_off_does_not_keep_the_others_from_being_registered(
+    session: tuple[Path, SlidePhoto, SlidePhoto],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    elsewhere: bool,
+) -> None:
+    folder, _, field = session
+    write_image(tmp_path / "a_40x.png", field.image)
+    whole = (tmp_path / "a_40x.png").read_bytes()
+    (tmp_path / "a_40x.png").write_bytes(whole[: len(whole) // 2])  # its header is sound
+    words = [str(folder / "one_4x.png"), str(tmp_path / "a_40x.png"), str(folder / "one_40x_1.png")]
+    with ThreadPoolExecutor(1) as pool:
+        client = SimpleNamespace(get_executor=lambda **_: pool)
+        monkeypatch.setattr(
+            "napari_medrefine.cli.register.cluster_of", lambda _: nullcontext(client)
+        )
+        scheduler = ["--scheduler", "any"] if elsewhere else []
+        assert main(["register", *words, "-o", str(tmp_path), *scheduler]) == 1
+    told = capsys.readouterr()
+    assert "a_40x.png is left out: " in told.err
+    assert "Traceback" not in told.err
+    assert "one_40x_1.png: placed" in told.out
+    assert [path.name for path in tmp_path.glob("*.json")] == ["one_40x_1.placement.json"]
 
 
 def test_magnify_and_sharpen_write_pictures_of_the_right_size(

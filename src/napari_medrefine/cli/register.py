@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -38,7 +39,7 @@ EXAMPLES = """\
   medrefine register overview.tif field.tif --ratio 8:12 --angle=-5:5
   medrefine register overview.tif fields/*.tif -o placements --scheduler tcp://10.0.0.1:8786"""
 
-REFUSED = 3
+REFUSED, FAILED = 3, 1
 RATIO = "a number, LOW:HIGH, 'auto' or 'unknown'"
 ANGLE = "LOW:HIGH in degrees, or 'any'"
 
@@ -102,37 +103,47 @@ def run(arguments: argparse.Namespace) -> int:
     if len({str(target).casefold() for target in targets}) < len(targets):
         raise MedRefineError("Two fields have the same file name; register them into two folders.")
     for path in (arguments.overview, *arguments.fields):
-        read_header(path)  # before the first is registered: a missing one would stop it half-way
-    accepted = True
+        read_header(path)  # a wrong path is told before the work
+    status, saved = 0, False
     placed = _placed_elsewhere if arguments.scheduler else _placed
     for path, target, found in zip(arguments.fields, targets, placed(arguments), strict=True):
+        if isinstance(found, MedRefineError):
+            print(f"medrefine: {path.name} is left out: {found}", file=sys.stderr)
+            status = FAILED
+            continue
         arguments.output.mkdir(parents=True, exist_ok=True)
         placement = replace(found, field_name=path.name, overview_name=arguments.overview.name)
         placement.save(target)
+        saved = True
         print(describe(path.name, placement))
-        accepted &= placement.accepted
-    print(f"Placements are in {arguments.output.resolve()}")
-    return 0 if accepted else REFUSED
+        status = status or (0 if placement.accepted else REFUSED)
+    if saved:
+        print(f"Placements are in {arguments.output.resolve()}")
+    return status
 
 
-def _placed(arguments: argparse.Namespace) -> Iterator[Placement]:
-    """Register one field after the other."""
+def _placed(arguments: argparse.Namespace) -> Iterator[Placement | MedRefineError]:
+    """Register one field after the other; one that cannot be read does not stop the others."""
     from napari_medrefine.registration import Overview
 
     photo = read_photo(arguments.overview)
     overview = Overview(photo.image)
     for path in arguments.fields:
-        field = read_photo(path)
-        job = overview.register_steps(
-            field.image,
-            ratio=_ratio(arguments, photo, field),
-            angle=arguments.angle,
-            method=arguments.method,
-        )
-        yield run_with_progress(job, path.name)
+        try:
+            field = read_photo(path)
+            job = overview.register_steps(
+                field.image,
+                ratio=_ratio(arguments, photo, field),
+                angle=arguments.angle,
+                method=arguments.method,
+            )
+            found: Placement | MedRefineError = run_with_progress(job, path.name)
+        except MedRefineError as error:
+            found = error
+        yield found
 
 
-def _placed_elsewhere(arguments: argparse.Namespace) -> Iterator[Placement]:
+def _placed_elsewhere(arguments: argparse.Namespace) -> Iterator[Placement | MedRefineError]:
     """Register the fields on a cluster, which reads the files itself."""
     from napari_medrefine.registration.elsewhere import register_elsewhere_steps
 
@@ -149,7 +160,8 @@ def _placed_elsewhere(arguments: argparse.Namespace) -> Iterator[Placement]:
             angle=arguments.angle,
             method=arguments.method,
         )
-        yield from items_with_progress(job, "registering")
+        found: Iterator[Placement | MedRefineError] = items_with_progress(job, "registering")
+        yield from found
 
 
 def _pixels(path: Path) -> Image:

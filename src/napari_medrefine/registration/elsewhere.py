@@ -65,8 +65,10 @@ def register_elsewhere_steps(
     *,
     angle: Angle = None,
     method: Method = "pyramid",
-) -> Generator[Step | Placement, None, None]:
+) -> Generator[Step | Placement | MedRefineError, None, None]:
     """Register fields on one overview, each in any process; yield the placements in their order.
+
+    In place of a placement comes the error of a field that cannot be registered: the others go on.
 
     Parameters
     ----------
@@ -76,18 +78,17 @@ def register_elsewhere_steps(
         For a Dask cluster ``client.get_executor()``.
     angle, method
         See `register`.
-
-    Raises
-    ------
-    MedRefineError
-        As `register`.
     """
     on = Overviews((overview,))
     running = [executor.submit(_registered, on, *one, angle, method) for one in fields]
     try:
         for number, future in enumerate(running):
             step = Step(number, len(running), "registering")
-            yield (yield from result_steps(future, step))
+            try:
+                found: Placement | MedRefineError = yield from result_steps(future, step)
+            except MedRefineError as error:
+                found = error
+            yield found
     finally:
         for future in running:
             future.cancel()
