@@ -23,7 +23,7 @@ import napari_medrefine.superres
 from napari_medrefine import __version__
 from napari_medrefine.superres import ModelCard, data, save_model
 from napari_medrefine.superres.cards import View
-from napari_medrefine.superres.checkpoints import fingerprint
+from napari_medrefine.superres.checkpoints import split_sha256
 from napari_medrefine.superres.data import (
     MagnifyPairs,
     SharpenPairs,
@@ -103,7 +103,7 @@ def what_is_known(arguments: argparse.Namespace) -> dict[str, object]:
         "attribution": ATTRIBUTION,
         "training_slides": slides[0],
         "held_out_slides": slides[1],
-        "split_sha256": fingerprint(training, held_out),
+        "split_sha256": split_sha256(training, held_out),
         "licence": arguments.licence,
         "software": f"napari-medrefine {__version__}",
     }

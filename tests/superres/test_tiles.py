@@ -17,7 +17,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import write_image
 from napari_medrefine.progress import finish
 from napari_medrefine.superres import data, tiles
-from napari_medrefine.superres.checkpoints import fingerprint
+from napari_medrefine.superres.checkpoints import split_sha256
 from napari_medrefine.superres.data import Tile, read_dataset
 from napari_medrefine.superres.models import load_model
 from napari_medrefine.superres.tiles import TileDataset
@@ -158,12 +158,12 @@ def test_training_is_the_same_from_memory_and_from_the_disk(dataset, tmp_path, r
 def test_a_training_is_resumed_with_the_same_tiles_only(dataset, reads):
     lazy = read_dataset(dataset)
     reads.clear()
-    before = fingerprint(lazy.training, lazy.validation)
+    before = split_sha256(lazy.training, lazy.validation)
     assert reads == []
     again = read_dataset(shutil.move(dataset, dataset.with_name("moved")))
-    assert fingerprint(again.training, again.validation) == before
-    assert fingerprint(again.training[1:], again.validation) != before
-    assert fingerprint(again.validation, again.training) != before
+    assert split_sha256(again.training, again.validation) == before
+    assert split_sha256(again.training[1:], again.validation) != before
+    assert split_sha256(again.validation, again.training) != before
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -16,7 +16,7 @@ from napari_medrefine.photos import read_header, read_note, read_photo, write_im
 from napari_medrefine.progress import finish
 from napari_medrefine.provenance import Provenance
 from napari_medrefine.registration import Placement
-from napari_medrefine.registration.overlay import block_mean
+from napari_medrefine.registration.pyramid import block_mean
 from napari_medrefine.superres.models import list_models
 from napari_medrefine.verify import verify
 

@@ -60,7 +60,7 @@ class ImageLayer:
         return int(self.data.shape[self.axes.index(letter)])
 
 
-def image_layer(
+def as_image_layer(
     data: Any, state: Mapping[str, Any], kind: str, *, colours_are_channels: bool
 ) -> ImageLayer:
     """Return a layer (napari's ``as_layer_data_tuple``) as one that can be saved.

@@ -38,7 +38,7 @@ def remember(data: Any, facts: dict[str, Any]) -> None:
     setattr(data, KEY, facts)
 
 
-def facts_of(data: Any, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+def layer_facts(data: Any, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what is known of an image: what was remembered on its data, else its metadata."""
     told = metadata if isinstance(metadata, Mapping) else {}
     noted = getattr(data, KEY, None) or told.get(KEY)

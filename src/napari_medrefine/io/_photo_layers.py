@@ -14,7 +14,7 @@ from napari_medrefine.dataset.recipe import SPLITS, Split
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.io._layer_attributes import keep, pixel_um
-from napari_medrefine.io._layers import facts_of
+from napari_medrefine.io._layers import layer_facts
 
 BLOCK = 2048  # pixels a side that are read at a time, unless a chunk is larger
 _DTYPES = ("uint8", "uint16", "float16", "float32", "float64")
@@ -77,7 +77,7 @@ def photo_layer(data: Any, state: Mapping[str, Any], kind: str) -> PhotoLayer:
     """
     name, data = image_of(data, state, kind)
     _check_photo(name, data, rgb=bool(state.get("rgb", len(data.shape) == 3)))
-    facts = facts_of(data, state.get("metadata"))
+    facts = layer_facts(data, state.get("metadata"))
     return PhotoLayer(
         name=name,
         data=data,

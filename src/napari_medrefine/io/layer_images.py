@@ -13,7 +13,7 @@ import numpy as np
 import zarr
 
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.io._image_layer import ImageLayer, LayerSource, image_layer
+from napari_medrefine.io._image_layer import ImageLayer, LayerSource, as_image_layer
 from napari_medrefine.io._layers import LayerData
 from napari_medrefine.io._saved_layer import SavedLayer, where
 from napari_medrefine.io.ome_tiff import write_pictures
@@ -70,7 +70,7 @@ def save_image_steps(path: str | Path, layers: Sequence[LayerData]) -> Generator
     if not layers:
         raise MedRefineError("There are no layers to save.")
     in_tiff = target.name.lower().endswith(TIFF)
-    kept = [image_layer(*one, colours_are_channels=not in_tiff) for one in layers]
+    kept = [as_image_layer(*one, colours_are_channels=not in_tiff) for one in layers]
     if in_tiff:
         pictures = [_picture(layer) for layer in kept]
         return (yield from write_pictures(target, pictures, overwrite=True))

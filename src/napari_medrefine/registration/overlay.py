@@ -12,6 +12,7 @@ from scipy import ndimage
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import check_image, to_unit
 from napari_medrefine.registration.placement import Placement
+from napari_medrefine.registration.pyramid import block_mean
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -154,20 +155,6 @@ def _covered(placement: Placement) -> tuple[tuple[int, int], tuple[int, int]]:
     if (high <= low).any():
         raise MedRefineError("The field lies wholly outside the overview.")
     return (int(low[0]), int(low[1])), (int(high[0] - low[0]), int(high[1] - low[1]))
-
-
-def block_mean(unit: FloatArray, factor: int) -> FloatArray:
-    """Return means of ``factor x factor`` blocks; the last, incomplete ones repeat the edge."""
-    if factor == 1:
-        return unit
-    height, width = unit.shape[:2]
-    pad = [(0, -height % factor), (0, -width % factor)] + [(0, 0)] * (unit.ndim - 2)
-    padded = np.pad(unit, pad, mode="edge")
-    blocks = padded.reshape(
-        padded.shape[0] // factor, factor, padded.shape[1] // factor, factor, *unit.shape[2:]
-    )
-    means: FloatArray = blocks.mean(axis=(1, 3), dtype=np.float32)
-    return means
 
 
 def _sample(image: FloatArray, at: npt.NDArray[np.float64]) -> FloatArray:

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image, to_unit
-from napari_medrefine.registration.overlay import block_mean
 from napari_medrefine.registration.placement import Placement
+from napari_medrefine.registration.pyramid import block_mean
 
 Bytes = npt.NDArray[np.uint8]
 BUDGET = 300 * 2**20  # bytes: ten camera photos, more than ever touch one row of tiles

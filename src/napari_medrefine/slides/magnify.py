@@ -139,12 +139,12 @@ def _blocks(
 
 def _facts(slide: Slide, recipe: Recipe, fingerprint: str) -> Generator[Step, None, dict[str, Any]]:
     """Return what the result says of itself; a file's hash takes a second per gigabyte."""
-    from napari_medrefine.superres.made import facts_of
+    from napari_medrefine.superres.made import made_facts
 
     sha256 = yield from _hashed(slide.path)
     hashes = (("file", sha256), ("windows", fingerprint))
     inputs = inputs_of(slide.path.name, hashes, shape=slide.levels[0].shape)
-    return facts_of(recipe, slide.path.name, inputs) | {
+    return made_facts(recipe, slide.path.name, inputs) | {
         "made_from_sha256": sha256,
         "made_from_windows_sha256": fingerprint,
         "objective": slide.objective,

@@ -13,7 +13,7 @@ from napari_medrefine.superres.model_files import read_card
 def shipped_cards(task: Task) -> list[dict[str, str]]:
     """Return the shipped cards of a task, faithful weights first, as names and values."""
     shipped = Path(__file__).parent / "weights"
-    return [facts_of(read_card(path)) for path in sorted(shipped.glob(f"{task}-*.safetensors"))]
+    return [_facts_of(read_card(path)) for path in sorted(shipped.glob(f"{task}-*.safetensors"))]
 
 
 def card_of(path: str | Path) -> dict[str, str]:
@@ -27,10 +27,10 @@ def card_of(path: str | Path) -> dict[str, str]:
     from napari_medrefine.superres.models import load_model
 
     card = load_model(path).card
-    return facts_of(card) if isinstance(card, ModelCard) else asdict(card)
+    return _facts_of(card) if isinstance(card, ModelCard) else asdict(card)
 
 
-def facts_of(card: ModelCard | ForeignCard) -> dict[str, str]:
+def _facts_of(card: ModelCard | ForeignCard) -> dict[str, str]:
     """Return what a card says, as text; of networks of others little is known."""
     if isinstance(card, ForeignCard):
         return {

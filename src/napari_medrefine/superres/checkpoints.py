@@ -185,7 +185,7 @@ def check_same(saved: Checkpoint, config: TrainingConfig, tiles: str, folder: Pa
         )
 
 
-def fingerprint(*parts: Iterable[Tile]) -> str:
+def split_sha256(*parts: Iterable[Tile]) -> str:
     """Return a hash of all tiles, their slides and their order; none is read for that."""
     digest = hashlib.sha256()
     for part in parts:

@@ -124,21 +124,21 @@ def load_foreign(path: Path) -> tuple[ForeignGenerator, ForeignCard]:
         If it is damaged, holds anything but weights, or a network that is of no use here; or if
         spandrel is not installed.
     """
-    state = read_state(path)
+    state = _read_state(path)
     descriptor = _described(path, state)
     _check_use(path, descriptor)
     _check_finite(path, descriptor.model)
     descriptor.model.eval().requires_grad_(requires_grad=False).float()
     generator = ForeignGenerator(descriptor, path.name)
-    return generator, card_of(path, descriptor.scale, descriptor.architecture.name)
+    return generator, _card_of(path, descriptor.scale, descriptor.architecture.name)
 
 
-def card_of(path: Path, scale: int, architecture: str) -> ForeignCard:
+def _card_of(path: Path, scale: int, architecture: str) -> ForeignCard:
     """Return what is known of the network in `path`."""
     return ForeignCard(path.name, sha256_of_file(path), scale, architecture)
 
 
-def read_state(path: Path) -> dict[str, Any]:
+def _read_state(path: Path) -> dict[str, Any]:
     """Return the tensors in a weight file of others, by name, maybe nested; nothing in it is run.
 
     Raises

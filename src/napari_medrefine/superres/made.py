@@ -37,7 +37,7 @@ def provenance_of(recipe: Recipe, inputs: Sequence[Input]) -> Provenance:
     )
 
 
-def facts_of(recipe: Recipe, made_from: str, inputs: Sequence[Input]) -> dict[str, Any]:
+def made_facts(recipe: Recipe, made_from: str, inputs: Sequence[Input]) -> dict[str, Any]:
     """Return what every result says of itself; where its pixels lie is for its maker to add.
 
     Parameters

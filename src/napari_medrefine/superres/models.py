@@ -68,7 +68,7 @@ def load_model(name_or_path: str | Path) -> Model:
         return Model(*load_foreign(path))
     state, metadata = _read(path)
     card = _card(path, metadata)
-    if card.sha256 != fingerprint(state):
+    if card.sha256 != state_sha256(state):
         raise MedRefineError(f"Cannot use {path}: its weights are not those its card describes.")
     with torch.device("meta"):  # before there is memory for a network of a billion weights
         expected = _build(card).state_dict()
@@ -170,7 +170,7 @@ def save_model(path: Path, generator: Generator, card: ModelCard, *, half: bool 
         name: tensor.detach().cpu().to(kind).contiguous()
         for name, tensor in generator.state_dict().items()
     }
-    full = card.model_copy(update={**describe(generator), "sha256": fingerprint(state)})
+    full = card.model_copy(update={**describe(generator), "sha256": state_sha256(state)})
     write_bytes(Path(path), _as_bytes(state, full))
 
 
@@ -196,7 +196,7 @@ def describe(generator: Generator) -> dict[str, Any]:
     raise TypeError(f"no card describes a {type(generator).__name__}")
 
 
-def fingerprint(state: dict[str, Tensor]) -> str:
+def state_sha256(state: dict[str, Tensor]) -> str:
     """Return the SHA-256 of names, dtypes, shapes and values, as hexadecimal text."""
     digest = hashlib.sha256()
     for name, tensor in sorted(state.items()):

@@ -40,7 +40,7 @@ class Run:
     folder : Path
         Of the run.
     tiles : str
-        The `fingerprint` of both sides.
+        The `split_sha256` of both sides.
     precision : Precision
         Where and how the networks run.
     """

@@ -8,7 +8,7 @@ from typing import Literal
 
 from napari_medrefine import __version__
 from napari_medrefine.superres.cards import ModelCard, View
-from napari_medrefine.superres.checkpoints import fingerprint
+from napari_medrefine.superres.checkpoints import split_sha256
 from napari_medrefine.superres.data import Tile
 from napari_medrefine.superres.events import TrainingConfig
 from napari_medrefine.superres.generator import Generator
@@ -54,7 +54,7 @@ class Trained:
         self.training = _slides(training)
         self.validation = _slides(validation)
         self.pixel_um = _pixel_sizes(training)
-        self.split = fingerprint(training, validation)
+        self.split = split_sha256(training, validation)
 
     def save(
         self, generator: Generator, weights: Literal["faithful", "gan"], epoch: int, scores: Scores

@@ -15,7 +15,7 @@ from pathlib import Path
 from napari_medrefine._atomic import PART, cannot, going_on
 from napari_medrefine.dataset import MANIFEST
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.superres.checkpoints import check_same, fingerprint, load_checkpoint
+from napari_medrefine.superres.checkpoints import check_same, load_checkpoint, split_sha256
 from napari_medrefine.superres.data import Sides, Tile, check_split, read_dataset, read_photos
 from napari_medrefine.superres.events import TrainingConfig, TrainingEvent, TrainingResult
 from napari_medrefine.superres.precision import available, choose_precision
@@ -156,7 +156,7 @@ def _open(
     *,
     resume: bool,
 ) -> Run:
-    tiles = fingerprint(training, validation)
+    tiles = split_sha256(training, validation)
     begun = resume and not _had_just_begun(folder)
     saved = load_checkpoint(folder) if begun else None
     if saved is not None:

@@ -130,7 +130,7 @@ def looks(layer: Layer) -> dict[str, Any]:
 def _provenance(
     layer: Layer, region: Region, recipe: Recipe, source: Source, zoom: tuple[float, float]
 ) -> dict[str, Any]:
-    from napari_medrefine.superres.made import facts_of
+    from napari_medrefine.superres.made import made_facts
 
     size = pixel_um(layer, region.axes)
     one = Input(
@@ -143,7 +143,7 @@ def _provenance(
         planes=dict(region.planes) or None,
     )
     planes = {str(axis): list(span) for axis, span in region.planes.items()}
-    return facts_of(recipe, layer.name, [one]) | {
+    return made_facts(recipe, layer.name, [one]) | {
         "made_from_file": str(layer.source.path) if layer.source.path else None,
         "made_from_sha256": source.sha256,
         "region": {

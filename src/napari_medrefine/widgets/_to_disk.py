@@ -264,13 +264,13 @@ def _block(picture: Magnified, tile: int) -> int:
 
 
 def _facts(layer: Layer, recipe: Recipe, picture: Magnified) -> dict[str, Any]:
-    from napari_medrefine.superres.made import facts_of
+    from napari_medrefine.superres.made import made_facts
 
     fingerprint = picture.fingerprint()
     inputs = inputs_of(
         file_of(layer), [("windows", fingerprint)], shape=tuple(picture.source.shape)
     )
-    return facts_of(recipe, layer.name, inputs) | {
+    return made_facts(recipe, layer.name, inputs) | {
         "made_from_file": str(layer.source.path) if layer.source.path else None,
         "made_from_windows_sha256": fingerprint,
     }

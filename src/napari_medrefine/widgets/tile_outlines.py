@@ -10,7 +10,7 @@ from napari.utils.notifications import show_info, show_warning
 
 from napari_medrefine.dataset import open_dataset
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.io._layers import facts_of
+from napari_medrefine.io._layers import layer_facts
 from napari_medrefine.io.outlines import legend, outline_layer
 from napari_medrefine.widgets._layers import Viewer, about, images, is_derived
 
@@ -73,4 +73,4 @@ def _is_outlined(viewer: Viewer, photo: Layer) -> bool:
 
 
 def _facts(layer: Layer) -> dict[str, Any]:
-    return facts_of(layer.data, layer.metadata)
+    return layer_facts(layer.data, layer.metadata)
