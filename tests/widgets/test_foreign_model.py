@@ -10,8 +10,8 @@ import torch
 from tests.superres.foreign_zoo import written
 
 from napari_medrefine.widgets._layers import KEY
-from napari_medrefine.widgets._model_choice import SHIPPED
-from napari_medrefine.widgets.magnify import OTHER, MagnifyWidget
+from napari_medrefine.widgets._model_choice import OTHER, SHIPPED
+from napari_medrefine.widgets.magnify import MagnifyWidget
 
 
 def compact_like(path, scale):
