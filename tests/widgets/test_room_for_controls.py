@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from napari.settings import get_settings
+from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QPushButton
 
 from napari_medrefine.widgets._wrapping import lines_of
@@ -106,3 +107,21 @@ def test_things_are_dealt_out_to_lines_in_their_order():
     assert lines_of([50, 50, 50], room=162, gap=6) == [0, 0, 0]
     assert lines_of([50, 50, 50], room=161, gap=6) == [0, 0, 1]
     assert lines_of([300, 50, 0, 50], room=161, gap=6) == [0, 1, 1, 1]
+
+
+def test_controls_begin_in_one_column_and_the_column_follows_the_widest_label(window, qtbot):
+    _, widget = window.window.add_plugin_dock_widget(PLUGIN, "Magnify & sharpen")
+
+    def begin(*controls):
+        return {control.native.mapTo(widget.native, QPoint(0, 0)).x() for control in controls}
+
+    always = (widget.layer, widget.task, widget.scale, widget.strength, widget.realism)
+    qtbot.wait(300)
+    qtbot.waitUntil(lambda: len(begin(*always, widget.region)) == 1, timeout=5000)
+    (before,) = begin(*always)
+    assert before > 40  # beside their labels
+    widget.scale.value = widget.scale.choices[-1]  # 'Other scale' comes, a wider label
+    qtbot.waitUntil(lambda: len(begin(*always, widget.other_scale)) == 1, timeout=5000)
+    assert begin(*always).pop() > before
+    widget.scale.value = widget.scale.choices[0]
+    qtbot.waitUntil(lambda: begin(*always) == {before}, timeout=5000)

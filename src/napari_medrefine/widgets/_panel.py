@@ -17,7 +17,7 @@ from napari_medrefine.widgets._wrapping import ELIDES, wrap_rows
 
 NARROW = 8  # letters that a combo box must at least show
 WIDEST = 480  # pixels that a panel asks for by itself, with large letters say
-WIDE = 310  # pixels: buttons can be read in full, and at 1280 the canvas keeps half the window
+WIDE = 314  # pixels: buttons can be read in full, and at 1280 the canvas keeps half the window
 FADED = 0.4  # opacity of what is no longer true
 _PATIENCE_MS = 200  # between two looks at a job that is asked to stop
 
