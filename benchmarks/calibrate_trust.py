@@ -154,9 +154,10 @@ def errors(picture: Pixels, sharp: Pixels) -> Pixels:
     return np.abs(picture.astype(np.int16) - sharp).astype(np.uint8)
 
 
-def blocks_of(plane: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Return the means of a picture's blocks, in a row."""
-    return block_means(plane, *(block_edges(length) for length in plane.shape[:2])).ravel()
+def blocks_of(plane: npt.NDArray[np.floating], times: int = 1) -> npt.NDArray[np.float64]:
+    """Return the means of a picture's blocks, or of squares of `times` x `times`, in a row."""
+    edges = [block_edges(length)[::times] for length in plane.shape[:2]]
+    return block_means(plane[: int(edges[0][-1]), : int(edges[1][-1])], *edges).ravel()
 
 
 def all_samples(folder: Path, pair: str, each: int) -> dict[tuple[float, float], list[TrustSample]]:
@@ -191,7 +192,7 @@ def report(samples: list[TrustSample], predicted: list[Floats], title: str) -> N
         for j, track in enumerate(names):
             own = [k for k, s in enumerate(samples) if (s.slide, s.track) == (slide, track)]
             made = [(samples[k].error, predicted[k] * np.exp(margin)) for k in own]
-            table[i, j], ranks[i, j] = scored(made)
+            table[i, j], ranks[i, j] = scored(made)[:2]
     print(f"\n{title}: coverage at 90 % | rank correlation; by track: {', '.join(names)}")
     for slide, row, rank in zip(slides, table, ranks, strict=True):
         cover, order = (" ".join(f"{v:.3f}" for v in line) for line in (row, rank))
@@ -235,7 +236,7 @@ def test(folder: Path, pair: str, each: int) -> None:
         for slide in sorted(p for p in (folder / "test").iterdir() if p.is_dir())
     }
     slides["immunohistochemistry"] = [immunohistochemistry()]
-    print("coverage at 90 % | rank correlation; realism 0 and 1")
+    print("realism 0 and 1: coverage at 90 % | rank correlation of blocks of 16 | 32 | 64 pixels")
     for scale in sorted({4.0, 2.0, 1.0} & set(scales_of(pair)), reverse=True):
         for name, fields in slides.items():
             found: dict[tuple[str, float], list[tuple[Pixels, Pixels]]] = {}
@@ -244,10 +245,8 @@ def test(folder: Path, pair: str, each: int) -> None:
                     found.setdefault(track, []).append(made)
             for track in dict.fromkeys(key[0] for key in found):
                 scores = [scored(found[track, realism]) for realism in (0.0, 1.0)]
-                cover, order = (
-                    " ".join(f"{v:.3f}" for v in part) for part in zip(*scores, strict=True)
-                )
-                print(f"  x{scale:g} {name:24s} {track:8s} {cover} | {order}", flush=True)
+                parts = (" ".join(f"{v:.3f}" for v in part) for part in zip(*scores, strict=True))
+                print(f"  x{scale:g} {name:24s} {track:8s} {' | '.join(parts)}", flush=True)
 
 
 def tested(field: Pixels, pair: str, scale: float, number: int) -> dict[tuple[str, float], tuple]:
@@ -267,14 +266,17 @@ def tested(field: Pixels, pair: str, scale: float, number: int) -> dict[tuple[st
     return found
 
 
-def scored(fields: list[tuple]) -> tuple[float, float]:
-    """Return coverage of all colour values, and rank correlation of all blocks, of some fields."""
+def scored(fields: list[tuple]) -> tuple[float, ...]:
+    """Return coverage of all colour values, and rank correlations of blocks, of some fields."""
     covered = [(true <= told[..., None]).mean() for true, told in fields]
-    true, told = (
-        np.concatenate(parts)
-        for parts in zip(*((blocks_of(t.mean(2)), blocks_of(w)) for t, w in fields), strict=True)
-    )
-    return float(np.mean(covered)), float(spearmanr(true, told).statistic)
+    return float(np.mean(covered)), *(ranked(fields, times) for times in (1, 2, 4))
+
+
+def ranked(fields: list[tuple], times: int) -> float:
+    """Return the rank correlation over squares of `times` x `times` blocks."""
+    pairs = [(blocks_of(true.mean(2), times), blocks_of(told, times)) for true, told in fields]
+    true, told = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    return float(spearmanr(true, told).statistic)
 
 
 def main() -> None:

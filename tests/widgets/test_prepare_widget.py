@@ -10,9 +10,16 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from napari_medrefine.dataset import MANIFEST, SUMMARY, Recipe, load_manifest, prepare_steps
+from napari_medrefine.dataset import (
+    MANIFEST,
+    SUMMARY,
+    Recipe,
+    load_manifest,
+    prepare_steps,
+    survey_steps,
+)
 from napari_medrefine.photos import write_image
-from napari_medrefine.progress import finish
+from napari_medrefine.progress import Step, finish
 from napari_medrefine.widgets.prepare import CHOOSE, GO_ON, PrepareWidget
 
 SMALL = Recipe(tile=64, reduce=2)
@@ -285,12 +292,11 @@ def test_another_folder_chosen_while_one_is_looked_at_is_the_one_described(
     few, go_on = tmp_path / "few", threading.Event()
     few.mkdir()
     write_image(few / "a_10x.png", photo(3))
-    real = PrepareWidget.look.__globals__["survey_steps"]
 
     def slow(folder, output):
         while folder == photos and not go_on.wait(0.02):
-            yield PrepareWidget.look.__globals__["Step"](0, 0, "looking")
-        return (yield from real(folder, output))
+            yield Step(0, 0, "looking")
+        return (yield from survey_steps(folder, output))
 
     monkeypatch.setattr("napari_medrefine.widgets.prepare.survey_steps", slow)
     widget.photos.value = photos
@@ -300,6 +306,18 @@ def test_another_folder_chosen_while_one_is_looked_at_is_the_one_described(
     assert widget.found.value == "1 photo: 1 at 10x."
     assert widget.output.value == tmp_path / "few-dataset"
     go_on.set()
+
+
+def test_a_folder_that_the_user_named_for_the_result_stays(widget, photos, tmp_path, qtbot, wait):
+    widget.photos.value = photos
+    wait(widget.job)
+    assert widget.output.value == photos.with_name("photos-dataset")  # proposed
+    widget.output.value = tmp_path / "mine"
+    other = tmp_path / "other"
+    shutil.copytree(photos, other)
+    widget.photos.value = other
+    wait(widget.job)
+    assert widget.output.value == tmp_path / "mine"
 
 
 def test_a_dock_closed_in_the_middle_leaves_a_dataset_to_go_on_with(

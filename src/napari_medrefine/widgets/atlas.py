@@ -28,13 +28,13 @@ from napari_medrefine.widgets._atlas_table import AtlasTable
 from napari_medrefine.widgets._atlas_view import AtlasView, Shown
 from napari_medrefine.widgets._exporting import Exporting, Item
 from napari_medrefine.widgets._jobs import JobPanel
+from napari_medrefine.widgets._looking import Looking, Proposal
 from napari_medrefine.widgets._panel import (
     Panel,
     folder_edit,
     keep_low,
     path_in,
     row,
-    when_chosen,
 )
 
 CHOOSE = "Choose a folder with photos of one or several slides, then press 'Put in order'."
@@ -59,9 +59,6 @@ class AtlasWidget(Panel):
         self._viewer = napari_viewer
         self._view = AtlasView(napari_viewer)
         self._shown: tuple[Path, Atlas] | None = None
-        self._looked_in = ""  # the folder that was looked into last
-        self._looking = False
-        self._suggested = ""  # the atlas's folder that we proposed
         self.rows: list[dict[str, Cell]] = []
         self._make_choices()
         self._make_actions()
@@ -134,7 +131,15 @@ class AtlasWidget(Panel):
         self.redo = PushButton(text="Redo", tooltip="Do again what was undone last")
 
     def _connect(self) -> None:
-        when_chosen(self.photos, self.look)
+        self.proposal = Proposal(self.output, SUGGESTED)
+        self.looking = Looking(
+            self.photos,
+            self.job,
+            begin=self._begin,
+            steps=_look_steps,
+            found=self._found,
+            refresh=self._refresh,
+        )
         self.output.changed.connect(self._refresh)
         self.job.start.changed.connect(self.make)
         self.open.changed.connect(self.open_atlas)
@@ -145,35 +150,16 @@ class AtlasWidget(Panel):
         self.redo.changed.connect(lambda: self._go(self._view.history.redo))
         self._viewer.layers.events.removed.connect(self._layer_removed)
 
-    def look(self) -> None:
-        """See which photos are in the folder, unless that is known."""
-        text = self.photos.line_edit.value.strip()
-        if text == self._looked_in:
-            return
-        if self.job.running:
-            if self._looking:
-                self.job.stop()
-            return  # `_ended` looks again
-        self._looked_in = text
+    def _begin(self, _: Path | None) -> None:
         self._offer([])
-        self._suggest("")
-        folder = path_in(self.photos)
-        if folder is None:
-            return
-        self._looking = True
-        self.job.run(
-            lambda: _look_steps(folder),
-            on_done=lambda names: self._found(folder, names),
-            on_end=self._ended,
-        )
-        self._refresh()
+        self.proposal.make(None)
 
     def _found(self, folder: Path, names: list[str]) -> None:
         if not names:
             self.job.say(str(no_photos(folder)), problem=True)
             return
         self._offer(names)
-        self._suggest(str(folder.with_name(folder.name + SUGGESTED)) if folder.name else "")
+        self.proposal.make(folder)
         more = f" Only the first {LISTED:,} are listed above." if len(names) > LISTED else ""
         self.job.say(
             f"{len(names):,} photos.{more} Press 'Put in order' to find where they belong."
@@ -183,18 +169,6 @@ class AtlasWidget(Panel):
         """Let the overviews be chosen among so many photos that one can look through them."""
         self.overviews.choices = names[:LISTED]
         self.overviews.value = []
-
-    def _suggest(self, output: str) -> None:
-        """Propose a folder for the atlas; an empty one takes back what was proposed before."""
-        line = self.output.line_edit
-        if output or line.value == self._suggested:
-            line.value = output
-        self._suggested = output
-
-    def _ended(self) -> None:
-        self._looking = False
-        self._refresh()
-        self.look()  # at another folder that was chosen meanwhile
 
     def _refresh(self) -> None:
         idle = not self.job.running
@@ -257,7 +231,7 @@ class AtlasWidget(Panel):
             lambda: _make_and_show(folder, job),
             on_item=self._take,
             on_done=lambda _: self._done(),
-            on_end=self._ended,
+            on_end=self.looking.ended,
         )
         self._refresh()
 
@@ -309,7 +283,7 @@ class AtlasWidget(Panel):
                 overwrite=self.replace.value,
             ),
             on_done=self._saved,
-            on_end=self._ended,
+            on_end=self.looking.ended,
         )
         self._refresh()
 

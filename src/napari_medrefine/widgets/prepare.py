@@ -30,12 +30,12 @@ from napari_medrefine.io.reader import read_dataset
 from napari_medrefine.progress import Step
 from napari_medrefine.widgets._dialogs import open_page
 from napari_medrefine.widgets._jobs import JobPanel
+from napari_medrefine.widgets._looking import Looking, Proposal
 from napari_medrefine.widgets._panel import (
     Panel,
     folder_edit,
     path_in,
     row,
-    when_chosen,
     wrapped_label,
 )
 from napari_medrefine.widgets._recipe_controls import PARTS, RecipeControls
@@ -72,8 +72,6 @@ class PrepareWidget(Panel):
 
     def __init__(self, napari_viewer: Any) -> None:
         self._viewer = napari_viewer
-        self._looked_in = ""  # the folder that was looked into last
-        self._looking = False
         self._make_choices()
         self._make_actions()
         super().__init__(
@@ -123,43 +121,33 @@ class PrepareWidget(Panel):
         )
 
     def _connect(self) -> None:
-        when_chosen(self.photos, self.look)
+        self.proposal = Proposal(self.output, SUGGESTED)
+        self.looking = Looking(
+            self.photos,
+            self.job,
+            begin=self._begin,
+            steps=self._look_steps,
+            found=self._take,
+            refresh=self._refresh,
+        )
         self.output.changed.connect(self._refresh)
         self.job.start.changed.connect(self.prepare)
         self.open.changed.connect(self.open_dataset)
         self.summary.changed.connect(self.show_summary)
         self.outlines.changed.connect(lambda: add_outlines(self._viewer))
 
-    def look(self) -> None:
-        """See what is in the folder of photos, unless that is known."""
-        text = self.photos.line_edit.value.strip()
-        if text == self._looked_in:
-            return
-        if self.job.running:
-            if self._looking:
-                self.job.stop()
-            return  # `_ended` looks again
-        self._looked_in = text
+    def _begin(self, folder: Path | None) -> None:
         self.recipe.take(None)
         self.found.value = ""
-        if not text:
-            return
-        folder = Path(text).expanduser()
-        output = folder.with_name(folder.name + SUGGESTED) if folder.name else folder
-        self.output.value = output
-        self._looking = True
-        self.job.run(lambda: _look_steps(folder, output), on_done=self._take, on_end=self._ended)
-        self._refresh()
+        self.proposal.make(folder)
 
-    def _take(self, looked: _Looked) -> None:
+    def _look_steps(self, folder: Path) -> Generator[Step, None, _Looked]:
+        return _look_steps(folder, path_in(self.output) or folder)
+
+    def _take(self, _: Path, looked: _Looked) -> None:
         self.recipe.take(looked.survey, looked.before)
         self.found.value = describe_survey(looked.survey)
         self.job.say("Press 'Prepare' to make the dataset.")
-
-    def _ended(self) -> None:
-        self._looking = False
-        self._refresh()
-        self.look()  # at another folder that was chosen meanwhile
 
     def prepare(self) -> None:
         """Make the dataset, or what is missing of it."""
@@ -174,7 +162,7 @@ class PrepareWidget(Panel):
             lambda: _prepare_steps(folder, output, recipe, overwrite=overwrite),
             on_done=self.job.say,
             on_stop=lambda: self.job.say(GO_ON),
-            on_end=self._ended,
+            on_end=self.looking.ended,
         )
         self._refresh()
 
@@ -194,7 +182,7 @@ class PrepareWidget(Panel):
             lambda: _open_steps(path, split),
             on_item=lambda data: added.append(self._viewer.add_layer(Layer.create(*data))),
             on_done=lambda _: self._opened(added),
-            on_end=self._ended,
+            on_end=self.looking.ended,
         )
         self._refresh()
 
