@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import (
@@ -53,14 +54,14 @@ class _Column:
     """Rows below one another whose controls begin side by side, after the widest label."""
 
     def __init__(self) -> None:
-        self._rows: list[_Wrapping] = []
+        self._rows: WeakSet[_Wrapping] = WeakSet()
 
     def take(self, row: _Wrapping) -> bool:
         """Let a row be one of them, if it has a label."""
         label = row.widgets[0]
         named = isinstance(label, QLabel) and not label.wordWrap() and bool(label.text())
         if named:
-            self._rows.append(row)
+            self._rows.add(row)
         return named
 
     def width(self) -> int:
@@ -70,12 +71,14 @@ class _Column:
 
     def fit(self) -> None:
         """Fit them all, since one came or went."""
-        for row in self._rows:
+        for row in list(self._rows):
             row.fit()
 
 
 class _Wrapping(QObject):
     """Deals a row's widgets out to lines, whenever its width or theirs changes; lives with it."""
+
+    _column: _Column | None = None  # also once Python has collected it, when Qt still hides the row
 
     def __init__(self, row: Any, column: _Column | None = None) -> None:
         super().__init__(row)
