@@ -13,6 +13,7 @@ from napari_medrefine._records import read_record_in, write_record
 
 RECORD = "medrefine-learning.json"
 PAIR_FOLDER = "pairs"  # inside the folder of a fine-tuning
+LEAST = 0.005  # dB, which is told as 0.01
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -74,6 +75,17 @@ def gain_over_photo(scores: Sequence[FieldScore]) -> float | None:
     """Return how much nearer than the weights for photos, on average, in dB; None if unknown."""
     gains = [score.after - score.photo for score in scores if score.photo is not None]
     return sum(gains) / len(gains) if gains else None
+
+
+def _hint(scores: Sequence[FieldScore]) -> str:
+    """Return how much nearer than the shipped weights those for photos are; empty if they are not."""
+    gains = [score.photo - score.before for score in scores if score.photo is not None]
+    if not gains or sum(gains) / len(gains) < LEAST:
+        return ""
+    return (
+        f" The shipped weights for photos are {sum(gains) / len(gains):.2f} dB nearer: "
+        "--model photo-faithful, or 'For photos' in napari."
+    )
 
 
 def helps(scores: Sequence[FieldScore], margin: float) -> bool:
@@ -145,7 +157,8 @@ class LearningResult:
                 f"{nearer} on {fields}: not kept, the shipped weights for photos come "
                 f"{-over_photo:.2f} dB nearer still. Choose 'For photos' as the model."
             )
-        return f"{nearer} on {fields}: not kept, {why}. The shipped weights stay in use."
+        stay = "The shipped weights stay in use."
+        return f"{nearer} on {fields}: not kept, {why}. {stay}{_hint(self.scores)}"
 
 
 class LearningRecord(BaseModel):
