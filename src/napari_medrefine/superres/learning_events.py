@@ -78,7 +78,7 @@ def gain_over_photo(scores: Sequence[FieldScore]) -> float | None:
 
 
 def _hint(scores: Sequence[FieldScore]) -> str:
-    """Return how much nearer than the shipped weights those for photos are; empty if they are not."""
+    """Say how much nearer those for photos are than the shipped ones; nothing if they are not."""
     gains = [score.photo - score.before for score in scores if score.photo is not None]
     if not gains or sum(gains) / len(gains) < LEAST:
         return ""
