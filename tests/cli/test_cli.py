@@ -198,6 +198,7 @@ def test_the_demo_does_the_main_job_and_says_where(
     out = capsys.readouterr().out
     assert out.count("placed") == 4
     assert str(tmp_path) in out
+    assert "the faithful and the GAN weights for photos" in out
     assert read_photo(tmp_path / "registered.png").image.shape == (1024, 1344, 3)
     assert read_photo(tmp_path / "magnified.png").image.std() > 10
     saved = json.loads((tmp_path / "slide_40x_1.placement.json").read_text())

@@ -41,7 +41,7 @@ SHOWN = 48  # overview pixels on a side that are shown magnified
 
 EXPLANATION = """\
 registered.png shows the fields on the overview. magnified.png shows one place, from left to right:
-the 4x enlarged by interpolation, by the faithful weights, by the GAN, and the real 40x.
+the 4x enlarged by interpolation, by the faithful and the GAN weights for photos, and the real 40x.
 The generated pictures are for research, not for diagnosis.
 Everything is in {folder}"""
 
