@@ -51,6 +51,32 @@ def test_examples_magnify_photos_with_the_weights_for_photos() -> None:
     assert None not in models  # else learned weights
 
 
+@pytest.mark.parametrize("command", commands())
+def test_the_help_tells_what_an_option_is_that_is_left_out(command: str) -> None:
+    silent = [
+        option.option_strings[0]
+        for option in commands()[command]._actions
+        if option.default not in (None, False, [], argparse.SUPPRESS)
+        and option.option_strings
+        and "default" not in str(option.help)
+    ]
+    assert silent == []
+
+
+def test_import_offers_what_it_can_read(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["import", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "csv" not in said
+    assert ".ome.zarr (a scene)" in said
+
+
+def test_demo_says_what_it_does_not_replace_unasked(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["demo", "--help"])
+    assert "that no demo made" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(("command", "named"), [("magnify", True), ("sharpen", False)])
 def test_only_what_takes_the_weights_for_photos_names_them(
     command: str, named: bool, capsys: pytest.CaptureFixture[str]

@@ -52,13 +52,19 @@ def add_to(commands: Commands) -> None:
         commands, "demo", "register and magnify photos of a procedural slide", EXAMPLES
     )
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("medrefine-demo"), help="folder for the pictures"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("medrefine-demo"),
+        help="folder for the pictures (default: medrefine-demo)",
     )
     parser.add_argument("--seed", type=int, default=0, help="another slide (default: 0)")
     parser.add_argument(
         "--no-napari", action="store_true", help="only write pictures, open no window"
     )
-    add_overwrite(parser)
+    add_overwrite(
+        parser, "replace files of these names that no demo made, or that were changed since, too"
+    )
     parser.set_defaults(run=run)
 
 

@@ -69,10 +69,14 @@ def add_to(commands: Commands) -> None:
         "--method",
         choices=["pyramid", "spiral"],
         default="pyramid",
-        help="'spiral' is the study's brute-force RGB difference, for comparison",
+        help="'spiral' is the study's brute-force RGB difference, for comparison (default: pyramid)",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path(), help="folder for NAME.placement.json files"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path(),
+        help="folder for NAME.placement.json files (default: the current folder)",
     )
     add_scheduler(parser, "registers the photos")
     add_overwrite(parser)
