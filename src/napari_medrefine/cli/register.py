@@ -69,7 +69,8 @@ def add_to(commands: Commands) -> None:
         "--method",
         choices=["pyramid", "spiral"],
         default="pyramid",
-        help="'spiral' is the study's brute-force RGB difference, for comparison (default: pyramid)",
+        help="'spiral' is the study's brute-force RGB difference, for comparison (default: "
+        "pyramid)",
     )
     parser.add_argument(
         "-o",
