@@ -55,7 +55,8 @@ def magnify(
         reduction must. Blurred and noisy photos are none; forcing them costs 2 dB.
     model : str, Path or None
         A name of `list_models`, a weight file, ours or others' (see `load_model`), or the folder
-        of a training, instead of the shipped ones. ``"photo-faithful"``: for photos whose objective blurs about a pixel.
+        of a training, instead of the shipped ones. ``"photo-faithful"``: for photos whose
+        objective blurs about a pixel.
     channel_axis : int or sequence of int, optional
         The axis of a stack that numbers its channels, sections or times, or several such axes: each
         plane is an image by itself, and one at a time is read (dask, Zarr). Default: `image` is no
