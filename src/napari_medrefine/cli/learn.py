@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   medrefine learn slide1_4x.jpg slide1_40x_*.jpg -o learned
   medrefine learn slide1_4x.jpg slide1_40x_*.jpg -o learned --placements placements
-  medrefine magnify slide1_4x.jpg -o large.png --scale 10 --model learned/best.safetensors
+  medrefine magnify slide1_4x.jpg --scale 10 --model learned/best.safetensors -o large.ome.zarr
 
 Stopped with Ctrl-C, the same command goes on where it was."""
 

@@ -26,7 +26,7 @@ from napari_medrefine.superres.recipe import Recipe
 
 MAGNIFY_EXAMPLES = """\
   medrefine magnify reduced.png --scale 4 -o large.png
-  medrefine magnify slide1_4x.jpg --scale 10 --model photo-faithful -o slide1_as_40x.tif
+  medrefine magnify slide1_4x.jpg --scale 10 --model photo-faithful -o as_40x.ome.zarr
   medrefine magnify slide.svs --scale 4 -o slide_x4.ome.zarr
   medrefine magnify slide.svs --scale 4 -o slide_x4.ome.zarr --scheduler tcp://10.0.0.1:8786
 
