@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_medrefine._records import read_record_in, write_record
+from napari_medrefine._words import counted
 
 RECORD = "medrefine-learning.json"
 PAIR_FOLDER = "pairs"  # inside the folder of a fine-tuning
@@ -138,7 +139,7 @@ class LearningResult:
     def sentence(self) -> str:
         """The verdict in words, with the numbers."""
         gain, count = self.gain, len(self.scores)
-        fields = f"{count} field{'s' if count > 1 else ''} it did not learn from"
+        fields = f"{counted(count, 'field')} it did not learn from"
         if self.in_turn:
             fields = f"fields left out in turn ({count})"
         nearer = f"{gain:.2f} dB nearer to the real photo"  # the look before all batches takes part
