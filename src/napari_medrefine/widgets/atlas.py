@@ -122,8 +122,8 @@ class AtlasWidget(Panel):
         )  # fmt: skip
         self.missing = CheckBox(
             text="Show what is missing",
-            tooltip="Blue (10x, or the only objective) and orange (40x) were photographed, dark was "
-            "not",
+            tooltip="Blue (10x, or the only objective) and orange (40x) were photographed, "
+            "dark was not",
         )
         self.undo = PushButton(
             text="Undo",
