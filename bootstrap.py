@@ -4,8 +4,9 @@
     python3 bootstrap.py demo     set up, run the main job on embedded data
     python3 bootstrap.py test     set up, run every test (a virtual display is brought along)
 
-Needs nothing but Python >= 3.11. Everything is installed into `.venv` beside this file, so a system
-Python that refuses `pip install` is no obstacle, and the system's own packages stay as they are.
+Needs nothing but Python >= 3.11. Python packages are installed into `.venv` beside this file, so a
+system Python that refuses `pip install` is no obstacle. Where system packages are missing (`venv`, and
+for the tests a virtual display) and it may, it installs them with apt-get; else it prints the command.
 Whatever follows the word is handed on, e.g. `python3 bootstrap.py test -k registration`.
 """
 

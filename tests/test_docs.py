@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from napari_medrefine.compare.columns import COLUMNS
+
 DOCS = Path(__file__).parents[1] / "docs"
 DOCUMENTED = (
     "registration",
@@ -23,6 +25,21 @@ DOCUMENTED = (
     "learning",
     "verify",
 )
+
+
+# What the signatures of all that is public name, from other modules.
+NEEDED = {
+    "compare": ("contenders.filters_for", "rows.Summary"),
+    "registration": ("trace.Trace",),
+    "superres": (
+        "background.BackgroundTraining",
+        "events.TrainingConfig",
+        "events.TrainingResult",
+        "learning_events.LearningConfig",
+        "learning_events.LearningResult",
+        "recipe.Recipe",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +66,22 @@ def test_all_that_is_public_is_in_the_reference(site, name):
     public = {name: getattr(module, name) for name in module.__all__}
     wanted = [n for n, each in public.items() if inspect.isclass(each) or inspect.isroutine(each)]
     assert [n for n in wanted if f".{n}" not in page] == []
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_what_a_signature_names_is_in_the_reference(site, name):
+    page = (site / "api" / f"{name}.html").read_text(encoding="utf-8")
+    wanted = [f"napari_medrefine.{name}.{one}" for one in NEEDED[name]]
+    assert [one for one in wanted if f'id="{one}"' not in page] == []
+
+
+def test_every_column_that_evaluate_prints_is_explained():
+    page = (DOCS / "measuring.md").read_text(encoding="utf-8")
+    table = page.split("## The measures")[1].split("##")[0]
+    names = [line[1:].partition("|")[0] for line in table.splitlines()]
+    explained = {name.strip() for several in names for name in several.split(",")}
+    heads = {column.head.removesuffix(" dB") for column in COLUMNS} - {"method"}
+    assert heads <= explained
 
 
 def test_every_page_is_reached_from_the_first(site):

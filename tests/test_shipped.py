@@ -25,8 +25,11 @@ SDIST = re.compile(
     rf"src/({WHEEL.pattern})"
     r"|tests/([a-z_]+/)*[a-z0-9_]+\.py|docs/([a-z_]+/)*[a-z0-9_-]+\.(md|png|py)"
     r"|benchmarks/([a-z_]+/)*[a-z0-9_]+\.(py|md|json)"
-    r"|README\.md|CHANGELOG\.md|LICENSE|NOTICE|tox\.ini|constraints\.txt|pyproject\.toml|PKG-INFO|\.gitignore"
+    r"|(README|CHANGELOG|CONTRIBUTING)\.md|LICENSE|NOTICE|bootstrap\.py|tox\.ini"
+    r"|constraints(-lowest)?\.txt|pyproject\.toml|PKG-INFO|\.gitignore"
 )
+# With these, whoever has the archive can set up and test as in a clone.
+TOOLS = {"CONTRIBUTING.md", "bootstrap.py", "tox.ini", "constraints.txt", "constraints-lowest.txt"}
 NEEDED = {
     "napari_medrefine/napari.yaml",
     "napari_medrefine/py.typed",
@@ -82,7 +85,7 @@ def test_the_source_archive_holds_what_is_needed_and_nothing_else(built):
     assert sum(member.size for member in members) < 1.2 * LARGEST  # with its tests and pictures
     names = [member.name.partition("/")[2] for member in members]
     assert [name for name in names if not SDIST.fullmatch(name)] == []
-    assert {f"src/{name}" for name in NEEDED} <= set(names)
+    assert {f"src/{name}" for name in NEEDED} | TOOLS <= set(names)
 
 
 def test_only_files_under_version_control_are_shipped(built):

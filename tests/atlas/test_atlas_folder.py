@@ -12,9 +12,11 @@ import pytest
 
 from napari_medrefine import MedRefineError, Placement
 from napari_medrefine.atlas import RECORD, atlas_steps, load_atlas, rows_of
+from napari_medrefine.cli import atlas as atlas_cli
 from napari_medrefine.cli import main
 from napari_medrefine.progress import finish
 from napari_medrefine.samples import field_to_overview
+from napari_medrefine.widgets import atlas as atlas_widget
 
 
 def off(place, shots, name):
@@ -92,6 +94,19 @@ def test_objectives_come_from_a_table_and_the_command_says_what_it_found(
     assert main([*words, "--overwrite"]) == 0
     assert not (output / "placements" / "q.placement.json").exists()
     assert len(load_atlas(output).photos) == 10
+
+
+def test_one_is_not_called_several(made):
+    atlas = load_atlas(made)
+    overview = atlas.overviews[0].source
+    few = [photo for photo in atlas.photos if photo.source == overview]
+    few += [photo for photo in atlas.photos if photo.overview == overview][:1]
+    one = atlas.model_copy(update={"photos": tuple(few)})
+    assert atlas_cli.describe(one)[:2] == [
+        "1 overview, 1 field placed, 0 refused, 0 unreadable",
+        f"{overview}: 1 field",
+    ]
+    assert atlas_widget.describe(one) == "1 field placed on 1 overview."
 
 
 def test_nothing_known_at_all(photos, shots, tmp_path):

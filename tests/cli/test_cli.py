@@ -64,7 +64,7 @@ def test_register_takes_the_ratio_from_the_names_and_saves_where_the_field_lies(
     truth = field_to_overview(field, overview)
     right = corner @ truth[:2, :2].T + truth[:2, 2]
     assert np.abs(placement.to_overview(corner) - right).max() < 0.5
-    assert "placed" in capsys.readouterr().out
+    assert "placed. Its top left pixel lies at row" in capsys.readouterr().out
 
     # A second time: nothing is overwritten without asking.
     before = (tmp_path / "one_40x_1.placement.json").read_bytes()
@@ -80,7 +80,9 @@ def test_register_says_no_with_its_own_exit_status(
     write_image(tmp_path / "mirrored_40x.png", np.ascontiguousarray(field.image[:, ::-1]))
     words = [str(folder / "one_4x.png"), str(tmp_path / "mirrored_40x.png")]
     assert main(["register", *words, "-o", str(tmp_path)]) == 3
-    assert "REFUSED" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "REFUSED. The best guess puts its top left pixel at row" in said
+    assert "lies at" not in said
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
@@ -198,6 +200,7 @@ def test_the_demo_does_the_main_job_and_says_where(
     out = capsys.readouterr().out
     assert out.count("placed") == 4
     assert str(tmp_path) in out
+    assert "the faithful and the GAN weights for photos" in out
     assert read_photo(tmp_path / "registered.png").image.shape == (1024, 1344, 3)
     assert read_photo(tmp_path / "magnified.png").image.std() > 10
     saved = json.loads((tmp_path / "slide_40x_1.placement.json").read_text())

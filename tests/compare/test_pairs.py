@@ -18,7 +18,7 @@ from napari_medrefine.compare.pairs import Measured, Pair, measure_steps
 from napari_medrefine.compare.placed import Grid, Placed, sampled
 from napari_medrefine.compare.words import explain
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.progress import finish
+from napari_medrefine.progress import JobStopped, finish, look_up, stoppable
 
 Image = npt.NDArray[np.generic]
 SAME = np.eye(3)
@@ -60,6 +60,23 @@ def test_a_known_error_is_what_is_measured(tissue: npt.NDArray[np.uint8]) -> Non
     assert result.share == 1
     assert result.common.shift.length == 0
     assert "no match" in result.notes[1]
+
+
+def test_a_network_is_stopped_before_it_is_done(
+    tissue: npt.NDArray[np.uint8], small: npt.NDArray[np.uint8]
+) -> None:
+    begun: list[str] = []
+
+    def network(image: Image, _: float) -> Image:
+        begun.append("network")
+        look_up()
+        begun.append("done")
+        return image
+
+    pair = Pair("p", "s", small, Placed("the 40x", tissue, divided(4)), match="none")
+    with stoppable(lambda: bool(begun)), pytest.raises(JobStopped):
+        measured(pair, network=network)
+    assert begun == ["network"]
 
 
 def test_the_other_camera_s_gain_and_offset_are_found(tissue: npt.NDArray[np.uint8]) -> None:

@@ -127,6 +127,22 @@ def test_what_the_weights_for_photos_do_without_learning_is_not_kept() -> None:
     assert "'For photos'" in result.sentence
 
 
+def test_where_nothing_is_learned_the_nearer_weights_for_photos_are_named() -> None:
+    score = FieldScore(name="a", before=24.0, after=24.1, photo=25.0)
+    result = LearningResult(Path("run"), False, (score,), 3, 20, False, 0.5)
+    assert result.sentence.endswith(
+        "The shipped weights stay in use. The shipped weights for photos are 1.00 dB nearer: "
+        "--model photo-faithful, or 'For photos' in napari."
+    )
+
+
+@pytest.mark.parametrize("photo", [23.5, 24.0, None])
+def test_weights_for_photos_that_are_no_nearer_are_not_named(photo: float | None) -> None:
+    score = FieldScore(name="a", before=24.0, after=24.1, photo=photo)
+    result = LearningResult(Path("run"), False, (score,), 3, 20, False, 0.5)
+    assert result.sentence.endswith("The shipped weights stay in use.")
+
+
 def test_what_helps_one_field_and_harms_another_is_not_kept(tmp_path) -> None:
     folder = write(tmp_path / "run", [stored(0, 5.0), softer(1)])
     result = finish(fine_tune_steps(folder, QUICK.model_copy(update={"steps": 4})))

@@ -163,7 +163,9 @@ def test_resume_needs_no_settings(slides, tmp_path, capsys):
     run = tmp_path / "run"
     assert main(["train", str(slides), "-o", str(run), *QUICK, "--no-gan"]) == 0
     assert main(["train", str(slides), "-o", str(run)]) == 1
-    assert "already there; resume" in capsys.readouterr().err
+    assert "already there; resume the training in it (in the terminal: --resume)" in (
+        capsys.readouterr().err
+    )
     assert main(["train", str(slides), "-o", str(run), "--resume"]) == 0
     assert "Trained 2 epochs" in capsys.readouterr().out
 

@@ -237,5 +237,7 @@ def test_what_says_nothing_cannot_be_verified(folder, capsys):
     assert main(["verify", str(folder / "s_4x.png")]) == 1
     assert "does not say how it was made" in capsys.readouterr().err
     (folder / "x.txt").write_text("x")
+    capsys.readouterr()
     assert main(["verify", str(folder / "x.txt")]) == 1
+    assert "x.txt cannot be verified: choose a picture" in capsys.readouterr().err
     assert main(["verify", str(folder / "x.png"), "--inputs", str(folder / "no")]) == 1

@@ -74,9 +74,12 @@ def test_a_typed_place_is_read_kept_and_copied(viewer, pair, section):
     section.inspect.value = True
     section.down.value, section.across.value = coarse.data_to_world((7, 11))
     section.keep.native.click()
+    assert section.said.value.endswith("1 place kept.")
     section.across.value = 1000.0  # beside both layers
     section.keep.native.click()
+    assert section.said.value.endswith("2 places kept.")
     section.copy.native.click()
+    assert "rows of 2 places" in section.said.value
     rows = list(csv.DictReader(io.StringIO(QApplication.clipboard().text()), dialect="excel-tab"))
     assert [(x["place"], x["layer"]) for x in rows[:2]] == [("1", "fine"), ("1", "coarse")]
     assert [float(x["R"]) for x in rows[:2]] == [coarse.data[7, 11]] * 2

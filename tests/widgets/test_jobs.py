@@ -13,7 +13,7 @@ import pytest
 from qtpy.QtCore import QTimer
 
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.progress import Step
+from napari_medrefine.progress import Step, look_up
 from napari_medrefine.widgets._jobs import JobPanel
 
 
@@ -79,6 +79,22 @@ def test_cancel_closes_the_job(panel, wait, qtbot):
     qtbot.waitUntil(lambda: bool(closed), timeout=20_000)
     assert stopped == ["stopped"]
     assert not panel.bar.visible
+
+
+def test_cancel_acts_within_a_step_and_says_so(panel, wait, qtbot):
+    def work():
+        yield Step(0, 1, "a long step")
+        while True:
+            threading.Event().wait(0.005)
+            look_up()
+
+    panel.run(work, on_done=lambda _: None)
+    qtbot.waitUntil(lambda: panel.message.value == "a long step", timeout=20_000)
+    panel.cancel.native.click()
+    assert panel.message.value == "Stopping ..."
+    wait(panel)
+    assert panel.message.value == "Stopped."
+    assert panel.cancel.tooltip.startswith("Stop now;")
 
 
 def test_a_second_start_waits_for_nobody(panel, wait):

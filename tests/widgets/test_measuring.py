@@ -154,6 +154,8 @@ def test_one_press_tells_how_good_the_magnified_4x_is(viewer, sharp, small, wait
     assert gain > 0.1
     assert f"the faithful weights are {gain:.2f} dB nearer to the real photo than bicubic" in said
     assert "the GAN weights are" in said
+    assert section.done.measured.score("photo").psnr > 0
+    assert "the shipped networks and one of your own" in section.job.start.tooltip
     assert "of the energy of the real photo's" in said
 
 

@@ -35,9 +35,11 @@ def add_command(
     return parser
 
 
-def add_overwrite(parser: argparse.ArgumentParser) -> None:
-    """Add ``--overwrite``."""
-    parser.add_argument("--overwrite", action="store_true", help="replace what is already there")
+def add_overwrite(
+    parser: argparse.ArgumentParser, does: str = "replace what is already there"
+) -> None:
+    """Add ``--overwrite``; what it `does` goes into the help."""
+    parser.add_argument("--overwrite", action="store_true", help=does)
 
 
 def argument(parse: Callable[[str], T], wanted: str) -> Callable[[str], T]:

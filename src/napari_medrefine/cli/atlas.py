@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_medrefine._atomic import cannot
+from napari_medrefine._words import counted
 from napari_medrefine.cli._common import (
     Commands,
     add_command,
@@ -134,8 +135,8 @@ def describe(atlas: Atlas) -> list[str]:
     lines = [
         ", ".join(
             (
-                f"{roles['overview']} overviews",
-                f"{roles['field']} fields placed",
+                counted(roles["overview"], "overview"),
+                f"{counted(roles['field'], 'field')} placed",
                 f"{roles['refused']} refused",
                 f"{roles['unreadable']} unreadable",
             )
@@ -143,7 +144,7 @@ def describe(atlas: Atlas) -> list[str]:
     ]
     for overview in atlas.overviews:
         fields = atlas.fields_of(overview.source)
-        lines.append(f"{overview.source}: {len(fields)} fields")
+        lines.append(f"{overview.source}: {counted(len(fields), 'field')}")
         lines += [f"  {photo.source}: {photo.reason}" for photo in fields]
     others = [photo for photo in atlas.photos if photo.role in ("refused", "unreadable")]
     return lines + [f"{photo.role}: {photo.source}: {photo.reason}" for photo in others]

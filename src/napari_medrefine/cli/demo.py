@@ -41,7 +41,7 @@ SHOWN = 48  # overview pixels on a side that are shown magnified
 
 EXPLANATION = """\
 registered.png shows the fields on the overview. magnified.png shows one place, from left to right:
-the 4x enlarged by interpolation, by the faithful weights, by the GAN, and the real 40x.
+the 4x enlarged by interpolation, by the faithful and the GAN weights for photos, and the real 40x.
 The generated pictures are for research, not for diagnosis.
 Everything is in {folder}"""
 
@@ -52,13 +52,19 @@ def add_to(commands: Commands) -> None:
         commands, "demo", "register and magnify photos of a procedural slide", EXAMPLES
     )
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("medrefine-demo"), help="folder for the pictures"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("medrefine-demo"),
+        help="folder for the pictures (default: medrefine-demo)",
     )
     parser.add_argument("--seed", type=int, default=0, help="another slide (default: 0)")
     parser.add_argument(
         "--no-napari", action="store_true", help="only write pictures, open no window"
     )
-    add_overwrite(parser)
+    add_overwrite(
+        parser, "replace files of these names that no demo made, or that were changed since, too"
+    )
     parser.set_defaults(run=run)
 
 

@@ -89,7 +89,7 @@ def add_to(commands: Commands) -> None:
         "of other slides",
     )
     parser.add_argument("--model", help="a weight file to measure too")
-    parser.add_argument("--limit", type=int, help="at most this many images")
+    parser.add_argument("--limit", type=int, help="at most this many images (default: all)")
     add_overwrite(parser)
     parser.set_defaults(run=run)
 

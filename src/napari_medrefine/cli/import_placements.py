@@ -28,10 +28,15 @@ def add_to(commands: Commands) -> None:
         commands, "import", "take over a placement from ITK, QuPath or napari", EXAMPLES
     )
     parser.add_argument(
-        "transform", type=Path, help=".tfm, .qupath.txt, .qupath.json, .napari.json"
+        "transform",
+        type=Path,
+        help=".tfm, .qupath.txt, .qupath.json, .napari.json, .json, or .ome.zarr (a scene)",
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, help="NAME.placement.json")
-    parser.add_argument("--format", choices=list(FORMATS), help="default: what the name ends in")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="NAME.placement.json; of a scene, a folder"
+    )
+    readable = [name for name, one in FORMATS.items() if one.read is not None]
+    parser.add_argument("--format", choices=readable, help="default: what the name ends in")
     add_sides(parser)
     add_overwrite(parser)
     parser.set_defaults(run=run)

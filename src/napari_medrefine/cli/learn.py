@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   medrefine learn slide1_4x.jpg slide1_40x_*.jpg -o learned
   medrefine learn slide1_4x.jpg slide1_40x_*.jpg -o learned --placements placements
-  medrefine magnify slide1_4x.jpg -o large.png --scale 10 --model learned/best.safetensors
+  medrefine magnify slide1_4x.jpg --scale 10 --model learned/best.safetensors -o large.ome.zarr
 
 Stopped with Ctrl-C, the same command goes on where it was."""
 
@@ -55,10 +55,16 @@ def add_to(commands: Commands) -> None:
         help="folder with NAME.placement.json files of 'medrefine register' (default: register)",
     )
     parser.add_argument(
-        "--ratio", type=argument(parse_ratio, RATIO), default="auto", help="see 'register'"
+        "--ratio",
+        type=argument(parse_ratio, RATIO),
+        default="auto",
+        help="see 'register', whose default it has",
     )
     parser.add_argument(
-        "--angle", type=argument(parse_angle, ANGLE), default=None, help="see 'register'"
+        "--angle",
+        type=argument(parse_angle, ANGLE),
+        default=None,
+        help="see 'register', whose default it has",
     )
     parser.add_argument("--steps", type=int, help="batches at most (default: 160)")
     parser.add_argument("--seed", type=int, help="of crops and of what is held out (default: 0)")

@@ -25,8 +25,8 @@ from napari_medrefine.provenance import Input
 from napari_medrefine.superres.recipe import Recipe
 
 MAGNIFY_EXAMPLES = """\
-  medrefine magnify slide1_4x.jpg --scale 4 -o slide1_x4.png
-  medrefine magnify slide1_4x.jpg --scale 10 --realism 1 -o slide1_as_40x.tif
+  medrefine magnify reduced.png --scale 4 -o large.png
+  medrefine magnify slide1_4x.jpg --scale 10 --model photo-faithful -o as_40x.ome.zarr
   medrefine magnify slide.svs --scale 4 -o slide_x4.ome.zarr
   medrefine magnify slide.svs --scale 4 -o slide_x4.ome.zarr --scheduler tcp://10.0.0.1:8786
 
@@ -44,7 +44,11 @@ NO_NETWORK = "No network had a part in it: at this setting nothing is generated.
 def add_to(commands: Commands) -> None:
     """Add both commands to the parser."""
     magnify = add_command(commands, "magnify", "enlarge a photo with the SR-GAN", MAGNIFY_EXAMPLES)
-    _add_shared(magnify)
+    _add_shared(
+        magnify,
+        "a weight file, also of others, a run's folder, or a model's name (default: the shipped "
+        "weights for scans and clean reductions; for a camera photo name photo-faithful)",
+    )
     magnify.add_argument(
         "--scale", type=float, default=4.0, help="output pixels per input pixel (default: 4)"
     )
@@ -52,14 +56,18 @@ def add_to(commands: Commands) -> None:
     sharpen = add_command(
         commands, "sharpen", "sharpen a photo, same size, with the study's U-Net", SHARPEN_EXAMPLES
     )
-    _add_shared(sharpen)
+    _add_shared(
+        sharpen,
+        "a weight file, also of others, a run's folder, or a model's name (default: the shipped "
+        "one)",
+    )
     sharpen.add_argument(
         "--strength", type=float, default=1.0, help="0 leaves the photo as it is (default: 1)"
     )
     sharpen.set_defaults(run=run_sharpen)
 
 
-def _add_shared(parser: argparse.ArgumentParser) -> None:
+def _add_shared(parser: argparse.ArgumentParser, model: str) -> None:
     parser.add_argument(
         "photo",
         type=Path,
@@ -74,11 +82,7 @@ def _add_shared(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         help="0 (default): faithful, the smallest error; 1: GAN, the most natural texture",
     )
-    parser.add_argument(
-        "--model",
-        help="a weight file, also of others, or a model's name; photo-faithful magnifies photos "
-        "whose objective blurs about a pixel (default: the shipped one)",
-    )
+    parser.add_argument("--model", help=model)
     add_scheduler(parser, "makes the .zarr output")
     parser.add_argument(
         "--ome-zarr",

@@ -69,7 +69,9 @@ def add_to(commands: Commands) -> None:
         default="auto",
         help="what is never divided (default: auto, slides where there are enough, else photos)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="decides which slides go where")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="decides which slides go where (default: 0)"
+    )
     parser.add_argument(
         "--objective",
         type=argument(parse_objective, "an objective, such as 40 or 40x"),

@@ -69,10 +69,15 @@ def add_to(commands: Commands) -> None:
         "--method",
         choices=["pyramid", "spiral"],
         default="pyramid",
-        help="'spiral' is the study's brute-force RGB difference, for comparison",
+        help="'spiral' is the study's brute-force RGB difference, for comparison (default: "
+        "pyramid)",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path(), help="folder for NAME.placement.json files"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path(),
+        help="folder for NAME.placement.json files (default: the current folder)",
     )
     add_scheduler(parser, "registers the photos")
     add_overwrite(parser)
@@ -179,9 +184,11 @@ def describe(name: str, placement: Placement) -> str:
     """Return one line that says where the field lies and how sure that is."""
     row, col = placement.matrix[:2, 2]
     mirrored = ", mirrored" if placement.mirrored else ""
-    verdict = "placed" if placement.accepted else "REFUSED"
+    verdict = "placed. Its top left pixel lies at"
+    if not placement.accepted:
+        verdict = "REFUSED. The best guess puts its top left pixel at"
     return (
-        f"{name}: {verdict}. Its first pixel lies at row {row:.2f}, column {col:.2f}; "
+        f"{name}: {verdict} row {row:.2f}, column {col:.2f}; "
         f"ratio {placement.ratio:.3f}, angle {placement.angle:.2f} degrees, score "
         f"{placement.score:.2f}, {placement.overlap:.0%} of it on the overview, residual "
         f"{placement.residual:.2f} px{mirrored}. {placement.reason}"

@@ -51,7 +51,12 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument("--learning-rate", type=float, help="default: 0.001")
     parser.add_argument("--seed", type=int, help="default: 0")
-    parser.add_argument("--patience", type=int, help="epochs without improvement (default: 8)")
+    parser.add_argument(
+        "--patience",
+        type=int,
+        help="the first stage ends after so many epochs without a better validation loss "
+        "(default: 8)",
+    )
     parser.add_argument(
         "--precision",
         choices=("auto", "float32", "bfloat16"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from napari_medrefine._words import counted
 from napari_medrefine.compare.bootstrap import paired_difference
 from napari_medrefine.compare.evaluate import NOTHING, Evaluation, Summary
 from napari_medrefine.compare.pairs import Measured
@@ -97,9 +98,9 @@ def headline(evaluation: Evaluation, ours: Sequence[str]) -> str:
             f"{gain.high:+.2f} dB"
         )
     slides = len(evaluation.slides)
-    where = f"{slides} slide{'s' if slides != 1 else ''}"
+    where = counted(slides, "slide")
     if evaluation.blank:
-        where += f", {evaluation.blank} blank image{'s' if evaluation.blank != 1 else ''} left out"
+        where += f", {counted(evaluation.blank, 'blank image')} left out"
     return f"{evaluation.protocol.name}, {where}: {'; '.join(sentences) or 'nothing to compare'}."
 
 

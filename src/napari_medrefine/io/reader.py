@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_medrefine._words import counted
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io._layers import LayerData, image_layer, remember
 
@@ -181,6 +182,6 @@ def _single(path: str | Path | Sequence[str]) -> str | None:
 
 
 def _some(files: tuple[str, ...]) -> str:
-    count = f"{len(files)} tile{'s' if len(files) > 1 else ''}"
+    count = counted(len(files), "tile")
     names = ", ".join(files[:LISTED])
     return f"{count} ({names}{', ...' if len(files) > LISTED else ''})"

@@ -137,7 +137,10 @@ class Placement:
 
     @property
     def angle(self) -> float:
-        """Rotation in degrees, -180 to 180; see the module's text for the sign."""
+        """Camera rotation in degrees, -180 to 180.
+
+        Positive: a field row, walked towards higher columns, goes towards higher overview rows.
+        """
         (a, b), (c, d) = self.matrix[:2, :2]
         sign = -1.0 if self.mirrored else 1.0
         return float(np.degrees(np.arctan2(b - sign * c, a + sign * d)))
@@ -227,7 +230,18 @@ class Placement:
         return self.to_overview(np.stack([rows, cols], 1))
 
     def save(self, path: str | Path) -> None:
-        """Write the placement as readable JSON."""
+        """Write the placement as readable JSON.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, ``NAME.placement.json`` by custom; replaced if it is there.
+
+        Raises
+        ------
+        MedRefineError
+            If it cannot be written.
+        """
         from napari_medrefine.registration import placement_file  # it needs this module
 
         placement_file.write(path, self)
@@ -286,6 +300,11 @@ def field_affine(
         3x3, `Placement.matrix`.
     field_to_physical : array-like
         3x3, the field layer's data-to-physical transform, without its affine.
+
+    Returns
+    -------
+    (3, 3) float64 array
+        The ``affine`` for the field's layer.
     """
     return (
         np.asarray(overview_to_world, np.float64)

@@ -50,8 +50,8 @@ def magnify_slide_steps(
         What `open_slide` reads.
     output : str or Path
         The folder to make, ``NAME.ome.zarr`` by custom.
-    recipe : Recipe
-        What to do.
+    recipe : napari_medrefine.superres.recipe.Recipe
+        What to do: task, scale, realism, strength, model, consistency.
     overwrite : bool
         Replace `output` if it exists.
     version : {"0.5", "0.4"}

@@ -54,8 +54,9 @@ def magnify(
         like a clean digital reduction, by averaging or by antialiased bicubic interpolation, that
         reduction must. Blurred and noisy photos are none; forcing them costs 2 dB.
     model : str, Path or None
-        A name of `list_models` or a weight file, ours or others' (see `load_model`), instead of
-        the shipped ones. ``"photo-faithful"``: for photos whose objective blurs about a pixel.
+        A name of `list_models`, a weight file, ours or others' (see `load_model`), or the folder
+        of a training, instead of the shipped ones. ``"photo-faithful"``: for photos whose
+        objective blurs about a pixel.
     channel_axis : int or sequence of int, optional
         The axis of a stack that numbers its channels, sections or times, or several such axes: each
         plane is an image by itself, and one at a time is read (dask, Zarr). Default: `image` is no
@@ -124,8 +125,8 @@ def sharpen(
         None: if `image` looks like one that was reduced to half its size and enlarged again by
         interpolation, the result must give that smaller image back. False: not.
     model : str, Path or None
-        A name of `list_models` or a weight file, ours or others' (see `load_model`), instead of
-        the shipped ones.
+        A name of `list_models`, a weight file, ours or others' (see `load_model`), or the folder
+        of a training, instead of the shipped ones.
     channel_axis : int or sequence of int, optional
         The axis of a stack that numbers its channels, sections or times, or several such axes: each
         plane is an image by itself, and one at a time is read (dask, Zarr). Default: `image` is no

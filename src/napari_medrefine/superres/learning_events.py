@@ -10,9 +10,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_medrefine._records import read_record_in, write_record
+from napari_medrefine._words import counted
 
 RECORD = "medrefine-learning.json"
 PAIR_FOLDER = "pairs"  # inside the folder of a fine-tuning
+LEAST = 0.005  # dB, which is told as 0.01
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -76,6 +78,17 @@ def gain_over_photo(scores: Sequence[FieldScore]) -> float | None:
     return sum(gains) / len(gains) if gains else None
 
 
+def _hint(scores: Sequence[FieldScore]) -> str:
+    """Say how much nearer those for photos are than the shipped ones; nothing if they are not."""
+    gains = [score.photo - score.before for score in scores if score.photo is not None]
+    if not gains or sum(gains) / len(gains) < LEAST:
+        return ""
+    return (
+        f" The shipped weights for photos are {sum(gains) / len(gains):.2f} dB nearer: "
+        "--model photo-faithful, or 'For photos' in napari."
+    )
+
+
 def helps(scores: Sequence[FieldScore], margin: float) -> bool:
     """Return whether what was learned is to be kept: see `LearningConfig.margin`."""
     gains, over_photo = [score.gain for score in scores], gain_over_photo(scores)
@@ -126,7 +139,7 @@ class LearningResult:
     def sentence(self) -> str:
         """The verdict in words, with the numbers."""
         gain, count = self.gain, len(self.scores)
-        fields = f"{count} field{'s' if count > 1 else ''} it did not learn from"
+        fields = f"{counted(count, 'field')} it did not learn from"
         if self.in_turn:
             fields = f"fields left out in turn ({count})"
         nearer = f"{gain:.2f} dB nearer to the real photo"  # the look before all batches takes part
@@ -145,7 +158,8 @@ class LearningResult:
                 f"{nearer} on {fields}: not kept, the shipped weights for photos come "
                 f"{-over_photo:.2f} dB nearer still. Choose 'For photos' as the model."
             )
-        return f"{nearer} on {fields}: not kept, {why}. The shipped weights stay in use."
+        stay = "The shipped weights stay in use."
+        return f"{nearer} on {fields}: not kept, {why}. {stay}{_hint(self.scores)}"
 
 
 class LearningRecord(BaseModel):

@@ -53,7 +53,13 @@ def load_model(name_or_path: str | Path) -> Model:
     ----------
     name_or_path : str or Path
         One of `list_models`, or the path of a ``.safetensors`` file, or of one of others
-        (``.pth``, ``.pt``, ``.ckpt`` too), which takes the package spandrel.
+        (``.pth``, ``.pt``, ``.ckpt`` too), which takes the package spandrel. The folder of a
+        training stands for its faithful weights.
+
+    Returns
+    -------
+    Model
+        The network, ready to run, and its card.
 
     Raises
     ------

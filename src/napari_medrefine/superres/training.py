@@ -163,7 +163,8 @@ def _open(
         check_same(saved, config, tiles, folder)
     elif not resume and _is_taken(folder):
         raise MedRefineError(
-            f"{folder} is already there; resume the training in it or choose another folder."
+            f"{folder} is already there; resume the training in it (in the terminal: --resume) or "
+            "choose another folder."
         )
     precision = choose_precision(config.precision) if saved is None else available(saved.precision)
     run = Run(training, validation, config, folder, tiles, precision)

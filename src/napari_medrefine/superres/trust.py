@@ -52,7 +52,7 @@ def trust_map(
         What made the picture. The map is calibrated for the models that ship, "photo-faithful"
         among them.
     level : float
-        0.5 to 0.99.
+        The probability, 0.5 to 0.99.
     generated : array, optional
         The generated picture (at strength 1), so that it is not computed again.
 

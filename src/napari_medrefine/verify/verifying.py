@@ -92,7 +92,10 @@ def _job(
         return _layers(path, folders, report, everything)
     if path.suffix.lower() in SUFFIXES:
         return _photo(path, folders, report)
-    raise MedRefineError(f"{path} is nothing that can be verified.")
+    raise MedRefineError(
+        f"{path} cannot be verified: choose a picture, a slide, a placement, a dataset, an atlas "
+        "or a weight file."
+    )
 
 
 def _photo(path: Path, folders: Folders, report: Report) -> Generator[Step, None, None]:

@@ -155,7 +155,9 @@ class JobPanel(ProgressPanel):
         self._worker: Any = None
         self.start = PushButton(text=start_text, tooltip=start_tooltip)
         self.cancel = PushButton(
-            text="Cancel", tooltip="Stop after the current step", enabled=False
+            text="Cancel",
+            tooltip="Stop now; layers and files that are finished stay",
+            enabled=False,
         )
         super().__init__((self.start, self.cancel), "How far the running job is")
         self.cancel.changed.connect(self.stop)
@@ -211,10 +213,10 @@ class JobPanel(ProgressPanel):
         worker.start()
 
     def stop(self) -> None:
-        """Ask the running job to stop at its next step."""
+        """Ask the running job to stop: at its next step, or where it looks up within one."""
         if self._worker is not None:
             self.cancel.enabled = False
-            self.message.value = "Stopping after the current step ..."
+            self.message.value = "Stopping ..."
             self._worker.quit()
 
     def _yielded(self, item: object) -> None:

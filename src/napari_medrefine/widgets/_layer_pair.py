@@ -16,12 +16,13 @@ from napari_medrefine.widgets._origins import ORIGINS, origin_of
 from napari_medrefine.widgets._placing import check_units
 
 OPEN_FIRST = (
-    "Open a 4x overview and a 40x photo first (File > Open Files, or File > Open Sample > "
-    "MedRefine)."
+    "Open a 4x overview and a 40x photo first (File > Open File(s)..., or File > Open Sample > "
+    "4x, 10x and 40x photos of one slide)."
 )
 ONLY_ONE = (
     "Only '{name}' is open, and a comparison needs two layers: open a 40x photo and register it "
-    "(MedRefine > Register), or magnify this one (MedRefine > Magnify & sharpen)."
+    "(Plugins > MedRefine > Register), or magnify this one (Plugins > MedRefine > Magnify & "
+    "sharpen)."
 )
 NO_PICTURES = {"trust_of", "difference_of", "coverage_of"}  # what we make that is no photo
 

@@ -147,8 +147,8 @@ def registered_field(viewer: Viewer, first: Layer | None, second: Layer | None) 
         if overview is not None and reduction(overview, layer) > _FINER:
             return Roles(overview, layer)
     raise MedRefineError(
-        "Register a 40x photo on its 4x first (MedRefine > Register): then this button compares "
-        "what the networks make of the 4x with the real 40x."
+        "Register a 40x photo on its 4x first (Plugins > MedRefine > Register): then this button "
+        "compares what the networks make of the 4x with the real 40x."
     )
 
 

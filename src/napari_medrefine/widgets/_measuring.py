@@ -171,8 +171,8 @@ class MeasureSection:
         )
         self.job = JobPanel(
             "Measure",
-            "Measure the layer, plain filters (at their defaults and tuned on other slides) and "
-            "both networks against the truth",
+            "Measure the layer, plain filters (at their defaults and tuned on other slides), the "
+            "shipped networks and one of your own that is in use, against the truth",
             "Measuring",
         )
         grow_with_text(self.job.message, *WORDS)

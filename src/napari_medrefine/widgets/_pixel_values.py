@@ -12,6 +12,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QSizePolicy
 
+from napari_medrefine._words import counted
 from napari_medrefine.compare.neighbourhood import Place, as_tsv
 from napari_medrefine.widgets._closing import Closing
 from napari_medrefine.widgets._jobs import sentence_of
@@ -154,7 +155,8 @@ class PixelSection:
             return
         QGuiApplication.clipboard().setText(as_tsv(places))
         rows = sum(len(each.readings) for each in places)
-        tell(self.said, f"Copied {rows} rows of {len(places)} place(s); paste in a spreadsheet.")
+        what = f"{counted(rows, 'row')} of {counted(len(places), 'place')}"
+        tell(self.said, f"Copied {what}; paste in a spreadsheet.")
 
     def forget(self) -> None:
         """Forget the places that were kept."""
@@ -251,7 +253,9 @@ class PixelSection:
                 self.keep_place()
 
     def _tell(self) -> None:
-        kept = f"{len(self.kept)} place(s) kept." if self.kept else "A click or 'Keep' keeps it."
+        kept = "A click or 'Keep' keeps it."
+        if self.kept:
+            kept = f"{counted(len(self.kept), 'place')} kept."
         if self.place is None:
             tell(self.said, kept)
             return

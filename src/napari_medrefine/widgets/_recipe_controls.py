@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from qtpy.QtWidgets import QAbstractSpinBox, QSizePolicy
 
 from napari_medrefine._records import first_problem
+from napari_medrefine._words import counted
 from napari_medrefine.dataset import Cleaning, Recipe, Survey
 from napari_medrefine.dataset.recipe import plan_cut
 from napari_medrefine.errors import MedRefineError
@@ -195,7 +196,7 @@ def describe_cut(shape: tuple[int, int], recipe: Recipe) -> str:
         cropped = "not cropped"
     reduced = f", reduced to {wide} x {high}" if recipe.reduce > 1 else ""
     return (
-        f"{width} x {height} is {cropped}{reduced}: {tiles} tile{'s' if tiles > 1 else ''} of "
+        f"{width} x {height} is {cropped}{reduced}: {counted(tiles, 'tile')} of "
         f"{recipe.tile} x {recipe.tile}"
     )
 

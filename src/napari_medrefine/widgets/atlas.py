@@ -9,6 +9,7 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, FloatSlider, PushButton, Select
 
 from napari_medrefine._tables import Cell
+from napari_medrefine._words import counted
 from napari_medrefine.atlas import (
     RECORD,
     Atlas,
@@ -121,7 +122,8 @@ class AtlasWidget(Panel):
         )  # fmt: skip
         self.missing = CheckBox(
             text="Show what is missing",
-            tooltip="Blue and orange was photographed at higher magnification, dark was not",
+            tooltip="Blue (10x, or the only objective) and orange (40x) were photographed, "
+            "dark was not",
         )
         self.undo = PushButton(
             text="Undo",
@@ -340,7 +342,8 @@ def describe(atlas: Atlas) -> str:
     """Say in a few sentences what the photos turned out to be."""
     placed = sum(photo.role == "field" for photo in atlas.photos)
     others = [x for x in atlas.photos if x.role in ("refused", "unreadable")]
-    text = f"{placed} fields placed on {len(atlas.overviews)} overviews."
+    overviews = counted(len(atlas.overviews), "overview")
+    text = f"{counted(placed, 'field')} placed on {overviews}."
     if others:
         named = "; ".join(f"{photo.source}: {photo.reason}" for photo in others)
         text += f" {len(others)} not placed: {named}"

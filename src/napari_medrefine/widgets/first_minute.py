@@ -77,8 +77,8 @@ STOPS = (
 )
 THE_END = (
     "Drag the line: left of it is what the network made of the 4x, right of it the real 40x. "
-    "That was all of the tour. Now with your own photos: File > Open Files, then the same widgets, "
-    "in Plugins > MedRefine. The magnified picture is for research, not for diagnosis."
+    "That was all of the tour. Now with your own photos: File > Open File(s)..., then the same "
+    "widgets, in Plugins > MedRefine. The magnified picture is for research, not for diagnosis."
 )
 GONE = "The sample photos are no longer all there: open them again."
 

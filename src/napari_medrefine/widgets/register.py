@@ -32,8 +32,8 @@ from napari_medrefine.widgets._registrations import COMPARED, Registrations
 from napari_medrefine.widgets._search_controls import SearchControls
 
 OPEN_FIRST = (
-    "Open a 4x overview and its 10x or 40x photos first (File > Open Files, or "
-    "File > Open Sample > MedRefine)."
+    "Open a 4x overview and its 10x or 40x photos first (File > Open File(s)..., or "
+    "File > Open Sample > 4x, 10x and 40x photos of one slide)."
 )
 DIFFERENCE_ADDED = (
     "The difference is black where field and overview agree, four times brightened elsewhere."

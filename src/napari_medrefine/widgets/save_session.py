@@ -7,6 +7,7 @@ from pathlib import Path
 import napari
 from napari.utils.notifications import show_info, show_warning
 
+from napari_medrefine._words import counted
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.session import ENDING, SessionView, save_session
 from napari_medrefine.widgets._dialogs import ask_save_path
@@ -39,7 +40,7 @@ def save(viewer: Viewer, target: Path) -> None:
         show_warning(str(error))
         return
     if said:  # in one notification, whose first words are seen: another one would cover it
-        lost = f"{len(said)} layer{'s' if len(said) > 1 else ''} will not come back"
+        lost = f"{counted(len(said), 'layer')} will not come back"
         show_warning("\n".join([f"{lost}. The session is in {path}.", *said]))
     else:
         show_info(f"The session is in {path}.")
