@@ -13,6 +13,7 @@ from skimage.data import immunohistochemistry
 
 from napari_medrefine.cli import main
 from napari_medrefine.compare import filters, metrics
+from napari_medrefine.compare.pair_folder import find_pairs
 from napari_medrefine.compare.protocols import PROTOCOLS
 from napari_medrefine.images import sha256_of
 from napari_medrefine.photos import read_photo, write_image
@@ -49,6 +50,27 @@ def test_nothing_is_tuned_on_what_it_is_measured_on(
     assert main(words) == 1
     assert "Slide ash would be tuned on and measured on" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
+
+
+def test_slides_are_told_as_in_a_dataset_also_in_one_folder_and_below_objectives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = immunohistochemistry()[:128, :128]
+    for name in ("all/slide1_40x_1", "all/slide2_40x_1", "tune/slide1_40x_3", "deep/slide2/40x/1"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write_image(tmp_path / f"{name}.png", part)
+    words = ["evaluate", str(tmp_path / "all"), "-o", str(tmp_path / "report"), "--tune-on"]
+    for others, slide in (("tune", "slide1"), ("deep", "slide2")):
+        assert main([*words, str(tmp_path / others)]) == 1
+        assert f"Slide {slide} would be tuned on and measured on" in capsys.readouterr().err
+
+
+def test_pairs_in_one_folder_are_of_the_slides_that_their_names_say(tmp_path: Path) -> None:
+    for side in ("input", "sharp"):
+        (tmp_path / side / "b").mkdir(parents=True)
+        for name in ("a_40x_1", "a_40x_2", "b/1", "c"):
+            write_image(tmp_path / side / f"{name}.png", np.zeros((4, 4), np.uint8))
+    assert [pair.slide for pair in find_pairs(tmp_path)] == ["a", "a", "b", "c"]
 
 
 @pytest.fixture

@@ -189,6 +189,14 @@ def test_of_two_or_three_fields_each_is_held_out_in_turn(tmp_path) -> None:
     assert len(out) == 3
 
 
+def test_it_ends_where_the_last_look_is_the_best_and_comes_early(tmp_path) -> None:
+    folder = write(tmp_path / "run", [stored(k, 5.0) for k in range(2)])
+    result = finish(fine_tune_steps(folder, QUICK.model_copy(update={"steps": 6})))
+    assert result.kept
+    assert result.steps == 6
+    assert "6 batches" in load_model(result.weights).card.training
+
+
 def test_one_field_is_not_enough(tmp_path) -> None:
     folder = write(tmp_path / "run", [stored(0, 5.0)])
     with pytest.raises(MedRefineError, match="two are needed"):

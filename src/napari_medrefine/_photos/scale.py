@@ -60,6 +60,12 @@ def name_before_objective(stem: str) -> str | None:
     return stem[: match.start()].rstrip(" _-.,([") if match else None
 
 
+def name_after_objective(stem: str) -> str:
+    """Return what stands behind the objective in a file name, if it names one."""
+    match = _IN_NAME.search(stem)
+    return stem[match.end() :].lstrip(" _-.,)]") if match else ""
+
+
 def _only_value(pattern: re.Pattern[str], text: str) -> float | None:
     values = {
         float(next(filter(None, match.groups())).replace(",", "."))

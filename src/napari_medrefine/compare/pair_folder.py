@@ -9,6 +9,7 @@ from PIL import Image as Pillow
 
 from napari_medrefine.compare.filters import Floats, resized
 from napari_medrefine.compare.protocols import Protocol
+from napari_medrefine.dataset.split import slide_of
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.photos import find_photos
@@ -34,9 +35,9 @@ def is_pair_folder(folder: Path) -> bool:
 def find_pairs(folder: Path) -> list[PairFiles]:
     """Return the pairs of a folder, by name.
 
-    ``input/a.png`` belongs to ``sharp/a.tif``: the same name, whatever the suffix. Sub-folders are
-    slides: ``input/slide1/a.png`` and ``sharp/slide1/a.png``. Without them every pair counts as a
-    slide of its own.
+    ``input/a.png`` belongs to ``sharp/a.tif``: the same name, whatever the suffix. Which slide they
+    are of is told as in a dataset: ``input/slide1/a.png`` and ``sharp/slide1_40x_1.png`` are of
+    slide1. A pair that says none counts as a slide of its own.
 
     Raises
     ------
@@ -54,8 +55,8 @@ def find_pairs(folder: Path) -> list[PairFiles]:
     if not sides[0]:
         raise MedRefineError(f"There are no pairs in {folder}: put images into input/ and sharp/.")
     return [
-        PairFiles(name, name.rpartition("/")[0] or name, sides[0][name], sides[1][name])
-        for name in sorted(sides[0])
+        PairFiles(name, slide_of(f"{name}{sharp.suffix}"), sides[0][name], sharp)
+        for name, sharp in sorted(sides[1].items())
     ]
 
 

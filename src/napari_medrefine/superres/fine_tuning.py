@@ -163,7 +163,7 @@ class _Course:
 
     def _learn_from_all(self) -> Generator[Step, None, None]:
         tuning = self._tuning(tuple(range(len(self.pairs))))
-        while tuning.step < self._best_look() * self.config.every:
+        while tuning.step < self._best_steps():
             yield from self._batches(tuning)
             self.save()
         self.best = tuning.average.state_dict()
@@ -222,6 +222,10 @@ class _Course:
         means = [np.mean([np.mean(looks[k]) for looks in self.looks]) for k in range(common)]
         return int(np.argmax(means))
 
+    def _best_steps(self) -> int:
+        """Return the batches before that look; the last look may come early."""
+        return min(self.config.steps, self._best_look() * self.config.every)
+
     def scores(self) -> tuple[FieldScore, ...]:
         """Return what the held-out fields gained at the best look."""
         look, photo = self._best_look(), iter(self.photo)
@@ -242,7 +246,7 @@ class _Course:
     def end(self) -> LearningResult:
         """Write the weights if they helped, and the verdict; return it."""
         kept = self._helps() and self.best is not None
-        scores, look = self.scores(), self._best_look()
+        scores = self.scores()
         learned = len(self.pairs) if self.in_turn else len(self.folds[0][0])
         record = LearningRecord(
             pairs_sha256=self.manifest.sha256,
@@ -250,7 +254,7 @@ class _Course:
             kept=kept,
             scores=scores,
             learned=learned,
-            steps=min(self.config.steps, look * self.config.every),
+            steps=self._best_steps(),
             in_turn=self.in_turn,
         )
         if kept and self.best is not None:
