@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_medrefine.images import check_image, white_level
+from napari_medrefine.images import check_image, white_of_parts
 from napari_medrefine.registration.pyramid import Floats, block_mean, optical_density
 
 SIDE, PER_SIDE = 480, 3  # samples that stand for the photo: their side in pixels, how many
@@ -66,7 +66,7 @@ def _samples(image: Any) -> list[Floats]:
         for col in corners[1]
     ]
     reds = [part if part.ndim == 2 else part[..., 0] for part in parts]
-    white = white_level(parts[0])
+    white = white_of_parts(parts)
     return [optical_density(np.asarray(red, np.float32) / np.float32(white)) for red in reds]
 
 
