@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,19 @@ def test_every_column_that_evaluate_prints_is_explained():
     explained = {name.strip() for several in names for name in several.split(",")}
     heads = {column.head.removesuffix(" dB") for column in COLUMNS} - {"method"}
     assert heads <= explained
+
+
+@pytest.mark.parametrize("page", ["dataset", "learning", "measuring", "training"])
+def test_snippets_make_all_that_they_use(page, tmp_path):
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert blocks
+    (tmp_path / "snippet.py").write_text("\n".join(blocks), encoding="utf-8")
+    check = ["ruff", "check", "--isolated", "--select", "F821", tmp_path]
+    done = subprocess.run(
+        [sys.executable, "-m", *check], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_every_page_is_reached_from_the_first(site):
