@@ -104,6 +104,9 @@ def test_a_folder_of_pairs_is_evaluated_with_its_provenance(pairs: Path, tmp_pat
     for image in (small, sharp):
         assert sha256_of(image) in page
     assert "32 x 32 x 3 uint8" in page
+    differences = page.partition("Paired differences")[2].partition("</table>")[0]
+    without = {r.partition("</td>")[0] for r in differences.split("<tr><td>") if "–" in r}
+    assert without == {"ash", "beech"}  # one image each; over both there is an interval
     assert "magnify-faithful" in page
     assert "magnify-gan" in page
     assert "training slides" in page
@@ -199,6 +202,8 @@ def test_blank_images_do_not_decide(
     write_image(measured / "empty" / "glass.png", glass)
     assert main([*words, str(tmp_path / "with")]) == 0
     said = capsys.readouterr().out.splitlines()[-2]
+    assert "too few images for an interval" in said  # of the one that is not blank
+    assert "95 %" not in said
     assert "2 blank images left out" in said
     assert said.replace(", 2 blank images left out", "") == before
     assert "nan" not in (tmp_path / "with" / "summary.csv").read_text(encoding="utf-8")
