@@ -154,6 +154,33 @@ def test_layers_are_measured_on_the_same_grid(
     assert not {"black", "deep"} & set(result.evaluation.methods)
 
 
+@pytest.mark.parametrize("scale", [2.5, 2.47, 4])
+def test_the_truth_does_not_contradict_its_own_input(
+    tissue: npt.NDArray[np.uint8], scale: float
+) -> None:
+    side = int(256 / scale)
+    fine = round(side * scale)
+    reference = tissue[:fine, :fine]
+    # What a coarse pixel sees of each fine one, from the light up to its edges.
+    light = np.pad(np.cumsum(reference, axis=0, dtype=np.float64), ((1, 0), (0, 0), (0, 0)))
+    edges = np.linspace(0, fine, side + 1)
+    rows = np.diff(_at(light, edges), axis=0)
+    light = np.pad(np.cumsum(rows, axis=1), ((0, 0), (1, 0), (0, 0)))
+    columns = np.diff(_at(light.swapaxes(0, 1), edges), axis=0).swapaxes(0, 1)
+    given = np.rint(columns * (side / fine) ** 2).astype(np.uint8)
+    way = divided(fine / side)
+    pair = Pair("p", "s", given, Placed("40x", reference, way), match="none", scale=scale,
+                layers=(Placed("the truth", reference, way),))  # fmt: skip
+    assert row(measured(pair), "the truth").consistency < 0.6  # the input is rounded
+
+
+def _at(light: npt.NDArray[np.float64], edges: npt.NDArray[np.float64]) -> Image:
+    """Interpolate between rows."""
+    first = np.minimum(edges.astype(int), len(light) - 2)
+    share = (edges - first)[:, None, None]
+    return light[first] * (1 - share) + light[first + 1] * share
+
+
 def test_a_layer_that_ends_with_the_region_does_not_contradict_its_input(
     tissue: npt.NDArray[np.uint8], small: npt.NDArray[np.uint8]
 ) -> None:
