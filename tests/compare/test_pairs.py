@@ -302,6 +302,20 @@ def test_a_placed_image_is_seen_where_it_lies(
     assert np.abs(found - expected)[inside].max() < 0.01
 
 
+@pytest.mark.parametrize(("factor", "pixels"), [(4, 203), (10, 509), (2.5, 204)])
+def test_a_photo_is_seen_rightly_up_to_its_last_row(factor: float, pixels: int) -> None:
+    rows, columns = np.mgrid[:pixels, :pixels]
+    photo = ((rows + columns) / (2 * pixels)).astype(np.float32)
+    side = int(np.ceil(pixels / factor))
+    found, mask = sampled(
+        Placed("photo", photo, divided(factor)), Grid((0, 0), (side, side), (side, side))
+    )
+    places = np.arange(side) * factor + (factor - 1) / 2
+    expected = (places[:, None] + places) / (2 * pixels)
+    assert mask[-2].any()
+    assert 255 * np.abs(found - expected)[mask].max() < 0.6
+
+
 def test_a_blank_window_does_not_spoil_the_fine_detail(tissue: npt.NDArray[np.uint8]) -> None:
     large = np.ascontiguousarray(np.tile(tissue, (4, 4, 1))[:256, :1000])
     large[:, 500:] = 230
