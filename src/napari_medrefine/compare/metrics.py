@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as Pillow
 from scipy import ndimage as ndi
 from skimage import color
 from skimage.metrics import mean_squared_error, structural_similarity
 
-from napari_medrefine.compare.filters import resized
+from napari_medrefine._resample import area_mean
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image, colours_of, white_level
 
@@ -158,8 +157,7 @@ def consistency(output: Image, given: Image) -> float:
         raise MedRefineError(
             f"The output {output.shape[:2]} is smaller than the input {given.shape[:2]}."
         )
-    reduced = resized(large, small.shape[:2], Pillow.Resampling.BOX)
-    return float(np.abs(reduced - small).mean())
+    return float(np.abs(area_mean(large, small.shape) - small).mean())
 
 
 def tile_errors(

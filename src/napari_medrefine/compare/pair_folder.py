@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image as Pillow
-
-from napari_medrefine.compare.filters import Floats, resized
+from napari_medrefine._resample import area_mean
+from napari_medrefine.compare.filters import Floats
 from napari_medrefine.compare.protocols import Protocol
 from napari_medrefine.dataset.split import slide_of
 from napari_medrefine.errors import MedRefineError
@@ -77,7 +76,7 @@ def pair_protocol(given: Image, sharp: Image) -> Protocol:
 
     def reduce(unit: Floats) -> Floats:
         shape = (round(unit.shape[0] / scale), round(unit.shape[1] / scale))
-        return resized(unit, shape, Pillow.Resampling.BOX)
+        return area_mean(unit, shape)
 
     note = "Input and sharp image are pairs, taken as they are, pixel on pixel."
     return Protocol(f"pairs x{scale:.4g}", scale, reduce, 1, note)

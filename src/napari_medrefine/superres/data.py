@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from napari_medrefine._resample import cubic_taps
 from napari_medrefine.dataset import open_dataset
 from napari_medrefine.dataset.split import slide_in_folder
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import SUFFIXES, as_rgb, read_photo
 from napari_medrefine.superres import optics
-from napari_medrefine.superres.resample import cubic_taps
 from napari_medrefine.superres.textures import dead_leaves
 from napari_medrefine.superres.tiles import CACHE, Tile, TileDataset
 

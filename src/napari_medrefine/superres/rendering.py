@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from napari_medrefine._resample import Taps, cubic_taps
 from napari_medrefine.images import Image, colours_of, largest_of, white_level
 from napari_medrefine.superres.chain import Chain
-from napari_medrefine.superres.resample import Taps, cubic_taps
 
 Floats = npt.NDArray[np.float32]
 Range = tuple[int, int]
@@ -202,7 +202,7 @@ class Rendering:
         high, wide = (slice(f, int(t.index.max()) + 1) for f, t in zip(first, taps, strict=True))
         part: Floats = chosen(np.asarray(self.source[high, wide])).astype(np.float32)
         for axis in (0, 1):
-            part = _resampled(part, taps[axis], first[axis], axis)
+            part = taps[axis].applied(part, axis, first[axis])
         if self.source.dtype.kind == "f":
             return np.clip(part, self.levels.least, self.levels.most)
         return np.clip(np.rint(part), 0, largest_of(self.source.dtype))
@@ -224,21 +224,8 @@ class _Span:
 
     def fit(self, part: Floats, axis: int) -> Floats:
         if self.taps is not None:
-            return _resampled(part, self.taps, self.offset, axis)
+            return self.taps.applied(part, axis, self.offset)
         return part[slice(*self.kept)] if axis == 0 else part[:, slice(*self.kept)]
-
-
-def _resampled(part: Floats, taps: Taps, offset: int, axis: int) -> Floats:
-    """Apply `taps` along `axis`; `part` begins at `offset`. Tap by tap: see `resample`."""
-    weight = taps.weight.astype(np.float32)
-    shape = [1] * part.ndim
-    shape[axis] = len(weight)
-    total: Floats | None = None
-    for k in range(weight.shape[1]):
-        term = np.take(part, taps.index[:, k] - offset, axis) * weight[:, k].reshape(shape)
-        total = term if total is None else total + term
-    assert total is not None  # noqa: S101 - there is at least one tap
-    return total
 
 
 def _mirrored(length: int, begin: int, end: int) -> npt.NDArray[np.intp]:
