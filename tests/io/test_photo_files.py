@@ -147,6 +147,20 @@ def test_tiff_that_is_no_photo_is_refused(tmp_path: Path, array: np.ndarray, wor
     assert "a.tif" in str(caught.value)
 
 
+@pytest.mark.parametrize("others", ["photos", "thumbnail and mask"])
+def test_a_tiff_of_several_photos_is_refused_and_one_with_a_thumbnail_read(tmp_path, others):
+    path, image = tmp_path / "a.tif", picture()
+    more = [255 - image] * 2 if others == "photos" else [image[::4, ::4], image[..., 0] > 100]
+    with tifffile.TiffWriter(path) as file:
+        for one in [image, *more]:
+            file.write(one, photometric="rgb" if one.ndim == 3 else "minisblack", contiguous=False)
+    if others == "photos":
+        with pytest.raises(MedRefineError, match="3 images in one"):
+            read_photo(path)
+    else:
+        assert (read_photo(path).image == image).all()
+
+
 @pytest.mark.parametrize(
     ("name", "objective"),
     [
