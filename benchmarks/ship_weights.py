@@ -37,7 +37,9 @@ from napari_medrefine.superres.optics import OBJECTIVES, random_blur, random_red
 SHIPPED = Path(napari_medrefine.superres.__file__).parent / "weights"
 PIXEL_UM = (0.25, 0.5)
 NA_OUT = 0.65
-_SPREAD = 0.225 * 0.55  # um times NA: sigma of an objective's blur, see superres.optics.blur_sigma
+# um times NA: sigma of the Gaussian nearest to the paraxial wide-field spot (Zhang, Zerubia &
+# Olivo-Marin 2007).
+_SPREAD = 0.225 * 0.55
 _SIGMA = math.sqrt(math.prod(OBJECTIVES))  # camera pixels: the middle of random_reduction's
 OPTICS = (
     "Sharp images: scans (nominal x20 and x40) that stand for photos of NA 0.65. Of the inputs "

@@ -32,7 +32,6 @@ def test_a_shift_of_eight_levels(truth: npt.NDArray[np.uint8]) -> None:
     assert metrics.mse(shifted, dark) == pytest.approx(64)
     assert metrics.psnr(shifted, dark) == pytest.approx(30.069, abs=1e-3)
     assert metrics.high_frequency_ratio(shifted, dark) == pytest.approx(1)
-    assert metrics.consistency(shifted, dark) == pytest.approx(8)
 
 
 def test_identical_images_are_perfect(truth: npt.NDArray[np.uint8]) -> None:
@@ -123,10 +122,3 @@ def test_images_that_do_not_match_are_refused(metric: object, truth: object) -> 
     for other in (truth[:-1], truth[..., 0], truth.astype(np.float32), np.zeros((4, 4, 4, 4))):
         with pytest.raises(MedRefineError):
             metric(other, truth)
-
-
-def test_consistency_refuses_an_output_smaller_than_its_input(truth: object) -> None:
-    with pytest.raises(MedRefineError, match="smaller than the input"):
-        metrics.consistency(truth[::2, ::2], truth)
-    large = np.repeat(np.repeat(truth, 3, 0), 3, 1)
-    assert metrics.consistency(large, truth) == pytest.approx(0, abs=1e-4)

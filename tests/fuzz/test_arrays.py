@@ -196,7 +196,6 @@ METRICS = [
     metrics.colour_difference,
     metrics.mean_shift,
     metrics.high_frequency_ratio,
-    metrics.consistency,
     metrics.tile_errors,
 ]
 

@@ -13,7 +13,7 @@ from napari_medrefine.dataset import MANIFEST, Cleaning, Recipe, open_dataset, p
 from napari_medrefine.dataset.colours import SPLIT_COLOURS
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.folder import read_folder
-from napari_medrefine.io.reader import get_reader, read_dataset, read_tile_layer
+from napari_medrefine.io.reader import get_reader, read_dataset
 from napari_medrefine.io.writer import save_layers
 from napari_medrefine.photos import read_photo, write_image
 from napari_medrefine.progress import finish
@@ -242,26 +242,3 @@ def test_outlines_of_saved_layers_end_with_the_picture_and_lie_on_it(tmp_path: P
     last = np.max(outlines.data, axis=(0, 1))
     assert list(last) == [299.5, 499.5]
     assert outlines.data_to_world(last) == pytest.approx(photo.data_to_world(last))
-
-
-def test_one_tile_is_read_to_its_place(manifest: Path, tmp_path: Path) -> None:
-    from napari.layers import Layer
-
-    dataset = open_dataset(manifest)
-    tile = dataset.manifest.tiles_of("slide1_40x_3")[4]
-    data, attributes, kind = read_tile_layer(manifest.parent, tile.file)
-    assert (np.asarray(data) == dataset.read_tile(tile)).all()
-    photo = Layer.create(*read(manifest)["slide1_40x_3"])
-    layer = Layer.create(data, attributes, kind)
-    assert layer.data_to_world((0, 0)) == pytest.approx(photo.data_to_world((tile.y, tile.x)))
-    assert layer.units == photo.units
-    with pytest.raises(MedRefineError, match=r"has no tile tiles/x\.png"):
-        read_tile_layer(manifest, "tiles/x.png")
-    image = np.random.default_rng(0).integers(0, 256, (300, 500), dtype=np.uint16)
-    place = {"scale": (2, 3), "rotate": 30, "shear": [0.4], "translate": (5, 6),
-             "affine": [[1, 0.2, 3], [0, 1.5, 1], [0, 0, 1]]}  # fmt: skip
-    saved = Layer.create(image, {"name": "a", **place}, "image")
-    save_layers(tmp_path / "a.medrefine.json", [saved.as_layer_data_tuple()])
-    part = Layer.create(*read_tile_layer(tmp_path / "a.medrefine.json", "a.tiles/01-a/r01c01.png"))
-    assert (part.data == image[256:, 256:]).all()
-    assert part.data_to_world((7, 9)) == pytest.approx(saved.data_to_world((263, 265)))

@@ -15,7 +15,6 @@ from scipy import ndimage as ndi
 from skimage import color
 from skimage.metrics import mean_squared_error, structural_similarity
 
-from napari_medrefine._resample import area_mean
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image, colours_of, white_level
 
@@ -24,7 +23,7 @@ Mask = npt.NDArray[np.bool_]
 _AT_ONCE = 1_000_000  # pixels whose colours are compared at once: it takes 200 bytes for each
 
 
-def comparable(estimate: Image, truth: Image, *, same_shape: bool = True) -> tuple[Levels, Levels]:
+def comparable(estimate: Image, truth: Image) -> tuple[Levels, Levels]:
     """Return both images in grey levels (white at 255), colours only.
 
     Raises
@@ -34,7 +33,7 @@ def comparable(estimate: Image, truth: Image, *, same_shape: bool = True) -> tup
     """
     check_image(estimate, "first image")
     check_image(truth, "second image")
-    if estimate.shape[2:] != truth.shape[2:] or (same_shape and estimate.shape != truth.shape):
+    if estimate.shape != truth.shape:
         raise MedRefineError(
             f"Images of shape {estimate.shape} and {truth.shape} cannot be compared pixel by pixel."
         )
@@ -140,24 +139,6 @@ def mean_shift(estimate: Image, truth: Image, mask: Mask | None = None) -> float
     first, second = (image.reshape(-1, channels) for image in _counted(*both, mask))
     means = [image.mean(0, dtype=np.float64) for image in (first, second)]
     return float(np.abs(means[0] - means[1]).max())
-
-
-def consistency(output: Image, given: Image) -> float:
-    """Return how far a magnified image contradicts its input, in grey levels; lower is better.
-
-    The mean absolute difference between `given` and `output` reduced to its size by area averaging.
-
-    Raises
-    ------
-    MedRefineError
-        If `output` is smaller than `given`, or as for every metric.
-    """
-    large, small = comparable(output, given, same_shape=False)
-    if large.shape[0] < small.shape[0] or large.shape[1] < small.shape[1]:
-        raise MedRefineError(
-            f"The output {output.shape[:2]} is smaller than the input {given.shape[:2]}."
-        )
-    return float(np.abs(area_mean(large, small.shape) - small).mean())
 
 
 def tile_errors(

@@ -22,18 +22,6 @@ _BRIGHTER = np.array([214.0, 96.0, 30.0])
 _TEXT = (25, 25, 30)
 
 
-def absolute_difference(estimate: Image, truth: Image, *, gain: float = 4.0) -> Picture:
-    """Return ``|estimate - truth|`` times `gain`: black where both agree.
-
-    Raises
-    ------
-    MedRefineError
-        If the images differ in shape, dtype or range.
-    """
-    first, second = comparable(estimate, truth)
-    return _picture(np.abs(first - second) * gain)
-
-
 def signed_difference(estimate: Image, truth: Image, *, gain: float = 4.0) -> Picture:
     """Return ``estimate - truth``: white where both agree, blue darker, orange brighter.
 

@@ -81,37 +81,6 @@ def read_dataset(
     return [one for pair in zip(layers, above, strict=True) for one in pair]
 
 
-def read_tile_layer(path: str | Path, file: str) -> LayerData:
-    """Return one tile of the dataset at `path` as an image layer, where it lies in its photo.
-
-    Parameters
-    ----------
-    path : path
-        The manifest, or the folder of ``medrefine-dataset.json``.
-    file : str
-        The tile's file as the manifest has it, e.g. ``tiles/slide1_40x_3/r02c05.png``.
-
-    Raises
-    ------
-    MedRefineError
-        If there is no such tile, or it cannot be read.
-    """
-    from napari_medrefine.dataset import open_dataset
-
-    dataset = open_dataset(path)
-    wanted = file.replace("\\", "/")
-    tile = next((tile for tile in dataset.manifest.tiles if tile.file == wanted), None)
-    if tile is None:
-        raise MedRefineError(f"The dataset {path} has no tile {file}.")
-    photo = dataset.photo(tile)
-    pixels = dataset.read_stored(tile)[: photo.shape[0] - tile.y, : photo.shape[1] - tile.x]
-    attributes = _attributes(dataset, photo)
-    attributes["name"] = f"{photo.name} row {tile.row} column {tile.col} ({tile.split})"
-    attributes["visible"] = True
-    attributes["translate"] = _moved(attributes, tile.y, tile.x)
-    return pixels, attributes, "image"
-
-
 def describe(dataset: TiledDataset, differences: Differences) -> str:
     """Return the sentence that lists the tiles which are gone, and those which are too many."""
     parts = []
@@ -160,19 +129,6 @@ def _show_first(layers: list[LayerData], photos: Sequence[PhotoEntry]) -> None:
     prepared = [layer for layer, photo in zip(layers, photos, strict=True) if photo.layer is None]
     for _, attributes, _ in prepared[1:]:
         attributes["visible"] = False
-
-
-def _moved(attributes: dict[str, Any], y: int, x: int) -> tuple[float, float]:
-    """Return the ``translate`` that brings pixel (0, 0) to where (y, x) is.
-
-    napari composes ``rotate @ shear @ scale`` and then adds ``translate``.
-    """
-    row, col = np.multiply(attributes.get("scale", (1, 1)), (y, x))
-    shear = np.asarray(attributes.get("shear", [0.0]))
-    sheared = shear @ (row, col) if shear.ndim == 2 else (row + shear[0] * col, col)
-    turned = np.asarray(attributes.get("rotate", np.eye(2))) @ sheared
-    moved = turned + np.asarray(attributes.get("translate", (0, 0)))
-    return float(moved[0]), float(moved[1])
 
 
 def _single(path: str | Path | Sequence[str]) -> str | None:

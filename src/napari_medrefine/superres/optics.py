@@ -76,20 +76,6 @@ class Degradation:
         return matrix.astype(np.float32)
 
 
-def blur_sigma(
-    na: float, pixel_um: float, *, reference_na: float | None = None, wavelength_um: float = 0.55
-) -> float:
-    """Return the Gaussian sigma, in pixels, of an objective's blur.
-
-    The Gaussian nearest to the paraxial wide-field spot has sigma 0.225 wavelength / NA (Zhang,
-    Zerubia & Olivo-Marin 2007). With `reference_na`, what must be added to an image taken with
-    that (larger) aperture.
-    """
-    spread = 0.225 * wavelength_um / na
-    already = 0.0 if reference_na is None else 0.225 * wavelength_um / reference_na
-    return float(np.sqrt(max(0.0, spread**2 - already**2)) / pixel_um)
-
-
 def project(image: Floats, rows: Floats, columns: Floats) -> Floats:
     """Apply `rows` to the rows and `columns` to the columns of ``(..., H, W, 3)``."""
     high = np.einsum("ij,...jkc->...ikc", rows, image, optimize=True)
