@@ -47,6 +47,11 @@ def test_the_white_of_floats_is_told_from_their_range(brightest: float, level: f
     assert white_level(np.array([[0.0, brightest]])) == level
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint32, bool])
+def test_layers_of_other_numbers_have_a_white_as_well(dtype: type) -> None:
+    assert white_level(np.array([[0, 200]]).astype(dtype)) == (1 if dtype is bool else 255)
+
+
 def test_a_12_bit_camera_in_a_16_bit_file_is_not_taken_for_darkness() -> None:
     assert white_level(np.array([[4095]], np.uint16)) == 4095
     assert white_level(np.array([[4096]], np.uint16)) == 16383

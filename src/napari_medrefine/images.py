@@ -81,7 +81,7 @@ class Tally:
     Attributes
     ----------
     kind : str
-        ``"u"`` for uint16, ``"f"`` for floats.
+        ``"u"`` for uint16, ``"f"`` for floats and whatever else a layer may hold.
     size : int
         How many values there are.
     brightest : float
@@ -97,13 +97,13 @@ class Tally:
 
     @classmethod
     def of(cls, part: Image) -> Tally:
-        """Count an image of uint16 or float, or any values of one; NaN and infinity are none."""
+        """Count an image, or any values of one; NaN and infinity are none."""
         values = _coloured(part)
         brightest = float(values.max()) if values.size else 0.0
         if not np.isfinite(brightest):
             values = values[np.isfinite(values)]
             brightest = float(values.max()) if values.size else 0.0
-        kind = values.dtype.kind
+        kind = "u" if values.dtype.kind == "u" and values.dtype.itemsize == 2 else "f"
         limits = [white.most for white in _WHITES[kind]]
         beyond = [
             np.count_nonzero(np.greater(values, limit)) if brightest > limit else 0
