@@ -34,13 +34,13 @@ from torch.nn import functional as nnf
 from torch.utils.flop_counter import FlopCounterMode
 
 from napari_medrefine import magnify, sharpen
+from napari_medrefine._resample import area_taps
 from napari_medrefine.compare.metrics import psnr
 from napari_medrefine.images import Image
 from napari_medrefine.photos import SUFFIXES, read_photo
 from napari_medrefine.superres import ready
 from napari_medrefine.superres.generator import Generator
 from napari_medrefine.superres.precision import Dtype, Precision, inference_precision
-from napari_medrefine.superres.resample import area_taps
 
 DTYPES: tuple[Dtype, ...] = ("bfloat16", "float32")
 SCALES = (4, 3, 2, 1)  # 1: the U-Net

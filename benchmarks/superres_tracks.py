@@ -16,6 +16,7 @@ import numpy as np
 from skimage.data import immunohistochemistry
 
 from napari_medrefine import magnify, sharpen
+from napari_medrefine._resample import area_taps, cubic_taps
 from napari_medrefine.compare import tune
 from napari_medrefine.compare.evaluate import (
     Evaluation,
@@ -31,7 +32,6 @@ from napari_medrefine.images import Image
 from napari_medrefine.photos import as_rgb, find_photos, read_photo
 from napari_medrefine.progress import finish
 from napari_medrefine.superres.optics import project
-from napari_medrefine.superres.resample import area_taps, cubic_taps
 
 TRACKS = ("x4", "x4-bicubic", "x4-optical", "x4-camera", "x2", "study-tiles", "study")
 HELD_OUT, OTHER_STAIN, ALSO = "held out", "other stain", "also"

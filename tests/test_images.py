@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import check_image, from_unit, sha256_of, to_unit, white_level
+from napari_medrefine.images import (
+    Tally,
+    check_image,
+    from_unit,
+    largest_of,
+    sha256_of,
+    to_unit,
+    white_level,
+    white_of,
+)
 
 
 @given(
@@ -50,6 +59,55 @@ def test_a_hot_pixel_does_not_make_the_rest_black():
     assert white_level(image) == 1
     image[:20] = 40.0
     assert white_level(image) == 255
+
+
+def test_a_hot_pixel_does_not_give_a_12_bit_photo_another_white() -> None:
+    photo = np.full((200, 200), 3000, np.uint16)
+    photo[50, 60], photo[90, 10] = 65535, 4100
+    assert white_level(photo) == 4095
+    np.testing.assert_array_equal(from_unit(to_unit(photo), like=photo), photo)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+@pytest.mark.parametrize(("brightest", "white"), [(9000, 16383), (30_000, 65535)])
+def test_few_bright_cells_on_black_do_not_make_a_photo_one_of_12_bits(
+    brightest: int, white: int, dtype: type
+) -> None:
+    fluorescence = np.full((1000, 1000), 300, dtype)
+    fluorescence[500:520, 500:525] = brightest  # 0.05 % of it
+    assert white_level(fluorescence) == white
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_what_is_opaque_does_not_say_what_is_white(dtype: type) -> None:
+    colours = np.linspace(0, 200, 48).reshape(4, 4, 3).astype(dtype)
+    opaque = np.full((4, 4, 1), largest_of(np.dtype(dtype)), dtype)
+    photo = np.concatenate([colours, opaque], axis=2)
+    assert white_level(photo) == white_level(colours)
+    np.testing.assert_array_equal(to_unit(photo)[..., 3], 1)
+    np.testing.assert_array_equal(from_unit(to_unit(photo), like=photo)[..., 3:], opaque)
+
+
+class Lazy:
+    """What can only be read part by part."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self._pixels, self.shape, self.dtype = pixels, pixels.shape, pixels.dtype
+
+    def __getitem__(self, part: tuple[slice, slice]) -> np.ndarray:
+        return self._pixels[part]
+
+
+@pytest.mark.parametrize("side", [512, 1500])
+def test_a_hot_spot_means_the_same_read_part_by_part(side: int) -> None:
+    photo = np.full((side, side), 0.8, np.float32)
+    photo[200:206, 200:206] = 3.0
+    assert white_of(Lazy(photo)) == white_level(photo) == 1
+
+
+@given(arrays(np.float32, (6, 5), elements=st.sampled_from([0.0, 1.5, 3.0, 600.0, 9e4, np.nan])))
+def test_the_parts_of_an_image_add_up_to_its_white(image: np.ndarray) -> None:
+    assert Tally.of(image[:2]) + Tally.of(image[2:]) == Tally.of(image)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ White is what a camera calls white: see `white_level`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +18,27 @@ from napari_medrefine.errors import MedRefineError
 
 Image = npt.NDArray[np.generic]
 T = TypeVar("T", bound=np.generic)
-_DEEP = (4095.0, 16383.0, 65535.0)
-_OVERSHOOT = 2.0  # times white
-_HOT = 1e-3  # share of the values of a float image that may exceed that
 WINDOW = 128  # pixels a side: what is looked at of an image that is not in memory
 _LOOKS = 6  # windows along a side
+
+
+class _White(NamedTuple):
+    level: float
+    most: float  # what an image with this white does not exceed,
+    hot: float = 1e-4  # but for this share of its values: more may be what the photo is about
+
+
+_DEEP = (4095.0, 16383.0, 65535.0)
+_WHITES = {
+    "u": [_White(level, level) for level in _DEEP],
+    # Floats overshoot after filtering. Nothing is measured in so few steps that all but a
+    # thousandth of it lies below 2, so that there more pixels may be hot.
+    "f": [
+        _White(1.0, 2.0, 1e-3),
+        _White(255.0, 510.0),
+        *(_White(level, 1.25 * level) for level in _DEEP),
+    ],
+}
 
 
 def check_image(image: object, what: str = "image") -> Image:
@@ -57,37 +74,93 @@ def check_image(image: object, what: str = "image") -> Image:
     return array
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How bright the values of an image are; those of its parts add up to that of the whole.
+
+    Attributes
+    ----------
+    kind : str
+        ``"u"`` for uint16, ``"f"`` for floats.
+    size : int
+        How many values there are.
+    brightest : float
+        The largest of them.
+    beyond : tuple of int
+        How many are too bright for each white that an image may have.
+    """
+
+    kind: str
+    size: int
+    brightest: float
+    beyond: tuple[int, ...]
+
+    @classmethod
+    def of(cls, part: Image) -> Tally:
+        """Count an image of uint16 or float, or any values of one; NaN and infinity are none."""
+        values = _coloured(part)
+        brightest = float(values.max()) if values.size else 0.0
+        if not np.isfinite(brightest):
+            values = values[np.isfinite(values)]
+            brightest = float(values.max()) if values.size else 0.0
+        kind = values.dtype.kind
+        limits = [white.most for white in _WHITES[kind]]
+        beyond = [
+            np.count_nonzero(np.greater(values, limit)) if brightest > limit else 0
+            for limit in limits
+        ]
+        return cls(kind, values.size, brightest, tuple(map(int, beyond)))
+
+    def __add__(self, other: Tally) -> Tally:
+        beyond = tuple(a + b for a, b in zip(self.beyond, other.beyond, strict=True))
+        brightest = max(self.brightest, other.brightest)
+        return Tally(self.kind, self.size + other.size, brightest, beyond)
+
+    @property
+    def white(self) -> float:
+        """What stands for full white; see `white_level`."""
+        counted = zip(_WHITES[self.kind], self.beyond, strict=True)
+        found = (white.level for white, count in counted if count <= white.hot * self.size)
+        return next(found, self.brightest)
+
+
 def white_level(image: Image) -> float:
     """Return the value that stands for full white.
 
-    uint8: 255. uint16: 65535, or 4095 or 16383 where nothing is brighter (cameras of 12 and 14
-    bits). Floats: 1 where next to nothing exceeds 2 (some overshoot is usual after filtering, and
-    some hot pixels after a correction), else 255, 4095, 16383 or 65535, or the brightest value.
+    uint8: 255. uint16: 65535, or 4095 or 16383 where next to nothing is brighter (cameras of 12 and
+    14 bits; some pixels are hot). Floats: 1 where next to nothing exceeds 2 (some overshoot is
+    usual after filtering, and some hot pixels after a correction), else 255, 4095, 16383 or 65535,
+    or the brightest value. Alpha has no say.
     """
-    if image.dtype == np.uint8:
-        return 255.0
-    brightest = float(image.max())
-    if image.dtype == np.uint16:
-        return next(level for level in _DEEP if brightest <= level)
-    hot = 0 if brightest <= _OVERSHOOT else np.count_nonzero(np.greater(image, _OVERSHOOT))
-    if hot <= _HOT * image.size:
-        return 1.0
-    if brightest <= _OVERSHOOT * 255:
-        return 255.0
-    return next((level for level in _DEEP if brightest <= 1.25 * level), brightest)
+    return 255.0 if image.dtype == np.uint8 else Tally.of(image).white
 
 
 def white_of(source: Any) -> float:
-    """Return the `white_level` of an image that may be lazy: of such a one windows all over tell.
+    """Return the `white_level` of an image that may be lazy: of a large one windows all over tell.
 
     Whoever reads an image part by part takes this for all of its parts: a dark one would have
     another white.
     """
     if np.dtype(source.dtype) == np.uint8:
         return 255.0
-    if isinstance(source, np.ndarray):
-        return white_level(source)
-    return max(white_level(window) for window in windows_of(source))
+    if is_at_hand(source):
+        return white_level(np.asarray(source[:, :]))
+    return white_of_parts(windows_of(source))
+
+
+def white_of_parts(parts: Iterable[Image]) -> float:
+    """Return the `white_level` of an image of which these parts were seen, at least one."""
+    tallies = []
+    for part in parts:
+        if part.dtype == np.uint8:
+            return 255.0
+        tallies.append(Tally.of(part))
+    return sum(tallies[1:], tallies[0]).white
+
+
+def is_at_hand(source: Any) -> bool:
+    """Return whether an image is in memory, or no larger than the windows of one that is not."""
+    return isinstance(source, np.ndarray) or max(source.shape[:2]) <= _LOOKS * WINDOW
 
 
 def whites_of(first: Image, second: Image) -> tuple[float, float]:
@@ -117,11 +190,18 @@ def largest_of(dtype: np.dtype[Any]) -> int:
 
 
 def to_unit(image: Image, white: float | None = None) -> npt.NDArray[np.float32]:
-    """Return `image` as float32 with white at 1; a copy, never the array given.
+    """Return `image` as float32 with white and what is opaque at 1; a copy, never the array given.
 
     `white` is that of the image of which this is a part; default: its own, see `white_level`.
     """
-    return np.asarray(image, np.float32) / np.float32(white or white_level(image))
+    return np.asarray(image, np.float32) / channel_whites(image, white or white_level(image))
+
+
+def channel_whites(image: Image, white: float | np.float32) -> npt.NDArray[np.float32]:
+    """Return what is 1 in each channel: `white`, and in alpha what is opaque, told from itself."""
+    if image.ndim == 3 and image.shape[2] == 4:
+        return np.array([white] * 3 + [white_level(image[..., 3])], np.float32)
+    return np.array(white, np.float32)
 
 
 def colours_of(image: npt.NDArray[T]) -> npt.NDArray[T]:
@@ -130,11 +210,18 @@ def colours_of(image: npt.NDArray[T]) -> npt.NDArray[T]:
 
 
 def from_unit(unit: npt.NDArray[np.floating], like: Image) -> Image:
-    """Return `unit` (white at 1) in the dtype and range of `like`, rounded and clipped."""
-    level = white_level(like)
+    """Return `unit` (see `to_unit`) in the dtype and range of `like`, rounded and clipped."""
+    white = np.float32(white_level(like))
+    whites = channel_whites(like, white) if unit.shape[2:] == (4,) else white
+    levels = unit * whites
     if like.dtype.kind == "f":
-        return np.asarray(unit * level, like.dtype)
-    return np.asarray(np.clip(np.rint(unit * level), 0, level), like.dtype)
+        return np.asarray(levels, like.dtype)
+    most = np.maximum(whites, _coloured(like).max())  # hot pixels stay what they are
+    return np.asarray(np.clip(np.rint(levels), 0, most), like.dtype)
+
+
+def _coloured(image: Image) -> Image:
+    return image[..., :3] if image.ndim == 3 and image.shape[2] == 4 else image
 
 
 def sha256_of(image: Image) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_medrefine import MedRefineError, Placement
-from napari_medrefine.atlas import RECORD, atlas_steps, load_atlas, rows_of
+from napari_medrefine.atlas import RECORD, atlas_steps, coverage_rows, load_atlas, rows_of
 from napari_medrefine.cli import atlas as atlas_cli
 from napari_medrefine.cli import main
 from napari_medrefine.progress import finish
@@ -70,6 +70,20 @@ def test_how_much_was_photographed_is_a_table_too(made):
         assert ten == pytest.approx(2 * (640 * 840 / 2.5**2) / (1024 * 1344), rel=0.1)
         assert forty == pytest.approx(2 / 100, rel=0.05)
         assert 1 - ten - forty <= missing + 0.001 <= 1 - ten + 0.001
+
+
+@pytest.mark.parametrize("told", ["a field", "the overview"])
+def test_one_magnification_has_one_name_in_the_coverage(made, told):
+    atlas = load_atlas(made)
+    objectives = {"k.png": None, "a.png": 40.0} if told == "a field" else {"k.png": 4.0}
+    photos = tuple(
+        photo.model_copy(update={"objective": objectives.get(photo.source)})
+        for photo in atlas.photos
+    )
+    rows = coverage_rows(made, atlas.model_copy(update={"photos": photos}))
+    names = [row["photographed at"] for row in rows if row["overview"] == "k.png"]
+    ten = "2.5 times the overview" if told == "a field" else "10x"
+    assert names == [ten, "40x", "missing"]
 
 
 def test_objectives_come_from_a_table_and_the_command_says_what_it_found(

@@ -48,6 +48,19 @@ def test_slides_that_disagree_widen_the_interval_over_slides() -> None:
     assert (one.mean, one.low, one.high) == pytest.approx((2, 2, 2))
 
 
+def test_the_images_of_a_slide_that_is_drawn_twice_are_drawn_anew() -> None:
+    gains = {f"s{k}": [-1.0, 1.0] for k in range(4)}
+    found = paired_difference(rows(gains), "A", "B")
+    # Slides that are all alike say no more than their images: eight draws of -1 or 1.
+    assert (found.low, found.high) == pytest.approx((-0.75, 0.75))
+
+
+def test_one_image_has_no_interval() -> None:
+    assert not paired_difference(rows({"s": [0.3]}), "A", "B").has_interval
+    assert paired_difference(rows({"s": [0.3, 0.4]}), "A", "B").has_interval
+    assert paired_difference(rows({"s": [0.3], "t": [0.4]}), "A", "B").has_interval
+
+
 def test_methods_without_a_common_image_cannot_be_compared() -> None:
     measured = [row("s", 0, "A", 20), row("s", 1, "B", 21)]
     with pytest.raises(MedRefineError, match="same images"):

@@ -13,6 +13,7 @@ from skimage.data import immunohistochemistry
 
 from napari_medrefine.cli import main
 from napari_medrefine.compare import filters, metrics
+from napari_medrefine.compare.pair_folder import find_pairs
 from napari_medrefine.compare.protocols import PROTOCOLS
 from napari_medrefine.images import sha256_of
 from napari_medrefine.photos import read_photo, write_image
@@ -51,6 +52,27 @@ def test_nothing_is_tuned_on_what_it_is_measured_on(
     assert not (tmp_path / "report").exists()
 
 
+def test_slides_are_told_as_in_a_dataset_also_in_one_folder_and_below_objectives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = immunohistochemistry()[:128, :128]
+    for name in ("all/slide1_40x_1", "all/slide2_40x_1", "tune/slide1_40x_3", "deep/slide2/40x/1"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write_image(tmp_path / f"{name}.png", part)
+    words = ["evaluate", str(tmp_path / "all"), "-o", str(tmp_path / "report"), "--tune-on"]
+    for others, slide in (("tune", "slide1"), ("deep", "slide2")):
+        assert main([*words, str(tmp_path / others)]) == 1
+        assert f"Slide {slide} would be tuned on and measured on" in capsys.readouterr().err
+
+
+def test_pairs_in_one_folder_are_of_the_slides_that_their_names_say(tmp_path: Path) -> None:
+    for side in ("input", "sharp"):
+        (tmp_path / side / "b").mkdir(parents=True)
+        for name in ("a_40x_1", "a_40x_2", "b/1", "c"):
+            write_image(tmp_path / side / f"{name}.png", np.zeros((4, 4), np.uint8))
+    assert [pair.slide for pair in find_pairs(tmp_path)] == ["a", "a", "b", "c"]
+
+
 @pytest.fixture
 def pairs(tmp_path: Path) -> Path:
     """Two slides with a pair each: the input is the sharp image, four times smaller."""
@@ -82,6 +104,9 @@ def test_a_folder_of_pairs_is_evaluated_with_its_provenance(pairs: Path, tmp_pat
     for image in (small, sharp):
         assert sha256_of(image) in page
     assert "32 x 32 x 3 uint8" in page
+    differences = page.partition("Paired differences")[2].partition("</table>")[0]
+    without = {r.partition("</td>")[0] for r in differences.split("<tr><td>") if "–" in r}
+    assert without == {"ash", "beech"}  # one image each; over both there is an interval
     assert "magnify-faithful" in page
     assert "magnify-gan" in page
     assert "training slides" in page
@@ -177,6 +202,8 @@ def test_blank_images_do_not_decide(
     write_image(measured / "empty" / "glass.png", glass)
     assert main([*words, str(tmp_path / "with")]) == 0
     said = capsys.readouterr().out.splitlines()[-2]
+    assert "too few images for an interval" in said  # of the one that is not blank
+    assert "95 %" not in said
     assert "2 blank images left out" in said
     assert said.replace(", 2 blank images left out", "") == before
     assert "nan" not in (tmp_path / "with" / "summary.csv").read_text(encoding="utf-8")

@@ -57,6 +57,15 @@ def test_numbers_do_not_depend_on_the_dtype(metric: object, truth: object) -> No
     assert metric(*with_alpha) == pytest.approx(expected)
 
 
+def test_overshoot_is_an_error_and_no_other_white(truth: npt.NDArray[np.uint8]) -> None:
+    twelve = np.rint(truth * (4095 / 255)).astype(np.uint16)
+    estimate = np.rint(twelve * 1.03 + 40).astype(np.uint16)
+    clipped = np.minimum(estimate, 4095)
+    assert estimate.max() > 4095
+    cut_off, overshooting = (metrics.psnr(image, twelve) for image in (clipped, estimate))
+    assert cut_off - 3 < overshooting < cut_off
+
+
 def test_softer_and_noisier_show_in_the_fine_detail(truth: npt.NDArray[np.uint8]) -> None:
     soft = ndi.gaussian_filter(truth, (1, 1, 0))
     noisy = truth.astype(float) + np.random.default_rng(0).normal(0, 12, truth.shape)

@@ -171,6 +171,33 @@ def test_layers_are_measured_on_the_same_grid(
     assert not {"black", "deep"} & set(result.evaluation.methods)
 
 
+@pytest.mark.parametrize("scale", [2.5, 2.47, 4])
+def test_the_truth_does_not_contradict_its_own_input(
+    tissue: npt.NDArray[np.uint8], scale: float
+) -> None:
+    side = int(256 / scale)
+    fine = round(side * scale)
+    reference = tissue[:fine, :fine]
+    # What a coarse pixel sees of each fine one, from the light up to its edges.
+    light = np.pad(np.cumsum(reference, axis=0, dtype=np.float64), ((1, 0), (0, 0), (0, 0)))
+    edges = np.linspace(0, fine, side + 1)
+    rows = np.diff(_at(light, edges), axis=0)
+    light = np.pad(np.cumsum(rows, axis=1), ((0, 0), (1, 0), (0, 0)))
+    columns = np.diff(_at(light.swapaxes(0, 1), edges), axis=0).swapaxes(0, 1)
+    given = np.rint(columns * (side / fine) ** 2).astype(np.uint8)
+    way = divided(fine / side)
+    pair = Pair("p", "s", given, Placed("40x", reference, way), match="none", scale=scale,
+                layers=(Placed("the truth", reference, way),))  # fmt: skip
+    assert row(measured(pair), "the truth").consistency < 0.6  # the input is rounded
+
+
+def _at(light: npt.NDArray[np.float64], edges: npt.NDArray[np.float64]) -> Image:
+    """Interpolate between rows."""
+    first = np.minimum(edges.astype(int), len(light) - 2)
+    share = (edges - first)[:, None, None]
+    return light[first] * (1 - share) + light[first + 1] * share
+
+
 def test_a_layer_that_ends_with_the_region_does_not_contradict_its_input(
     tissue: npt.NDArray[np.uint8], small: npt.NDArray[np.uint8]
 ) -> None:
@@ -290,6 +317,20 @@ def test_a_placed_image_is_seen_where_it_lies(
     expected = scene(grid.points((0, 120)).reshape(120, 100, 2))
     inside = ndi.binary_erosion(mask, iterations=6, border_value=1)
     assert np.abs(found - expected)[inside].max() < 0.01
+
+
+@pytest.mark.parametrize(("factor", "pixels"), [(4, 203), (10, 509), (2.5, 204)])
+def test_a_photo_is_seen_rightly_up_to_its_last_row(factor: float, pixels: int) -> None:
+    rows, columns = np.mgrid[:pixels, :pixels]
+    photo = ((rows + columns) / (2 * pixels)).astype(np.float32)
+    side = int(np.ceil(pixels / factor))
+    found, mask = sampled(
+        Placed("photo", photo, divided(factor)), Grid((0, 0), (side, side), (side, side))
+    )
+    places = np.arange(side) * factor + (factor - 1) / 2
+    expected = (places[:, None] + places) / (2 * pixels)
+    assert mask[-2].any()
+    assert 255 * np.abs(found - expected)[mask].max() < 0.6
 
 
 def test_a_blank_window_does_not_spoil_the_fine_detail(tissue: npt.NDArray[np.uint8]) -> None:

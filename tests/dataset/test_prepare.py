@@ -18,7 +18,15 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from napari_medrefine.dataset import MANIFEST, Manifest, Recipe, open_dataset, prepare_steps
+from napari_medrefine.dataset import (
+    MANIFEST,
+    Manifest,
+    Recipe,
+    load_manifest,
+    open_dataset,
+    prepare_steps,
+    save_manifest,
+)
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import read_photo, write_image
 from napari_medrefine.progress import finish
@@ -90,6 +98,19 @@ def test_run_again_it_writes_nothing(photos: Path, tmp_path: Path, small: Recipe
     before = times(tmp_path / "out"), (tmp_path / "out" / MANIFEST).stat().st_mtime_ns
     assert prepare(photos, tmp_path / "out", small) == first
     assert (times(tmp_path / "out"), (tmp_path / "out" / MANIFEST).stat().st_mtime_ns) == before
+
+
+def test_slides_that_an_earlier_version_told_apart_stay_until_the_split_is_dealt_anew(
+    photos: Path, prepared: Path, small: Recipe, photo: Callable[..., np.ndarray]
+) -> None:
+    before = load_manifest(prepared)
+    apart = tuple(p.model_copy(update={"slide": p.name}) for p in before.photos)
+    recorded = before.model_copy(update={"photos": apart})
+    save_manifest(prepared, recorded)
+    assert prepare(photos, prepared, small) == recorded
+    write_image(photos / "slide1_40x_2.png", photo(70))
+    slides = {p.source: p.slide for p in prepare(photos, prepared, small).photos}
+    assert slides == {source: source.partition("_")[0] for source in slides}
 
 
 def test_run_again_it_makes_only_what_is_gone_or_damaged(
@@ -234,7 +255,7 @@ def test_folders_are_slides_and_names_stay_apart(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_image(path, photo(number))
     manifest = prepare(tmp_path / "photos", tmp_path / "out", small)
-    assert Counter(photo.slide for photo in manifest.photos) == {"liver": 3, "Niere ä": 1}
+    assert Counter(photo.slide for photo in manifest.photos) == {"liver": 3, "niere ä": 1}
     assert len({photo.name for photo in manifest.photos}) == 4
     assert manifest.split_by == "photo"  # two slides do not make three parts
     assert not open_dataset(tmp_path / "out").differences()

@@ -18,14 +18,39 @@ from napari_medrefine.dataset.split import slide_of, split_photos
         ("slide1 (10X) 2.png", "slide1"),
         ("liver/IMG_0001.tif", "liver"),
         ("liver/s2_40x_1.tif", "liver/s2"),
-        ("40x/slide1_3.jpg", "slide1"),
-        ("4x/slide1.jpg", "slide"),
-        ("IMG_0001.tif", "IMG_0001"),
+        ("IMG_0001.tif", "img_0001"),
         ("40x.jpg", "40x"),
+        ("2x2/a.jpg", "2x2"),
     ],
 )
 def test_the_slide_is_read_from_the_name(source: str, slide: str) -> None:
     assert slide_of(source) == slide
+
+
+LAYOUTS = {
+    "one folder": "slide1_4x.jpg slide1_40x_1.jpg Slide1_40X_2.jpg | slide2_40x_1.jpg",
+    "one sub-folder": "photos/slide1_4x.jpg photos/slide1_40x_1.jpg | photos/slide2_40x_1.jpg",
+    "a folder per slide": "slide1/IMG_0001.jpg slide1/IMG_0002.jpg | slide2/IMG_0001.jpg",
+    "objectives in names only": "s1/4x.jpg s1/40x_1.jpg s1/40x_2.jpg | s2/40x_1.jpg",
+    "a folder per slide, its name again": "slide1_4x.jpg slide1/slide1_40x_1.jpg | slide2/4x.jpg",
+    "a folder per objective": "4x/s1.jpg 40x/s1_1.jpg 40x/s1 (2).jpg 40x/S1-3.jpg | 40x/s2_1.jpg",
+    "the objective in front": "4x_s1.jpg 40x_s1_1.jpg 40x_s1_2.jpg | 40x_s2_1.jpg",
+    "objectives in slides": "a/4x/1.jpg a/40x/1.jpg a/40x/b_2.jpg a/40x/c.jpg | b/40x/1.jpg",
+    "slides in objectives": "4x/a/1.jpg 40x/a/1.jpg 40x/a/2.jpg | 40x/b/1.jpg",
+    "a folder per slide and objective": "A_4x/x.jpg a_40x/x.jpg a_40x/y_2.jpg | b_40x/x.jpg",
+    "the same, the other way round": "4x_s1/x.jpg 40x_s1/y.jpg | 40x_s2/x.jpg",
+    "objectives and words": "4x all/s1.jpg 40x fields/s1_1.jpg 40x fields/s1_2.jpg | 4x all/s2.jpg",
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_whatever_the_layout_photos_of_one_slide_are_kept_together(layout: str) -> None:
+    first, second = (
+        {slide_of(f"{name.strip()}.jpg") for name in part.split(".jpg") if name.strip()}
+        for part in LAYOUTS[layout].split("|")
+    )
+    assert (len(first), len(second)) == (1, 1)
+    assert first != second
 
 
 photo_sets = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 60)), min_size=1, max_size=40)

@@ -147,6 +147,20 @@ def test_tiff_that_is_no_photo_is_refused(tmp_path: Path, array: np.ndarray, wor
     assert "a.tif" in str(caught.value)
 
 
+@pytest.mark.parametrize("others", ["photos", "thumbnail and mask"])
+def test_a_tiff_of_several_photos_is_refused_and_one_with_a_thumbnail_read(tmp_path, others):
+    path, image = tmp_path / "a.tif", picture()
+    more = [255 - image] * 2 if others == "photos" else [image[::4, ::4], image[..., 0] > 100]
+    with tifffile.TiffWriter(path) as file:
+        for one in [image, *more]:
+            file.write(one, photometric="rgb" if one.ndim == 3 else "minisblack", contiguous=False)
+    if others == "photos":
+        with pytest.raises(MedRefineError, match="3 images in one"):
+            read_photo(path)
+    else:
+        assert (read_photo(path).image == image).all()
+
+
 @pytest.mark.parametrize(
     ("name", "objective"),
     [
@@ -154,11 +168,23 @@ def test_tiff_that_is_no_photo_is_refused(tmp_path: Path, array: np.ndarray, wor
         ("a_40 x.png", 40), ("obj40_1.png", 40), ("20×.png", 20), ("x264.png", None),
         ("scan_1024x768.png", None), ("4x_10x.png", None), ("a4xb.png", None), ("max.png", None),
         ("0x.png", None), ("IMG_4.png", None), ("1000x.png", None),
+        ("slide1 x40.png", 40), ("x20_2.png", 20), ("HEx40.png", 40), ("case 12 X40.png", 40),
+        ("Лам 40х.png", 40), ("切片_40倍.png", 40), ("20fach.png", 20), ("40xoil.png", 40),
+        ("20X0.75NA.png", 20), ("100x1.25oil.png", 100), ("PlanApo20x.png", 20),
+        ("scan 3x3 grid 10x.png", 10), ("20X_1920x1080.png", 20), ("10x10_40x.png", 40),
+        ("1920x1080.png", None), ("1024х768.png", None), ("10x10.png", None),
+        ("3 x 3.png", None), ("20 x 20 grid.png", None), ("10х10.png", None),
+        ("x1080.png", None), ("max40.png", None), ("MAX40.png", None), ("Index40.png", None),
+        ("2024-10-20.png", None), ("40 cells.png", None), ("3倍体.png", None), ("5fold.png", None),
+        ("tile_x10_y20.png", None), ("y40 x20.png", None), ("x40.5.png", None),
+        ("a · magnified x4 (generated).png", None),
     ],
 )  # fmt: skip
 def test_the_objective_in_a_name(tmp_path: Path, name: str, objective: float | None) -> None:
-    write_image(tmp_path / name, picture())
-    assert read_photo(tmp_path / name).objective == objective
+    path = tmp_path / "photos" / name  # pytest's folder may seem to name one
+    path.parent.mkdir()
+    write_image(path, picture())
+    assert read_photo(path).objective == objective
 
 
 def test_a_folder_may_name_the_objective(tmp_path: Path) -> None:

@@ -352,6 +352,24 @@ def test_training_reads_saved_layers_as_eight_bit_colours(tmp_path) -> None:
     assert (second == 255).all()
 
 
+@pytest.mark.parametrize(("dtype", "white"), [("float32", 1.0), ("uint16", 4095)])
+def test_a_hot_pixel_does_not_make_the_tiles_black(tmp_path, dtype, white) -> None:
+    photo = np.full((300, 517, 3), 0.8 * white, dtype)
+    photo[60, 500] = 12 * white
+    save_layers(tmp_path / "x.medrefine.json", [(photo, {"name": "a", "rgb": True}, "image")])
+    tiles = list(open_dataset(tmp_path / "x.medrefine.json").read())
+    assert [np.median(tile.sharp) for tile in tiles] == [204] * len(tiles)
+
+
+def test_half_opaque_colours_of_12_bits_are_trained_on_as_they_look(tmp_path) -> None:
+    photo = np.zeros((256, 256, 4), np.uint16)
+    photo[..., 3] = 32768
+    photo[:9, :9, :3] = 4095
+    save_layers(tmp_path / "x.medrefine.json", [(photo, {"name": "a", "rgb": True}, "image")])
+    (tile,) = open_dataset(tmp_path / "x.medrefine.json").read()
+    np.testing.assert_allclose(tile.sharp[20:], 127, atol=1)  # black through which white shines
+
+
 def test_pixel_sizes_are_in_the_manifest(viewer, tmp_path) -> None:
     viewer.add_image(noise(9, 9), scale=(250, 250), units=("nm", "nm"))
     viewer.add_image(noise(9, 9), scale=(2, 3), units=("um", "um"))

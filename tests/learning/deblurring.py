@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +44,12 @@ def softer(seed: int) -> StoredPair:
     return StoredPair(pair.given, np.rint(blurred).astype(np.uint8), pair.mask)
 
 
-def write(folder: Path, pairs: list[StoredPair]) -> Path:
-    """Write pairs, as `learning.write_pairs` would, into ``folder/pairs``; return `folder`."""
+def write(folder: Path, pairs: list[StoredPair], lefts: Sequence[int] | None = None) -> Path:
+    """Write pairs, as `learning.write_pairs` would, into ``folder/pairs``; return `folder`.
+
+    They begin at the columns `lefts` of the overview; by default no two show the same.
+    """
+    lefts = [number * SIDE for number in range(len(pairs))] if lefts is None else lefts
     where = folder / "pairs"
     where.mkdir(parents=True)
     entries = []
@@ -52,7 +57,7 @@ def write(folder: Path, pairs: list[StoredPair]) -> Path:
         own = where / f"pair-{number}"
         own.mkdir()
         write_pair(own, pair)
-        entries.append(_entry(number, pair))
+        entries.append(_entry(number, pair, lefts[number]))
     overview = Source(name="made overview", sha256="0" * 64)
     manifest = PairManifest(
         software="tests", overview=overview, zoom=ZOOM, pixel_um=1.25, pairs=tuple(entries)
@@ -61,12 +66,12 @@ def write(folder: Path, pairs: list[StoredPair]) -> Path:
     return folder
 
 
-def _entry(number: int, pair: StoredPair) -> PairEntry:
+def _entry(number: int, pair: StoredPair, left: int) -> PairEntry:
     given, target, mask = sums(pair)
     return PairEntry(
         field=Source(name=f"field {number}", sha256=f"{number}" * 64),
         folder=f"pair-{number}",
-        first=(100, 100),
+        first=(100, left),
         shape=(SIDE, SIDE),
         margin=(MARGIN, MARGIN),
         tone=(TONE,) * 3,

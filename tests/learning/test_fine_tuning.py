@@ -14,7 +14,8 @@ from deblurring import softer, stored, write
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, finish
 from napari_medrefine.superres import load_model, magnify
-from napari_medrefine.superres.fine_tuning import fine_tune_steps, folds_of
+from napari_medrefine.superres.fine_tuning import fine_tune_steps
+from napari_medrefine.superres.folds import folds_of
 from napari_medrefine.superres.learning_events import (
     FieldScore,
     LearningConfig,
@@ -183,10 +184,32 @@ def test_of_two_or_three_fields_each_is_held_out_in_turn(tmp_path) -> None:
     assert [score.name for score in result.scores] == ["field 0", "field 1"]
     assert result.kept
     assert result.learned == 2
-    assert folds_of(3, 0) == [((1, 2), (0,)), ((0, 2), (1,)), ((0, 1), (2,))]
-    ((learned_, out),) = folds_of(9, 0)
-    assert sorted(learned_ + out) == list(range(9))
-    assert len(out) == 3
+
+
+def test_fields_of_one_place_are_not_judged_by_one_another(tmp_path) -> None:
+    folder = write(tmp_path / "run", [stored(k, 5.0) for k in range(4)], lefts=[0] * 4)
+    with pytest.raises(MedRefineError, match="lie on one another"):
+        finish(fine_tune_steps(folder, QUICK))
+    assert not list(folder.glob("*.safetensors"))
+
+
+def test_a_field_that_only_shows_what_is_held_out_is_not_learned_from(tmp_path) -> None:
+    (fold,) = folds_of(4, QUICK.seed)
+    again = fold.learned[0]
+    lefts = [100 * (fold.out[0] if n == again else n) for n in range(4)]
+    folder = write(tmp_path / "run", [stored(k, 5.0) for k in range(4)], lefts)
+    result = finish(fine_tune_steps(folder, QUICK))
+    assert result.learned == 2
+    known = {photo.name for photo in load_model(result.weights).card.learned_from}
+    assert f"field {again}" not in known
+
+
+def test_it_ends_where_the_last_look_is_the_best_and_comes_early(tmp_path) -> None:
+    folder = write(tmp_path / "run", [stored(k, 5.0) for k in range(2)])
+    result = finish(fine_tune_steps(folder, QUICK.model_copy(update={"steps": 6})))
+    assert result.kept
+    assert result.steps == 6
+    assert "6 batches" in load_model(result.weights).card.training
 
 
 def test_one_field_is_not_enough(tmp_path) -> None:

@@ -21,7 +21,11 @@ from napari_medrefine.superres.run_lock import held
 
 SCENE = Scene()
 OVERVIEW = SCENE.overview()
-PLACES = (placed(), placed(9.4, -12, (70.0, 76.0)), placed(accepted=False))
+PLACES = (
+    placed(middle=(40.3, 42.8)),
+    placed(9.4, -12, (108.0, 115.0)),
+    placed(accepted=False),
+)
 SHORT = LearningConfig(steps=2, every=1, batch=1, crop=32)
 
 

@@ -15,6 +15,7 @@ from napari_medrefine.registration import box
 from napari_medrefine.registration.box import BoxPhoto, arrange, arrange_steps
 from napari_medrefine.registration.overview import Overview
 from napari_medrefine.registration.placement import similarity, transform
+from napari_medrefine.registration.pyramid import block_mean
 from napari_medrefine.registration.structure import likely_ratios, structure_size
 
 RATIO, ANGLE, SHAPE = 4.15, 5.0, (480, 600)
@@ -28,8 +29,8 @@ def slides():
     return [tissue[:, :256], tissue[:, 256:]]
 
 
-def photograph(slide, row, col):
-    matrix = similarity(RATIO, ANGLE, (np.array(SHAPE) - 1) / 2, np.array([row, col]))
+def photograph(slide, row, col, ratio=RATIO):
+    matrix = similarity(ratio, ANGLE, (np.array(SHAPE) - 1) / 2, np.array([row, col]))
     channels = [
         ndimage.affine_transform(
             slide[..., c], matrix[:2, :2], matrix[:2, 2], SHAPE, order=1, mode="nearest"
@@ -102,6 +103,18 @@ def test_a_photo_that_software_turned_is_found_beside_its_siblings(slides, field
     assert abs(abs(arranged.entries[6].placement.angle) - 90) < 10
 
 
+def test_a_turned_photo_that_seemed_an_overview_is_found_with_what_lies_on_it(slides):
+    """As the photo of 10x of a slide whose camera was turned for it."""
+    upright, _ = photograph(slides[1], 150, 120, ratio=2.5)
+    turned, _ = photograph(slides[1], 380, 130, ratio=2.5)
+    photos = [slides[1], upright, np.ascontiguousarray(np.rot90(turned))]
+    arranged = arrange([BoxPhoto(photo) for photo in photos])
+    assert arranged.overviews == (0,)
+    assert arranged.entries[1].overview == 0
+    assert arranged.entries[2].overview == 0
+    assert abs(abs(arranged.entries[2].placement.angle) - 90) < 10
+
+
 def test_the_user_says_which_are_overviews(slides, fields):
     arranged = arrange(box_of(slides, fields, None, None), overviews=[5])
     assert arranged.overviews == (5,)
@@ -157,15 +170,25 @@ def test_structures_grow_with_the_magnification(slides, zoom):
         assert larger / size == pytest.approx(zoom, rel=0.35)
 
 
+def test_structures_finer_than_the_pixels_exclude_no_magnification(slides):
+    for slide in slides:
+        seen_small = block_mean(slide.astype(np.float32), 6)
+        low, high = likely_ratios(structure_size(seen_small), structure_size(slide))
+        assert low < 6 < high
+
+
 @pytest.mark.photos
-def test_structures_tell_the_objectives_of_real_photos_apart(photos44):
+@pytest.mark.parametrize("larger", [1, 2])
+def test_structures_tell_the_objectives_of_real_photos_apart(photos44, larger):
+    """Also as cameras with larger pixels photograph them."""
     from napari_medrefine.photos import read_photo
 
     for slide in range(1, 5):
-        sizes = [
-            structure_size(read_photo(photos44 / f"slide{slide}_{name}.jpg").image)
+        photos = [
+            read_photo(photos44 / f"slide{slide}_{name}.jpg").image
             for name in ("4x", "10x_1", "40x_1")
         ]
+        sizes = [structure_size(block_mean(photo.astype(np.float32), larger)) for photo in photos]
         assert sizes == sorted(sizes)
         for field, ratio in ((1, 2.5), (2, 10)):
             low, high = likely_ratios(sizes[0], sizes[field])

@@ -10,6 +10,7 @@ from PIL import Image as Pillow
 from scipy import ndimage as ndi
 from skimage.data import coffee
 
+from napari_medrefine._resample import cubic_taps
 from napari_medrefine.photos import read_photo
 from napari_medrefine.progress import finish
 from napari_medrefine.superres.api import sharpen
@@ -19,7 +20,6 @@ from napari_medrefine.superres.enlargement import KERNELS, Enlargement, Kernel
 from napari_medrefine.superres.inference import run_steps
 from napari_medrefine.superres.origin import enlargement_of
 from napari_medrefine.superres.ready import ready_generator
-from napari_medrefine.superres.resample import cubic_taps
 
 
 def averaged(image: np.ndarray) -> np.ndarray:

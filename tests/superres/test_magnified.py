@@ -93,6 +93,34 @@ def test_bright_places_that_were_not_looked_at_are_not_cut_off() -> None:
     assert picture[270:295, 270:295].mean() > 50_000
 
 
+def test_a_part_of_a_12_bit_photo_is_no_brighter_than_its_white() -> None:
+    light = np.clip(np.tile(PHOTO, (6, 6, 1)) * (4095 / 220), 0, 4095)  # the glass is saturated
+    photo = np.rint(light).astype(np.uint16)
+    picture = Magnified(OnDisk(photo), Recipe("magnify", 2.0))
+    part = picture.render(0, 0, 300, 300)
+    assert part.max() == 4095
+    whole = Magnified(photo, Recipe("magnify", 2.0), told=picture.told)
+    np.testing.assert_array_equal(part, whole.render(0, 0, 300, 300))
+
+
+def test_a_hot_pixel_changes_nothing_far_from_it() -> None:
+    photo = np.rint(PHOTO * (4000 / 255)).astype(np.uint16)
+    hot = photo.copy()
+    hot[80, 80] = 20_000
+    clean, marked = (magnify(image, 2) for image in (photo, hot))
+    far = clean[:90].astype(int) - marked[:90]
+    assert np.abs(far).max() <= 1
+    assert marked[160:162, 160:162].min() > 10_000  # kept as what it is
+
+
+def test_opacity_says_nothing_of_the_colours() -> None:
+    photo = np.rint(PHOTO * (4000 / 255)).astype(np.uint16)
+    opaque = np.full((*photo.shape[:2], 1), 65535, np.uint16)
+    made = magnify(np.concatenate([photo, opaque], axis=2), 2)
+    np.testing.assert_array_equal(made[..., :3], magnify(photo, 2))
+    assert (made[..., 3] == 65535).all()
+
+
 @pytest.mark.parametrize(
     ("pixels", "words"),
     [(np.zeros((4, 4, 3), np.int32), "int32"), (np.zeros((5,), np.uint8), "shape")],

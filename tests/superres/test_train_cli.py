@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,14 @@ def test_folders_of_photos_hold_out_whole_slides(slides):
     assert {tile.slide for tile in read_photos(slides, 0.5, seed=3).validation} == held
     chosen = {frozenset(t.slide for t in read_photos(slides, 0.2, s).validation) for s in range(9)}
     assert len(chosen) > 1
+
+
+def test_folders_of_one_slide_and_two_objectives_are_held_out_together(slides, tmp_path):
+    for folder in ("ash_10x", "ash_40x", "beech_40x"):
+        shutil.copytree(slides / folder.partition("_")[0], tmp_path / folder)
+    sides = read_photos(tmp_path, held_out=0.5, seed=3)
+    assert {len({tile.slide for tile in side}) for side in sides[:2]} == {1}
+    assert len(sides.training) + len(sides.validation) == 6
 
 
 def test_one_slide_is_not_enough(slides, tmp_path, capsys):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.io.session import get_session_reader, read_session
+from napari_medrefine.io._session_files import layers_of
+from napari_medrefine.io.session import get_session_reader, read_session, save_session
+from napari_medrefine.io.writer import save_layers
 from napari_medrefine.photos import write_image
 from napari_medrefine.registration import Placement
 from napari_medrefine.registration.placement import similarity
@@ -264,3 +267,34 @@ def test_a_damaged_layer_costs_only_itself(viewer, session, quiet):
     again, said = opened(path)
     assert [layer.name for layer in again.layers] == ["s_4x", "s_40x"]
     assert said == ["'s_40x · outline' is not restored: what the session says of it is damaged."]
+
+
+@pytest.mark.parametrize("file", ["x.medrefine.json", "x.ome.tif", "x.ome.zarr"])
+def test_of_several_pictures_of_one_size_the_right_one_comes_back(tmp_path, file):
+    pictures = {name: np.full((90, 120, 3), n, np.uint8) for n, name in enumerate("ABC", 40)}
+    saved = [(one, {"name": name, "rgb": True}, "image") for name, one in pictures.items()]
+    made = Path(save_layers(tmp_path / file, saved))
+    path = tmp_path / "s.medrefine-session.json"
+    layers = layers_of(made, PLUGIN)
+    layers[0][1]["name"] = "renamed"
+    save_session(path, [(layers[n], str(made), PLUGIN) for n in (2, 0)])
+
+    def back():
+        return [
+            (one[1]["name"], int(np.asarray(finest(one))[50, 50, 0])) for one in read_session(path)
+        ]
+
+    def finest(one):
+        return one[0][0] if isinstance(one[0], list) else one[0]
+
+    assert back() == [("C", 42), ("renamed", 40)]
+
+    # Of a session of before: the name tells, and where it does not, that is said.
+    kept = json.loads(path.read_text())
+    for layer in kept["layers"]:
+        del layer["windows_sha256"]
+    path.write_text(json.dumps(kept))
+    with pytest.warns(
+        UserWarning, match="3 pictures of the size of 'renamed'|2 pictures of the si"
+    ):
+        assert back()[0] == ("C", 42)

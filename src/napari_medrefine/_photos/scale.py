@@ -18,11 +18,25 @@ MICRONS = {
 PRINTERS = (2400.0, 4800.0)  # dots per inch that would pass for a pixel size
 
 _NUMBER = r"(\d{1,3}(?:[.,]\d{1,2})?)"
-_IN_NAME = re.compile(
-    rf"(?:(?<![0-9A-Za-z.,]){_NUMBER}[ _]?[x×](?![0-9A-Za-z])"
-    rf"|(?<![A-Za-z])obj(?:ective)?[ _-]?{_NUMBER}x?(?![0-9A-Za-z]))",
+_USUAL = r"(1[.,]25|2[.,]5|100|[245]|[12456]0|63)"  # objectives that one can buy
+_TIMES = "[x×хХ]"  # the last two are Cyrillic
+_LETTER = "0-9A-Za-zА-Яа-я"
+_APERTURE = r"(?:[ _/-]?[01][.,]\d{1,2})?(?:NA|oil|water|dry|imm)?"
+_NUMBER_FIRST = re.compile(
+    rf"(?:(?<![{_LETTER}.,]){_NUMBER}{_TIMES}(?![{_LETTER}])"
+    rf"|(?<![{_LETTER}.,]){_NUMBER}[ _]{_TIMES}(?![ _]?\d)(?![{_LETTER}])"  # not 3 x 3
+    rf"|(?<![{_LETTER}.,]){_NUMBER}[ _]?(?:fach(?![{_LETTER}])|倍(?!体|體))"  # not a ploidy
+    rf"|(?<![{_LETTER}.,]){_USUAL}{_TIMES}{_APERTURE}(?![{_LETTER}])"
+    rf"|(?:plan[ _-]?)?(?:plan|apo|fluor|fluar|achro|lens)[ _-]?{_USUAL}{_TIMES}(?![{_LETTER}])"
+    rf"|(?<![A-Za-z])obj(?:ective)?[ _-]?{_NUMBER}x?(?![{_LETTER}]))",
     re.IGNORECASE,
 )
+# After a stain also without a space (HEx40); what we magnified says how much, not through what.
+_TIMES_FIRST = re.compile(
+    rf"(?<!magnified )(?:(?<![{_LETTER}])[XХ]|(?<![0-9a-zа-я])[xх]){_USUAL}(?![{_LETTER}])"
+    r"(?![.,]\d)"
+)
+_PLACE = re.compile(r"(?<![A-Za-z])y[ =]?\d", re.IGNORECASE)  # beside it, x100 is one, too
 _IN_TEXT = re.compile(
     rf"(?:NominalMagnification\s*=\s*\"{_NUMBER}"
     rf"|AppMag\s*=\s*{_NUMBER}"
@@ -51,13 +65,25 @@ def objective_of(path: Path, texts: Iterable[str] = ()) -> float | None:
 
 def objective_in(name: str) -> float | None:
     """Return the magnification that the name of a file (without suffix) or folder says."""
-    return _only_value(_IN_NAME, name)
+    return _only_value(_spelling(name), name)
 
 
 def name_before_objective(stem: str) -> str | None:
     """Return what stands before the objective in a file name (the slide), if it names one."""
-    match = _IN_NAME.search(stem)
+    match = _spelling(stem).search(stem)
     return stem[: match.start()].rstrip(" _-.,([") if match else None
+
+
+def name_after_objective(stem: str) -> str:
+    """Return what stands behind the objective in a file name, if it names one."""
+    match = _spelling(stem).search(stem)
+    return stem[match.end() :].lstrip(" _-.,)]") if match else ""
+
+
+def _spelling(name: str) -> re.Pattern[str]:
+    """Return how a name spells its objective: ``40x``, or only where it does not, ``x40``."""
+    usual = _NUMBER_FIRST.search(name) or _PLACE.search(name)
+    return _NUMBER_FIRST if usual else _TIMES_FIRST
 
 
 def _only_value(pattern: re.Pattern[str], text: str) -> float | None:

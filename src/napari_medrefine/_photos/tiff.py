@@ -58,6 +58,7 @@ class TiffPhoto:
         self._orientation = int(number_tag(self._page, "Orientation", 1))
         self._plain = self._page.photometric in _PLAIN
         shape = _photo_shape(self._series.axes, self._series.shape)
+        _check_alone(self._tiff.series)
         shape = shape if self._plain else (*shape[:2], 3)
         check_size(shape, self._series.dtype.itemsize, path.stat().st_size)
         self.shape: tuple[int, ...] = turned_shape(shape, self._orientation)
@@ -159,6 +160,16 @@ def _photo_shape(axes: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     if channels not in (1, 3, 4):
         raise MedRefineError(f"it has {channels} channels; grey, RGB and RGBA can be read")
     return (height, width) if channels == 1 else (height, width, channels)
+
+
+def _check_alone(series: Sequence[tifffile.TiffPageSeries]) -> None:
+    """Refuse a file of several photos of one size: a thumbnail, label or macro has another."""
+    kinds = [(one.shape, one.dtype) for one in series]
+    alike = kinds.count(kinds[0])
+    if alike > 1:
+        raise MedRefineError(
+            f"it holds {alike} images in one; save the one that is meant by itself"
+        )
 
 
 def _channels_last(image: Image, axes: str) -> Image:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +20,33 @@ Placed = tuple[PhotoRecord, Placement]
 
 def coverage_of(slide: PhotoRecord, placed: Sequence[Placed]) -> Coverage:
     """Return how much of an overview was photographed through each objective."""
+    known = {slide.objective * ratio: float(ratio) for ratio in NOMINAL} if slide.objective else {}
+    known |= {photo.objective: place.ratio for photo, place in placed if photo.objective}
     fields: dict[str, list[Placement]] = {}
     for photo, place in placed:
-        fields.setdefault(objective_name(photo, place), []).append(place)
+        fields.setdefault(_objective_name(photo, place, known), []).append(place)
     return coverage(slide.shape or (1, 1), fields)
 
 
-def objective_name(photo: PhotoRecord, place: Placement) -> str:
-    """Return what a field's objective is called: ``40x``, or by its ratio where it is unknown."""
+def _objective_name(photo: PhotoRecord, place: Placement, known: Mapping[float, float]) -> str:
+    """Return what a field's objective is called: ``40x``, or by its ratio where it is unknown.
+
+    `known` are objectives and their ratios to this overview: one magnification has one name.
+    """
     if photo.objective:
         return f"{photo.objective:g}x"
-    nominal = min(NOMINAL, key=lambda ratio: abs(np.log(place.ratio / ratio)))
-    near = abs(np.log(place.ratio / nominal)) < NEAR
-    return f"{nominal if near else place.ratio:.2g} times the overview"
+    alike = _nearest(place.ratio, known)
+    if alike is not None:
+        return f"{alike:g}x"
+    nominal = _nearest(place.ratio, {ratio: ratio for ratio in NOMINAL})
+    return f"{nominal or place.ratio:.2g} times the overview"
+
+
+def _nearest(ratio: float, ratios: Mapping[float, float]) -> float | None:
+    """Return the key whose value is nearest to `ratio`, None where none is near enough."""
+    apart = {key: abs(np.log(ratio / value)) for key, value in ratios.items()}
+    best = min(apart, key=apart.__getitem__, default=None)
+    return None if best is None or apart[best] >= NEAR else best
 
 
 def placed_on(path: str | Path, atlas: Atlas, slide: PhotoRecord) -> list[Placed]:

@@ -18,6 +18,7 @@ from napari_medrefine.compare.pair_folder import (
 from napari_medrefine.compare.report_page import Input
 from napari_medrefine.compare.visuals import Picture, as_picture
 from napari_medrefine.dataset.recipe import Split
+from napari_medrefine.dataset.split import slide_of
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, whites_of
 from napari_medrefine.photos import find_photos, read_photo
@@ -71,16 +72,8 @@ class Images:
         paths = find_photos(source, recursive=True)
         if not paths:
             raise MedRefineError(f"There are no photos in {source}.")
-        return cls(
-            [
-                _alone(
-                    path,
-                    path.parent.name if path.parent != source else path.stem,
-                    path.relative_to(source).as_posix(),
-                )
-                for path in paths
-            ]
-        )
+        names = {path: path.relative_to(source).as_posix() for path in paths}
+        return cls([_alone(path, slide_of(name), name) for path, name in names.items()])
 
     @property
     def slides(self) -> set[str]:

@@ -99,7 +99,7 @@ def read_objectives(path: Path) -> dict[str, float]:
             if number == 0:
                 continue  # the heading
             raise MedRefineError(
-                f"Row {number + 1} of {path} is not a file and its objective: '{', '.join(row)}'."
+                f"Row {number + 1} of {path} is not a file and its objective: {', '.join(row)!r}."
             ) from error
         found[name] = objective
     return found

@@ -69,8 +69,8 @@ def add_to(commands: Commands) -> None:
         "images",
         type=Path,
         help="a prepared dataset (its test tiles are used); a folder of sharp photos; or a folder "
-        "of pairs, with sub-folders input/ and sharp/ that hold the same names. Sub-folders (of "
-        "these) are slides",
+        "of pairs, with sub-folders input/ and sharp/ that hold the same names. Slides are told by "
+        "sub-folders (of these) and names, as medrefine prepare does",
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="folder for CSV, pictures and HTML"

@@ -23,6 +23,11 @@ class Difference:
     low: float
     high: float
 
+    @property
+    def has_interval(self) -> bool:
+        """Whether the interval says something: that of one image has no width."""
+        return self.low < self.high
+
 
 def paired_difference(
     rows: Sequence[Row], method: str, other: str, *, slide: str | None = None, seed: int = 0
@@ -31,7 +36,8 @@ def paired_difference(
 
     Images are drawn again with replacement within their slide (Efron 1979), so that both methods
     are always compared on the same ones, blank ones left out. Over all slides, the slides are drawn
-    too: they, not their images, are independent. With one image the interval has no width.
+    too, since they, not their images, are independent; the images of a slide that is drawn twice
+    are drawn anew. With one image the interval has no width.
 
     Parameters
     ----------
@@ -53,10 +59,12 @@ def paired_difference(
     if not by_slide:
         raise MedRefineError(f"{method} and {other} were not measured on the same images.")
     rng = np.random.default_rng(seed)
-    means = np.stack([_resampled(values, rng) for values in by_slide])
-    drawn = rng.integers(len(means), size=(_ROUNDS, len(means)))
-    overall = np.take_along_axis(means.T, drawn, axis=1).mean(1)
-    low, high = np.quantile(overall, (0.025, 0.975))
+    drawn = rng.integers(len(by_slide), size=(_ROUNDS, len(by_slide)))
+    means = np.empty(drawn.shape)
+    for number, values in enumerate(by_slide):
+        here = drawn == number
+        means[here] = _resampled(values, int(here.sum()), rng)
+    low, high = np.quantile(means.mean(1), (0.025, 0.975))
     return Difference(float(np.mean([v.mean() for v in by_slide])), float(low), float(high))
 
 
@@ -76,10 +84,10 @@ def _differences(
 
 
 def _resampled(
-    values: npt.NDArray[np.float64], rng: np.random.Generator
+    values: npt.NDArray[np.float64], count: int, rng: np.random.Generator
 ) -> npt.NDArray[np.float64]:
-    """Return the means of `_ROUNDS` draws from `values`."""
+    """Return the means of `count` draws from `values`."""
     means: npt.NDArray[np.float64] = values[
-        rng.integers(len(values), size=(_ROUNDS, len(values)))
+        rng.integers(len(values), size=(count, len(values)))
     ].mean(1)
     return means

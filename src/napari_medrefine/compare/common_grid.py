@@ -8,10 +8,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image as Pillow
 
+from napari_medrefine._resample import area_mean
 from napari_medrefine.compare.evaluate import Sample
-from napari_medrefine.compare.filters import Floats, resized
+from napari_medrefine.compare.filters import Floats
 from napari_medrefine.compare.intensity import IntensityMatch, fit_match
 from napari_medrefine.compare.metrics import Mask
 from napari_medrefine.compare.placed import Grid, Placed, sampled
@@ -271,4 +271,4 @@ def _protocol(pair: Pair, scale: float) -> Protocol:
 def _reduced(unit: Floats, scale: float) -> Floats:
     """Return means over the input's pixels."""
     shape = (round(unit.shape[0] / scale), round(unit.shape[1] / scale))
-    return resized(unit, shape, Pillow.Resampling.BOX)
+    return area_mean(unit, shape)

@@ -270,7 +270,10 @@ def prepared(sample: Sample, protocol: Protocol) -> tuple[Image, Image]:
 
 
 def _levels(image: Image, white: float) -> Image:
-    return image if image.dtype == np.uint8 else to_unit(image, white)
+    if image.dtype == np.uint8:
+        return image
+    unit = to_unit(image, white)
+    return np.minimum(unit, 1) if image.dtype.kind == "u" else unit  # hot pixels are white
 
 
 def _rounded(exact: Image, sharp: Image) -> Image:

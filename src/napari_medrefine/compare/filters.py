@@ -16,6 +16,7 @@ from scipy import fft
 from scipy import ndimage as ndi
 from skimage import filters, restoration
 
+from napari_medrefine._resample import area_mean
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image, from_unit, to_unit
 
@@ -73,7 +74,7 @@ def back_projection(image: Image, scale: float, *, rounds: int = 10) -> Image:
     unit = to_unit(image)
     result = resized(unit, shape, Pillow.Resampling.BICUBIC)
     for _ in range(rounds):
-        missing = unit - resized(result, image.shape[:2], Pillow.Resampling.BOX)
+        missing = unit - area_mean(result, image.shape)
         result += resized(missing, shape, Pillow.Resampling.BICUBIC)
     return from_unit(result, image)
 

@@ -1,22 +1,21 @@
 """How near an image comes to the truth: each number says which way is better.
 
 All take ``(estimate, truth)`` of one shape, dtype and range and answer in units of an 8-bit image:
-white is 255. An alpha channel is left out. A `mask`, ``(H, W)`` bool, says which pixels count; what
-looks at a pixel's surroundings counts only where all of them do. Mismatched images are refused,
-since the numbers they give look like results: an image of 0..255 against a filter's output of 0..1
-costs an MSE of 20,000 to 40,000, about what a black image costs.
+the truth's white is 255. An alpha channel is left out. A `mask`, ``(H, W)`` bool, says which pixels
+count; what looks at a pixel's surroundings counts only where all of them do. Mismatched images are
+refused, since the numbers they give look like results: an image of 0..255 against a filter's output
+of 0..1 costs an MSE of 20,000 to 40,000, about what a black image costs.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as Pillow
 from scipy import ndimage as ndi
 from skimage import color
 from skimage.metrics import mean_squared_error, structural_similarity
 
-from napari_medrefine.compare.filters import resized
+from napari_medrefine._resample import area_mean
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, check_image, colours_of, white_level
 
@@ -44,13 +43,13 @@ def comparable(estimate: Image, truth: Image, *, same_shape: bool = True) -> tup
             f"A {estimate.dtype} image cannot be compared with a {truth.dtype} one: "
             "convert both to one dtype and range first."
         )
-    white = [white_level(image) for image in (estimate, truth)]
-    if estimate.dtype.kind == "f" and white[0] != white[1]:
+    white = white_level(truth)  # the estimate's own would tell of its overshoot
+    if estimate.dtype.kind == "f" and (other := white_level(estimate)) != white:
         raise MedRefineError(
-            f"One image has its white at {white[0]:g}, the other at {white[1]:g}: "
+            f"One image has its white at {other:g}, the other at {white:g}: "
             "scale both to one range first."
         )
-    both = [_colours(image) * np.float32(255 / max(white)) for image in (estimate, truth)]
+    both = [_colours(image) * np.float32(255 / white) for image in (estimate, truth)]
     return both[0], both[1]
 
 
@@ -158,8 +157,7 @@ def consistency(output: Image, given: Image) -> float:
         raise MedRefineError(
             f"The output {output.shape[:2]} is smaller than the input {given.shape[:2]}."
         )
-    reduced = resized(large, small.shape[:2], Pillow.Resampling.BOX)
-    return float(np.abs(reduced - small).mean())
+    return float(np.abs(area_mean(large, small.shape) - small).mean())
 
 
 def tile_errors(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image as Pillow
-
-from napari_medrefine.compare.filters import Floats, resized
+from napari_medrefine._resample import area_mean
+from napari_medrefine.compare.filters import Floats
 from napari_medrefine.compare.protocols import Protocol
+from napari_medrefine.dataset.split import slide_of
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.photos import find_photos
@@ -34,9 +34,9 @@ def is_pair_folder(folder: Path) -> bool:
 def find_pairs(folder: Path) -> list[PairFiles]:
     """Return the pairs of a folder, by name.
 
-    ``input/a.png`` belongs to ``sharp/a.tif``: the same name, whatever the suffix. Sub-folders are
-    slides: ``input/slide1/a.png`` and ``sharp/slide1/a.png``. Without them every pair counts as a
-    slide of its own.
+    ``input/a.png`` belongs to ``sharp/a.tif``: the same name, whatever the suffix. Which slide they
+    are of is told as in a dataset: ``input/slide1/a.png`` and ``sharp/slide1_40x_1.png`` are of
+    slide1. A pair that says none counts as a slide of its own.
 
     Raises
     ------
@@ -54,8 +54,8 @@ def find_pairs(folder: Path) -> list[PairFiles]:
     if not sides[0]:
         raise MedRefineError(f"There are no pairs in {folder}: put images into input/ and sharp/.")
     return [
-        PairFiles(name, name.rpartition("/")[0] or name, sides[0][name], sides[1][name])
-        for name in sorted(sides[0])
+        PairFiles(name, slide_of(f"{name}{sharp.suffix}"), sides[0][name], sharp)
+        for name, sharp in sorted(sides[1].items())
     ]
 
 
@@ -76,7 +76,7 @@ def pair_protocol(given: Image, sharp: Image) -> Protocol:
 
     def reduce(unit: Floats) -> Floats:
         shape = (round(unit.shape[0] / scale), round(unit.shape[1] / scale))
-        return resized(unit, shape, Pillow.Resampling.BOX)
+        return area_mean(unit, shape)
 
     note = "Input and sharp image are pairs, taken as they are, pixel on pixel."
     return Protocol(f"pairs x{scale:.4g}", scale, reduce, 1, note)

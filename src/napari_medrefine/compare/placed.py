@@ -17,9 +17,9 @@ from scipy import ndimage as ndi
 
 from napari_medrefine.compare.filters import Floats
 from napari_medrefine.compare.metrics import Mask
-from napari_medrefine.compare.protocols import box_mean
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import check_image, to_unit, white_of
+from napari_medrefine.registration.pyramid import block_mean
 
 Matrix = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
@@ -138,7 +138,7 @@ def sampled(placed: Placed, grid: Grid) -> tuple[Floats, Mask]:
     finer = max(1.0, placed.reduction(middle) / float(np.sqrt(grid.zoom.prod())))
     unit, there, corner = _read(placed, grid, finer)
     blocks = int(finer)
-    shrunk = box_mean(unit, blocks)
+    shrunk = block_mean(unit, blocks)
     rest = (finer / blocks - 1) / 2
     if rest > 0:
         shrunk = _blurred(shrunk, rest)

@@ -182,7 +182,11 @@ def _halved(image: Image) -> Image:
 
 
 def box_mean(unit: Floats, factor: int) -> Floats:
-    """Return means of `factor` x `factor` pixels; what does not fill a block is left out."""
+    """Return means of `factor` x `factor` pixels; what does not fill a block is left out.
+
+    Summed in this order, or means halfway between two grey levels are rounded otherwise, and with
+    them the inputs that published figures are of.
+    """
     h, w = unit.shape[0] // factor, unit.shape[1] // factor
     blocks = unit[: h * factor, : w * factor].reshape(h, factor, w, factor, *unit.shape[2:])
     return np.asarray(blocks.mean((1, 3)), np.float32)

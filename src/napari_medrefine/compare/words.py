@@ -93,10 +93,10 @@ def headline(evaluation: Evaluation, ours: Sequence[str]) -> str:
         how = f"{abs(gain.mean):.2f} dB {way}"
         if gain.low < 0 < gain.high:
             how = f"not told apart ({gain.mean:+.2f} dB) from"
-        sentences.append(
-            f"{method}: {how} the best plain filter ({best}), {_SURE} {gain.low:+.2f} to "
-            f"{gain.high:+.2f} dB"
-        )
+        sure = "too few images for an interval"
+        if gain.has_interval:
+            sure = f"{_SURE} {gain.low:+.2f} to {gain.high:+.2f} dB"
+        sentences.append(f"{method}: {how} the best plain filter ({best}), {sure}")
     slides = len(evaluation.slides)
     where = counted(slides, "slide")
     if evaluation.blank:

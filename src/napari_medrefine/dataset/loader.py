@@ -21,7 +21,7 @@ from napari_medrefine.dataset.manifest import (
 )
 from napari_medrefine.dataset.recipe import Pixels, Split
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image
+from napari_medrefine.images import Image, channel_whites
 from napari_medrefine.photos import open_photo, read_photo
 
 
@@ -149,8 +149,8 @@ def read_tile(path: Path, side: int) -> Pixels:
 def as_picture(stored: Image, white: float) -> Pixels:
     """Return pixels of any kind as uint8 ``(H, W, 3)``, `white` at 255, alpha laid on white."""
     if stored.dtype != np.uint8:
-        unit = np.clip(np.nan_to_num(stored.astype(np.float64)), 0, white) / white
-        stored = np.rint(255 * unit).astype(np.uint8)
+        unit = np.nan_to_num(stored.astype(np.float64)) / channel_whites(stored, white)
+        stored = np.rint(255 * np.clip(unit, 0, 1)).astype(np.uint8)
     picture = flatten(np.asarray(stored, np.uint8))
     return picture if picture.ndim == 3 else picture[..., None].repeat(3, axis=2)
 

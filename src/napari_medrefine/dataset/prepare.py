@@ -32,7 +32,7 @@ from napari_medrefine.dataset.manifest import (
     save_manifest,
 )
 from napari_medrefine.dataset.recipe import Recipe
-from napari_medrefine.dataset.split import split_photos
+from napari_medrefine.dataset.split import slide_of, split_photos
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, retold
 
@@ -165,7 +165,8 @@ def _decide(
 
 
 def _manifest(cut: list[CutPhoto], left_out: list[LeftOut], recipe: Recipe) -> Manifest:
-    slides = {one.photo.name: one.photo.slide for one in cut}
+    # Not as noted when they were cut: an earlier version may have told slides apart otherwise.
+    slides = {one.photo.name: slide_of(one.source) for one in cut}
     sizes = {one.photo.name: len(one.tiles) for one in cut}
     by, part = split_photos(slides, sizes, recipe)
     return Manifest(
@@ -173,7 +174,8 @@ def _manifest(cut: list[CutPhoto], left_out: list[LeftOut], recipe: Recipe) -> M
         recipe=recipe,
         split_by=by,
         photos=tuple(
-            PhotoEntry(**{**dict(one.photo), "split": part[one.photo.name]}) for one in cut
+            PhotoEntry(**{**dict(photo), "slide": slides[photo.name], "split": part[photo.name]})
+            for photo in (one.photo for one in cut)
         ),
         left_out=tuple(left_out),
         tiles=tuple(

@@ -7,32 +7,52 @@ Where they end up on both sides, a network is tested on what it has seen.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Literal
 
-from napari_medrefine._photos.scale import name_before_objective, objective_in
+from napari_medrefine._photos.scale import name_after_objective, name_before_objective, objective_in
 from napari_medrefine.dataset.recipe import SPLITS, Recipe, Split
 from napari_medrefine.errors import MedRefineError
 
 SplitBy = Literal["slide", "photo"]
+_NUMBER = re.compile(r"[ _.,([-]+\d+[)\]]?$")  # of a photo: "_3", " (3)"; not that of "slide3"
 
 
 def slide_of(source: str) -> str:
-    """Return the slide a photo shows, by its path inside the folder of photos.
+    """Return the slide a photo shows, by its path inside the folder of photos; upper case is lower.
 
     What stands before the objective in its name (``slide1_40x_3.jpg``: slide1), with its sub-folder
-    in front (unless that names an objective). A photo that names no objective belongs to the slide
-    of its sub-folder, and without one is a slide of its own.
+    in front. A photo whose name has nothing there belongs to the slide of its sub-folder
+    (``slide1/40x/3.jpg``), and without one to that of its name without the objective and the number
+    (``40x/slide1_3.jpg``). Of a sub-folder that names an objective counts what else it says
+    (``slide1_40x``: slide1; ``40x``: nothing).
     """
     path = PurePosixPath(source)
-    folder = "/".join(part for part in path.parts[:-1] if objective_in(part) is None)
+    parts = [name for folder in path.parts[:-1] if (name := slide_of_folder(folder))]
     named = name_before_objective(path.stem)
-    if named is None and objective_in(path.parent.name) is not None:
-        named = path.stem.rstrip("0123456789").rstrip(" _-.") or path.stem
-    if named is None and not folder:
-        named = path.stem
-    return "/".join(filter(None, (folder, named))) or path.stem
+    if named and named.lower() not in parts[-1:]:
+        parts.append(named.lower())
+    return "/".join(parts) or _without_number(path).lower()
+
+
+def slide_of_folder(name: str) -> str:
+    """Return the slide that the name of a folder says, or nothing if it only says an objective.
+
+    Behind an objective a slide is told from words (``40x fields``) by its number.
+    """
+    if objective_in(name) is None:
+        return name.lower()
+    behind = name_after_objective(name)
+    numbered = behind if re.search(r"\d", behind) else ""
+    return (name_before_objective(name) or numbered).lower()
+
+
+def slide_in_folder(source: str) -> str:
+    """Return the slide a photo shows where sub-folders are slides, whatever its name says."""
+    folders = (slide_of_folder(folder) for folder in PurePosixPath(source).parts[:-1])
+    return "/".join(filter(None, folders)) or slide_of(source)
 
 
 def split_photos(
@@ -82,6 +102,19 @@ def refuse_leak(photos: Sequence[tuple[str, str, Split]], by: SplitBy) -> None:
                 f"the {by} {unit} is in {seen[unit]} and in {split}; a network would be tested on "
                 "what it was trained on"
             )
+
+
+def _without_number(path: PurePosixPath) -> str:
+    """Return a name without the objective in front and the photo's number behind it.
+
+    Without any objective nothing says that the number is not the slide's.
+    """
+    stem = path.stem
+    if objective_in(stem) is not None:
+        stem = name_after_objective(stem) or stem
+    elif objective_in(path.parent.name) is None:
+        return stem
+    return _NUMBER.sub("", stem) or stem
 
 
 def _deal(sizes: Mapping[str, int], recipe: Recipe) -> dict[str, Split]:

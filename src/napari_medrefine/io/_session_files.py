@@ -40,6 +40,12 @@ def layers_of(path: Path, plugin: str | None) -> list[LayerData]:
     return _by_others(path, plugin)
 
 
+def holds_several(path: Path) -> bool:
+    """Return whether a file or folder may hold more than one picture."""
+    name = path.name.lower()
+    return name.endswith(TIFF) or path.suffix.lower() not in SUFFIXES
+
+
 def _photo(path: Path) -> LayerData:
     header = read_header(path)
     large = header.shape[0] * header.shape[1] > AT_ONCE

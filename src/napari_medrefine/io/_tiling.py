@@ -17,7 +17,7 @@ from napari_medrefine._hashing import digest
 from napari_medrefine._photos.encode import write_png, write_tiff
 from napari_medrefine.dataset._cut import encode_tile
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, white_level
+from napari_medrefine.images import Image, Tally
 from napari_medrefine.io._photo_layers import PhotoLayer, blocks
 from napari_medrefine.progress import Step
 
@@ -92,7 +92,7 @@ def tile_layer(
         return WrittenTile(row, col, digest, _digest(part), there)
 
     result = Tiled(middle=_empty_middle(layer))
-    brightest = np.zeros((1,), layer.dtype)
+    brightness = None
     for y, x, block in blocks(layer, side):
         futures = [
             pool.submit(write, y + dy, x + dx, block[dy : dy + side, dx : dx + side])
@@ -100,10 +100,12 @@ def tile_layer(
             for dx in range(0, block.shape[1], side)
         ]
         _copy_middle(result.middle, layer.shape, y, x, block)
-        brightest = np.maximum(brightest, _brightest(block))
+        if block.dtype != np.uint8:
+            seen = Tally.of(block)
+            brightness = brightness + seen if brightness else seen
         result.tiles += yield from _collect(futures, step)
     result.tiles.sort(key=lambda tile: (tile.row, tile.col))
-    result.white = white_level(brightest)
+    result.white = brightness.white if brightness else 255.0
     return result
 
 
@@ -160,13 +162,6 @@ def _padded(part: Image, side: int) -> Image:
 def _digest(part: Image) -> str:
     head = f"{part.shape}{part.dtype.str}".encode()
     return hashlib.sha256(head + np.ascontiguousarray(part).tobytes()).hexdigest()
-
-
-def _brightest(block: Image) -> Image:
-    if block.dtype.kind != "f":
-        return np.asarray(block.max())[None]
-    finite = block[np.isfinite(block)]
-    return np.asarray(finite.max() if finite.size else 0, block.dtype)[None]
 
 
 def _empty_middle(layer: PhotoLayer) -> Image:

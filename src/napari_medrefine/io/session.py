@@ -23,7 +23,8 @@ from napari_medrefine.dataset.layer_state import LayerAttributes
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io._layer_attributes import keep, restore
 from napari_medrefine.io._layers import KEY, LayerData
-from napari_medrefine.io._session_files import layers_of
+from napari_medrefine.io._picture_mark import mark_of
+from napari_medrefine.io._session_files import holds_several, layers_of
 from napari_medrefine.provenance import Provenance, Weights
 
 ENDING = ".medrefine-session.json"
@@ -58,6 +59,8 @@ class SessionLayer(_Model):
     source : SourceFile or None
         None of an image that is in no file: a generated one that was not saved.
     shape, dtype : of an image, to find it among several in one file
+    windows_sha256 : str or None
+        Of an image, to find it among others of its shape; None where its file holds but one.
     rgb, multiscale : bool
     attributes : LayerAttributes or None
         Of an image: transform, looks, and metadata with placement and provenance.
@@ -70,6 +73,7 @@ class SessionLayer(_Model):
     source: SourceFile | None = None
     shape: tuple[int, ...] = ()
     dtype: str = ""
+    windows_sha256: str | None = None
     rgb: bool = False
     multiscale: bool = False
     attributes: LayerAttributes | None = None
@@ -211,13 +215,17 @@ def _session_layer(
             "its own (File > Save Selected Layers)."
         )
     finest = data[0] if state.get("multiscale") else data
+    source = None if file is None else _source(target, Path(file), plugin)
+    rgb = bool(state.get("rgb"))
+    several = source is not None and holds_several(Path(source.absolute))
     return SessionLayer(
         kind="image",
         name=name,
-        source=None if file is None else _source(target, Path(file), plugin),
+        source=source,
         shape=tuple(finest.shape),
         dtype=np.dtype(finest.dtype).name,
-        rgb=bool(state.get("rgb")),
+        windows_sha256=mark_of(finest, rgb=rgb) if several else None,
+        rgb=rgb,
         multiscale=bool(state.get("multiscale")),
         attributes=keep(name, state),
     )
@@ -286,12 +294,31 @@ def _restored(
     same = [one for one in used[path] if _fits(one, layer)]
     if not same:
         raise MedRefineError(f"{path.name} holds no picture of {layer.shape} {layer.dtype}.")
-    used[path] = [one for one in used[path] if one is not same[0]] or used[path]
-    attributes = {"rgb": layer.rgb, "multiscale": _levels(same[0]) > 1 or layer.multiscale}
-    data = same[0][0]
+    one = _chosen(same, layer)
+    if one is None:
+        one = same[0]
+        problems.append(
+            f"{path.name} holds {len(same)} pictures of the size of '{layer.name}', and none is "
+            "known to be it: check whether the right one came back."
+        )
+    used[path] = [other for other in used[path] if other is not one] or used[path]
+    attributes = {"rgb": layer.rgb, "multiscale": _levels(one) > 1 or layer.multiscale}
+    data = one[0]
     if attributes["multiscale"] and not isinstance(data, list):
         data = [data]
     return data, attributes | restore(layer.attributes), "image"
+
+
+def _chosen(same: Sequence[LayerData], layer: SessionLayer) -> LayerData | None:
+    """Return which of several pictures of one shape the layer was, None if that is unknown."""
+    if len(same) == 1:
+        return same[0]
+    likely = sorted(same, key=lambda one: one[1].get("name") != layer.name)
+    if layer.windows_sha256 is None:  # of a session that was saved before they were noted
+        alike = [one[1].get("name") == layer.name for one in same]
+        return likely[0] if sum(alike) == 1 else None
+    marks = ((mark_of(one[0], rgb=layer.rgb), one) for one in likely)  # read as far as needed
+    return next((one for mark, one in marks if mark == layer.windows_sha256), None)
 
 
 def _found(target: Path, source: SourceFile) -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_medrefine import __version__
+from napari_medrefine._resample import cubic_taps
 from napari_medrefine.compare.placed import Grid, Placed, sampled
 from napari_medrefine.dataset.pair_files import (
     PairEntry,
@@ -26,7 +27,6 @@ from napari_medrefine.learning.blocks import SHARPER, Judged, judge
 from napari_medrefine.learning.tone import ToneMatch, fit_tone
 from napari_medrefine.progress import Step
 from napari_medrefine.registration import Placement
-from napari_medrefine.superres.resample import cubic_taps
 
 Floats = npt.NDArray[np.float32]
 MARGIN = 24  # overview pixels around a field: as far as the network sees, and a little more
@@ -206,13 +206,7 @@ def _sampled(placed: Placed, grid: Grid) -> tuple[Floats, npt.NDArray[np.bool_]]
 def _enlarged(unit: Floats, zoom: int) -> Floats:
     """Return an image interpolated as the network's own interpolation does."""
     for axis in (0, 1):
-        taps = cubic_taps(unit.shape[axis], zoom * unit.shape[axis])
-        shape = [1] * 3
-        shape[axis] = len(taps.index)
-        total = np.zeros((), np.float32)
-        for index, weight in zip(taps.index.T, taps.weight.T, strict=True):
-            total = total + np.take(unit, index, axis) * weight.astype(np.float32).reshape(shape)
-        unit = np.asarray(total, np.float32)
+        unit = cubic_taps(unit.shape[axis], zoom * unit.shape[axis]).applied(unit, axis)
     return unit
 
 

@@ -17,12 +17,14 @@ from napari_medrefine.registration.overview import Overview
 from napari_medrefine.registration.roles import (
     BoxPhoto,
     find_overviews_steps,
+    look_again_steps,
     of_lowest_objective,
     without_pretenders,
 )
 from napari_medrefine.registration.window import Angle
 
 FOUND, PREPARED = 0.4, 0.1  # shares of the job: to find the overviews, and to prepare them
+AGAIN = 0.1  # share of looking again for what only seemed an overview
 
 __all__ = ["Arrangement", "BoxPhoto", "arrange", "arrange_steps"]
 
@@ -99,10 +101,14 @@ def arrange_steps(
     else:
         on = Overviews(tuple(photos[root].read for root in roots))
         looking = atlas_elsewhere_steps(on, fields, executor, angle=angle)
-    found = yield from in_part(looking, begin + PREPARED, 1)
+    seeming = overviews is None and not all(photos[root].objective for root in roots)
+    end = 1 - AGAIN if seeming else 1
+    found = yield from in_part(looking, begin + PREPARED, end)
     entries = {n: _numbered(entry, roots) for n, entry in zip(others, found, strict=True)}
-    if overviews is None and not all(photos[root].objective for root in roots):
+    if seeming:
         roots, entries = without_pretenders(prepared, entries)
+        kept = {root: prepared[root] for root in roots}
+        entries |= yield from in_part(look_again_steps(photos, kept, entries, angle), end, 1)
     return Arrangement(tuple(roots), problems | entries)
 
 

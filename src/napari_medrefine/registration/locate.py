@@ -12,11 +12,13 @@ from napari_medrefine.progress import Step
 from napari_medrefine.registration.brute_force import Spotted
 from napari_medrefine.registration.coarse import CANDIDATES, NETS, Candidate, coarse_steps
 from napari_medrefine.registration.distortion import closest_affine, fit_distortion
+from napari_medrefine.registration.doubts import doubt
 from napari_medrefine.registration.field import Field
 from napari_medrefine.registration.keypoints import Voted
+from napari_medrefine.registration.pair import Pair
 from napari_medrefine.registration.patch_search import Ground, PatchSearch
 from napari_medrefine.registration.placement import Placement
-from napari_medrefine.registration.pyramid import Matrix, between
+from napari_medrefine.registration.pyramid import Matrix
 from napari_medrefine.registration.refine import Fit
 from napari_medrefine.registration.search import (
     descend_steps,
@@ -27,6 +29,7 @@ from napari_medrefine.registration.search import (
     weight,
 )
 from napari_medrefine.registration.sought import Sought
+from napari_medrefine.registration.stretch import unstretched
 from napari_medrefine.registration.trace import Trace, Visit
 from napari_medrefine.registration.uncertainty import standard_error
 from napari_medrefine.registration.verdict import (
@@ -34,7 +37,6 @@ from napari_medrefine.registration.verdict import (
     Blocks,
     Evidence,
     block_level,
-    gather,
     judge,
 )
 from napari_medrefine.registration.window import Window, scale_of
@@ -113,7 +115,8 @@ class Locator:
             place, best, evidence = self._best_of(fits)
             if place.accepted:
                 yield Step(0, 1, "refining what agrees")
-                return self._polished(place, best, evidence)
+                place, evidence = self._polished(place, best, evidence)
+                return self._doubted(place, evidence)
             if evidence.convincing and best.score >= LEAST_SCORE:
                 return place  # it fits, and so does another place: looking on does not help
         return self._nowhere() if place is None else place
@@ -215,14 +218,25 @@ class Locator:
         return field, matrix @ field.unmirror
 
     def _evidence(self, fit: Fit) -> Evidence:
-        field, matrix = self._seen_as(fit.matrix)
-        scale = scale_of(matrix)
-        level = self._ground.levels[block_level(self._ground.levels, min(field.shape) * scale)]
-        factor = field.factor(level.factor, matrix)
-        placed = between(matrix, level.factor, factor)
-        return gather(level, field.features(factor), placed, self._tests)
+        pair = self._pair(fit.matrix)
+        return pair.ask(pair.matrix)
 
-    def _polished(self, place: Placement, best: Fit, evidence: Evidence) -> Placement:
+    def _pair(self, matrix: Matrix) -> Pair:
+        """Return what the blocks are asked on: the field at `matrix` and a level, both reduced."""
+        field, matrix = self._seen_as(matrix)
+        side = min(field.shape) * scale_of(matrix)
+        level = self._ground.levels[block_level(self._ground.levels, side)]
+        factor = field.factor(level.factor, matrix)
+        return Pair(level, field.features(factor), factor, field.unmirror, matrix, self._tests)
+
+    def _doubted(self, place: Placement, evidence: Evidence) -> Placement:
+        """Return `place`, refused where something makes blocks agree at wrong places."""
+        why = doubt(place, self._pair(place.matrix), evidence)
+        return replace(place, accepted=False, reason=f"Refused: {why}") if why else place
+
+    def _polished(
+        self, place: Placement, best: Fit, evidence: Evidence
+    ) -> tuple[Placement, Evidence]:
         """Return `place` by the parts that agree alone, and through the lenses that they show."""
         field, matrix = self._seen_as(best.matrix)
         level = self._ground.levels[finest_level(self._ground.levels, field, matrix)]
@@ -235,7 +249,13 @@ class Locator:
                 place = replace(
                     place, matrix=fit.matrix, residual=again.residual, standard_error=error
                 )
-        return self._through_lenses(place, field, matrix, evidence.blocks)
+        bent = self._through_lenses(place, field, matrix, evidence.blocks)
+        found = unstretched(bent, self._pair(place.matrix), evidence)
+        if found is None:
+            return bent, evidence
+        place, evidence = found
+        seen = self._seen_as(place.matrix)
+        return self._through_lenses(place, *seen, evidence.blocks), evidence
 
     def _through_lenses(
         self, place: Placement, field: Field, matrix: Matrix, blocks: Blocks

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, retold
-from napari_medrefine.registration.atlas import Entry, Picture, quick_look
+from napari_medrefine.registration.atlas import Entry, FieldPhoto, Picture, closer_look, quick_look
 from napari_medrefine.registration.overview import Overview
 from napari_medrefine.registration.siblings import APART
 from napari_medrefine.registration.sought import Sought
@@ -25,7 +25,7 @@ from napari_medrefine.registration.window import Angle
 
 FINEST = 4.0  # times the finest structures of the box that those of an overview may be
 ALIKE = 1.5  # times that those of an overview on which nothing lies may be
-MISSING = "Refused: its overview is not among the photos."
+MISSING = "Refused: no overview among the photos was found for it."
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +136,37 @@ def without_pretenders(
     for root in overviews.keys() - set(kept):
         entries[root] = Entry(None, None, MISSING)
     return sorted(kept), entries
+
+
+def look_again_steps(
+    photos: Sequence[BoxPhoto], kept: dict[int, Overview], entries: dict[int, Entry], angle: Angle
+) -> Generator[Step, None, dict[int, Entry]]:
+    """Look everywhere on the true overviews for what only seemed to be one, and for what is on it.
+
+    The size of its structures may have misled, or it is turned. Return those that are found.
+    """
+    found: dict[int, Entry] = {}
+    roots = list(kept)
+    lacking = [n for n, entry in entries.items() if _lacks_overview(entry)]
+    # What lies on a pretender, and so has a placement, comes after it.
+    lacking.sort(key=lambda n: entries[n].placement is not None)
+    for done, number in enumerate(lacking):
+        step = Step(done, len(lacking), "looking again for photos that seemed overviews")
+        yield step
+        on = entries[number].guess
+        if on is not None and on not in found:
+            continue
+        look = closer_look(list(kept.values()), FieldPhoto(photos[number].image), [], angle)
+        entry = yield from retold(look, partial(_instead, step))
+        if entry.overview is not None:
+            found[number] = replace(entry, overview=roots[entry.overview])
+    return found
+
+
+def _lacks_overview(entry: Entry) -> bool:
+    """Return whether a photo was refused only because what it may lie on is no overview."""
+    place = entry.placement
+    return MISSING in (entry.problem, None if place is None else place.reason)
 
 
 def _explained(ratios: Sequence[float], usual: Sequence[float]) -> bool:

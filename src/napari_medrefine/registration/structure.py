@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_medrefine.images import check_image, white_level
+from napari_medrefine.images import check_image, white_of_parts
 from napari_medrefine.registration.pyramid import Floats, block_mean, optical_density
+from napari_medrefine.registration.window import UNKNOWN
 
 SIDE, PER_SIDE = 480, 3  # samples that stand for the photo: their side in pixels, how many
 SIGMAS = (1.0, 2**0.5)  # at every level of a pyramid of halves
@@ -24,6 +25,7 @@ LEAST = 24  # pixels of a level's side at which blobs are still looked for
 STRONG = 99.5  # percentile of the blobs' contrast that speaks for a scale: the nuclei, not the rest
 FAINT = 0.02  # optical density below which the strongest blobs are noise on a blank photo
 MISLED = (0.7, 3.0)  # a ratio is this many times that of the structures: a 4x photo blurs them
+FINER = 4.0  # times finer than the smallest sigma that an overview's structures may still be
 
 
 def structure_size(image: Any) -> float:
@@ -52,8 +54,15 @@ def structure_size(image: Any) -> float:
 
 
 def likely_ratios(overview: float, field: float) -> tuple[float, float]:
-    """Return the range of a field's ratio to an overview, from the sizes of their structures."""
-    return MISLED[0] * field / overview, MISLED[1] * field / overview
+    """Return the range of a field's ratio to an overview, from the sizes of their structures.
+
+    Of structures no larger than the smallest sigma nobody knows how small they are: a camera with
+    large pixels shows the nuclei of a 4x photo as single ones.
+    """
+    low, high = MISLED[0] * field / overview, MISLED[1] * field / overview
+    if overview <= SIGMAS[0]:
+        high = max(high, min(FINER * high, UNKNOWN[1]))
+    return low, high
 
 
 def _samples(image: Any) -> list[Floats]:
@@ -66,7 +75,7 @@ def _samples(image: Any) -> list[Floats]:
         for col in corners[1]
     ]
     reds = [part if part.ndim == 2 else part[..., 0] for part in parts]
-    white = white_level(parts[0])
+    white = white_of_parts(parts)
     return [optical_density(np.asarray(red, np.float32) / np.float32(white)) for red in reds]
 
 

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from napari_medrefine._resample import area_taps, cubic_taps
 from napari_medrefine.progress import look_up
 from napari_medrefine.superres.generator import (
     BAND,
@@ -32,7 +33,6 @@ from napari_medrefine.superres.generator import (
     bands,
     interpolated_sub_pixels,
 )
-from napari_medrefine.superres.resample import area_taps, cubic_taps
 
 Kind = Literal["area", "bicubic"]
 KINDS: tuple[Kind, ...] = ("area", "bicubic")

@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from napari_medrefine._resample import cubic_taps
 from napari_medrefine.dataset import open_dataset
+from napari_medrefine.dataset.split import slide_in_folder
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import SUFFIXES, as_rgb, read_photo
 from napari_medrefine.superres import optics
-from napari_medrefine.superres.resample import cubic_taps
 from napari_medrefine.superres.textures import dead_leaves
 from napari_medrefine.superres.tiles import CACHE, Tile, TileDataset
 
@@ -65,6 +66,9 @@ class Batch(NamedTuple):
 def read_folder(folder: Path) -> list[Tile]:
     """Read ``folder/SLIDE/*.jpg`` (or PNG, TIFF), each once, into memory.
 
+    ``SLIDE_10x`` and ``SLIDE_40x`` are one slide; in a folder that only says an objective, names
+    tell slides.
+
     Raises
     ------
     MedRefineError
@@ -73,7 +77,11 @@ def read_folder(folder: Path) -> list[Tile]:
     paths = sorted(p for p in Path(folder).glob("*/*") if p.suffix.lower() in SUFFIXES)
     if not paths:
         raise MedRefineError(f"There are no photos in the sub-folders (one per slide) of {folder}.")
-    return [Tile(as_rgb(read_photo(path).image), path.parent.name) for path in paths]
+    slides = [slide_in_folder(path.relative_to(folder).as_posix()) for path in paths]
+    return [
+        Tile(as_rgb(read_photo(path).image), slide)
+        for path, slide in zip(paths, slides, strict=True)
+    ]
 
 
 class Sides(NamedTuple):

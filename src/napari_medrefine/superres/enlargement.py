@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from napari_medrefine._resample import area_taps, cubic_taps
 from napari_medrefine.superres.consistency import (
     KINDS,
     ROUNDS,
@@ -34,7 +35,6 @@ from napari_medrefine.superres.generator import (
     interpolated_sub_pixels,
     sub_pixel_kernels,
 )
-from napari_medrefine.superres.resample import area_taps, cubic_taps
 
 # Not bilinear: of an image that is soft in itself, softer bicubic interpolation gives what bilinear
 # would give of a crisp one. Taken for that, it would be sharpened far beyond what was there; taken

@@ -1,9 +1,10 @@
 """Fine-tuning on registered fields: judged on fields it did not learn from, or not kept.
 
-Fields are held out whole, never crops of them. Of four or more, a quarter is held out: it says
-when to stop and what was gained. Of two or three, each is held out in turn; what is kept has then
-learned from all, as long as was best. Which crops a batch holds depends on the seed and its number
-alone, and a checkpoint holds the rest, so that a stopped or killed run ends with the same bytes.
+Fields are held out whole, never crops of them, and with them what others show of the same place.
+Of four or more, a quarter is held out: it says when to stop and what was gained. Of two or three,
+each is held out in turn; what is kept has then learned from all, as long as was best. Which crops a
+batch holds depends on the seed and its number alone, and a checkpoint holds the rest, so that a
+stopped or killed run ends with the same bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import Tensor
 from napari_medrefine.dataset.pair_files import PairManifest, read_pair, read_pairs
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, say_duration
+from napari_medrefine.superres.folds import Fields, Fold, in_turn
 from napari_medrefine.superres.generator import Trunk
 from napari_medrefine.superres.learned import save_learned
 from napari_medrefine.superres.learning_checkpoint import load_state, save_state
@@ -42,9 +44,6 @@ from napari_medrefine.superres.run_lock import held
 from napari_medrefine.superres.tuning import Tuning
 
 BASE = "magnify-faithful"
-_MANY = 4  # fields from which on a part is held out for good
-_HELD_OUT = 4  # one field in so many
-Fold = tuple[tuple[int, ...], tuple[int, ...]]  # learned from, held out
 
 
 def fine_tune_steps(folder: Path, config: LearningConfig) -> Generator[Step, None, LearningResult]:
@@ -67,8 +66,8 @@ def fine_tune_steps(folder: Path, config: LearningConfig) -> Generator[Step, Non
     Raises
     ------
     MedRefineError
-        If there are fewer than two pairs, another process is at it, or a run with other settings or
-        pairs was begun there.
+        If there are fewer than two pairs or all show the same place, another process is at it, or a
+        run with other settings or pairs was begun there.
     """
     manifest = read_pairs(folder / PAIR_FOLDER)
     if len(manifest.pairs) < 2:
@@ -87,16 +86,6 @@ def fine_tune_steps(folder: Path, config: LearningConfig) -> Generator[Step, Non
             course.save()
             raise
         return course.end()
-
-
-def folds_of(count: int, seed: int) -> list[Fold]:
-    """Return what is learned from and what is held out: once, or each field in turn."""
-    if count < _MANY:
-        numbers = range(count)
-        return [(tuple(n for n in numbers if n != out), (out,)) for out in numbers]
-    order = np.random.default_rng(seed).permutation(count)
-    out = {int(n) for n in order[: -(-count // _HELD_OUT)]}
-    return [(tuple(n for n in range(count) if n not in out), tuple(sorted(out)))]
 
 
 def _why(manifest: PairManifest) -> str:
@@ -129,8 +118,9 @@ class _Course:
         self.pairs = [
             PhotoPair.of(entry, read_pair(where, entry), start.halo) for entry in manifest.pairs
         ]
-        self.folds = folds_of(len(self.pairs), config.seed)
-        self.in_turn = len(self.folds) > 1
+        self.fields = Fields(manifest.pairs, self.pairs)
+        self.folds = self.fields.folds(config.seed)
+        self.in_turn = in_turn(len(self.pairs))
         self.fold = 0
         self.looks: list[list[list[float]]] = [[] for _ in self.folds]  # fold, look, field
         self.photo: list[float] = []  # of the fields held out, one fold after the other
@@ -148,11 +138,11 @@ class _Course:
             yield from self._learn_from_all()
 
     def _run_fold(self) -> Generator[Step, None, None]:
-        learned, out = self.folds[self.fold]
-        tuning = self._tuning(learned)
+        fold = self.folds[self.fold]
+        tuning = self._tuning(fold)
         while True:
             if self._look_is_due(tuning):
-                yield from self._look(tuning.average, out)
+                yield from self._look(tuning.average, fold.out)
                 self._keep_if_best(tuning)
                 self.save()
             if self._over(tuning):
@@ -162,8 +152,8 @@ class _Course:
         self.save()
 
     def _learn_from_all(self) -> Generator[Step, None, None]:
-        tuning = self._tuning(tuple(range(len(self.pairs))))
-        while tuning.step < self._best_look() * self.config.every:
+        tuning = self._tuning(self._everything())
+        while tuning.step < self._best_steps():
             yield from self._batches(tuning)
             self.save()
         self.best = tuning.average.state_dict()
@@ -190,7 +180,7 @@ class _Course:
     def _look_with_photo_weights(self) -> Generator[Step, None, None]:
         """Judge the weights for photos, which ship too and know such a blur, on the same fields."""
         network = _shipped(FOR_PHOTOS)
-        for number in (n for _, out in self.folds for n in out):
+        for number in (n for fold in self.folds for n in fold.out):
             yield self._step(None, f"looking at {self.pairs[number].name} with the photo weights")
             self.photo.append(self.pairs[number].psnr(network))
 
@@ -210,10 +200,12 @@ class _Course:
         stale = len(means) - 1 - int(np.argmax(means))
         return tuning.step >= self.config.steps or stale >= self.config.patience
 
-    def _tuning(self, learned: Sequence[int]) -> Tuning:
+    def _everything(self) -> Fold:
+        return Fold(tuple(range(len(self.pairs))))
+
+    def _tuning(self, fold: Fold) -> Tuning:
         if self.tuning is None:
-            pairs = [self.pairs[number] for number in learned]
-            self.tuning = Tuning(self.start, self.config, pairs)
+            self.tuning = Tuning(self.start, self.config, self.fields.learned(fold))
         return self.tuning
 
     def _best_look(self) -> int:
@@ -221,6 +213,10 @@ class _Course:
         common = min(len(looks) for looks in self.looks)
         means = [np.mean([np.mean(looks[k]) for looks in self.looks]) for k in range(common)]
         return int(np.argmax(means))
+
+    def _best_steps(self) -> int:
+        """Return the batches before that look; the last look may come early."""
+        return min(self.config.steps, self._best_look() * self.config.every)
 
     def scores(self) -> tuple[FieldScore, ...]:
         """Return what the held-out fields gained at the best look."""
@@ -232,8 +228,8 @@ class _Course:
                 after=looks[look][k],
                 photo=next(photo),
             )
-            for (_, out), looks in zip(self.folds, self.looks, strict=True)
-            for k, n in enumerate(out)
+            for fold, looks in zip(self.folds, self.looks, strict=True)
+            for k, n in enumerate(fold.out)
         )
 
     def _helps(self) -> bool:
@@ -242,20 +238,19 @@ class _Course:
     def end(self) -> LearningResult:
         """Write the weights if they helped, and the verdict; return it."""
         kept = self._helps() and self.best is not None
-        scores, look = self.scores(), self._best_look()
-        learned = len(self.pairs) if self.in_turn else len(self.folds[0][0])
+        scores = self.scores()
+        fold = self._everything() if self.in_turn else self.folds[0]
         record = LearningRecord(
             pairs_sha256=self.manifest.sha256,
             config=self.config,
             kept=kept,
             scores=scores,
-            learned=learned,
-            steps=min(self.config.steps, look * self.config.every),
+            learned=len(fold.learned),
+            steps=self._best_steps(),
             in_turn=self.in_turn,
         )
         if kept and self.best is not None:
-            out = () if self.in_turn else self.folds[0][1]
-            save_learned(self.folder, self.best, self.manifest, record, out)
+            save_learned(self.folder, self.best, self.manifest, record, fold)
         write_learning(self.folder, record)
         with suppress(OSError):
             (self.folder / CHECKPOINT).unlink(missing_ok=True)
@@ -302,10 +297,9 @@ class _Course:
         self.fold, self.looks, self.best = state["fold"], state["looks"], state["best"]
         if state["tuning"] is None:
             return
-        everything = tuple(range(len(self.pairs)))
-        learned = self.folds[self.fold][0] if self.fold < len(self.folds) else everything
+        fold = self.folds[self.fold] if self.fold < len(self.folds) else self._everything()
         try:
-            self._tuning(learned).restore(state["tuning"])
+            self._tuning(fold).restore(state["tuning"])
         except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise MedRefineError(
                 f"Cannot read {self.folder / CHECKPOINT}: its network is not that of this "

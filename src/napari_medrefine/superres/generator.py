@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from napari_medrefine._resample import cubic
 from napari_medrefine.progress import look_up
-from napari_medrefine.superres.resample import cubic
 
 BAND = 16  # rows that, enlarged, fit the processor's cache
 CUBIC_REACH = 2  # pixels, of bicubic interpolation

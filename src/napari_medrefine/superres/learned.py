@@ -10,6 +10,7 @@ from torch import Tensor
 from napari_medrefine import __version__
 from napari_medrefine.dataset.pair_files import PairManifest
 from napari_medrefine.superres.cards import LearnedPhoto, ModelCard, View
+from napari_medrefine.superres.folds import Fold
 from napari_medrefine.superres.learning_events import LearningRecord
 from napari_medrefine.superres.models import Model, describe, load_model, save_model
 from napari_medrefine.superres.run_folder import FAITHFUL, GAN
@@ -30,7 +31,7 @@ def save_learned(
     learned: dict[str, Tensor],
     manifest: PairManifest,
     record: LearningRecord,
-    held_out: Sequence[int],
+    fold: Fold,
 ) -> None:
     """Write the faithful weights and the GAN's, moved by the same difference.
 
@@ -48,8 +49,8 @@ def save_learned(
         What was learned from.
     record : LearningRecord
         With the verdict.
-    held_out : sequence of int
-        Numbers of the pairs that were held out.
+    fold : Fold
+        Which pairs were learned from, and which held out.
 
     Raises
     ------
@@ -64,21 +65,20 @@ def save_learned(
     }
     for name, model, state in ((GAN, gan, moved), (FAITHFUL, faithful, learned)):
         model.generator.load_state_dict(state)
-        save_model(folder / name, model.generator, _card(model, manifest, record, held_out))
+        save_model(folder / name, model.generator, _card(model, manifest, record, fold))
 
 
-def _card(
-    base: Model, manifest: PairManifest, record: LearningRecord, held_out: Sequence[int]
-) -> ModelCard:
+def _card(base: Model, manifest: PairManifest, record: LearningRecord, fold: Fold) -> ModelCard:
     old, config = base.card, record.config
     assert isinstance(old, ModelCard)  # noqa: S101 - they ship with us
     photos = [
         LearnedPhoto(
             name=pair.field.name,
             sha256=pair.field.sha256,
-            side="held out" if number in held_out else "learned",
+            side="held out" if number in fold.out else "learned",
         )
         for number, pair in enumerate(manifest.pairs)
+        if number in fold.learned + fold.out
     ]
     overview = LearnedPhoto(
         name=manifest.overview.name, sha256=manifest.overview.sha256, side="overview"

@@ -13,7 +13,14 @@ import numpy.typing as npt
 
 from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, sha256_of, white_level, windows_of
+from napari_medrefine.images import (
+    Image,
+    is_at_hand,
+    sha256_of,
+    to_unit,
+    white_of_parts,
+    windows_of,
+)
 from napari_medrefine.superres.consistency import Reduction
 from napari_medrefine.superres.enlargement import Enlargement
 from napari_medrefine.superres.models import weights_of
@@ -163,14 +170,17 @@ def _rendering(plane: Pixels, size: tuple[int, int], recipe: Recipe, told: Told)
 
 
 def _tell(plane: Pixels, recipe: Recipe) -> Told:
-    if isinstance(plane, np.ndarray):
-        return Told(Levels.of(plane), *recipe.origin(plane.shape, plane))
+    if is_at_hand(plane):
+        whole = np.asarray(plane[:, :])
+        return Told(Levels.of(whole), *recipe.origin(plane.shape, whole))
     windows = list(windows_of(plane))
     levels = _levels(windows)
     even = plane.shape[0] % 2 == 0 and plane.shape[1] % 2 == 0
-    sample = max(windows, key=_change)
     if recipe.task == "sharpen" and not even:
         return Told(levels)
+    # As floats, whose white is 1: by itself, the window may seem to have another.
+    sample = to_unit(max(windows, key=_change), levels.white)
+    sample = sample if plane.dtype.kind == "f" else np.minimum(sample, 1)
     return Told(levels, *recipe.origin(plane.shape, sample))
 
 
@@ -182,10 +192,9 @@ def _change(window: Image) -> float:
 def _levels(windows: list[Image]) -> Levels:
     """Return grey levels for a picture of which only some windows have been seen.
 
-    What the rest may hold is not cut off: only 8 bits have an end that is known.
+    What the rest may hold is not cut off.
     """
-    white = max(white_level(window) for window in windows)
-    dtype = windows[0].dtype
-    if dtype.kind == "f":
+    white = white_of_parts(windows)
+    if windows[0].dtype.kind == "f":
         return Levels(white, -_LARGEST, _LARGEST)
-    return Levels(white, 0.0, float(np.iinfo(np.dtype(dtype).name).max))
+    return Levels(white, 0.0, white)

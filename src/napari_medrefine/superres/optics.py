@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
-from napari_medrefine.superres.resample import (
+from napari_medrefine._resample import (
     area_taps,
     cubic_taps,
     gaussian_taps,

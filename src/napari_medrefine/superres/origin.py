@@ -68,6 +68,8 @@ def _window(image: Image) -> Tensor:
     top, left = _most_detail(image)
     window = image[top : top + _WINDOW, left : left + _WINDOW]
     unit = window.astype(np.float32) / np.float32(white_level(image))
+    if image.dtype.kind == "u":
+        unit = np.minimum(unit, 1)  # hot pixels tell nothing
     return torch.from_numpy(np.ascontiguousarray(colours_of(unit))).permute(2, 0, 1)[None] - 1
 
 

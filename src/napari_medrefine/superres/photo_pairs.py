@@ -11,11 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from napari_medrefine._resample import area_taps
 from napari_medrefine.dataset.pair_files import PairEntry, StoredPair
 from napari_medrefine.superres.consistency import drift, drift_reach
 from napari_medrefine.superres.generator import Trunk, compose
 from napari_medrefine.superres.optics import project
-from napari_medrefine.superres.resample import area_taps
 
 Floats = npt.NDArray[np.float32]
 CONTEXT = 16  # overview pixels around a crop that are shown to the network and not learned from

@@ -7,6 +7,7 @@ would put there mean white, and draw an edge along every border.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -14,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_medrefine.images import Image, colours_of, white_level
+from napari_medrefine._resample import Taps, cubic_taps
+from napari_medrefine.images import Image, colours_of, largest_of, white_level
 from napari_medrefine.superres.chain import Chain
-from napari_medrefine.superres.resample import Taps, cubic_taps
 
 Floats = npt.NDArray[np.float32]
 Range = tuple[int, int]
@@ -47,7 +48,7 @@ class Levels:
     white : float
         See `images.white_level`.
     least, most : float
-        To which the result is clipped.
+        To which the result is clipped; of whole numbers, what is hot in the image stays above.
     """
 
     white: float
@@ -115,14 +116,21 @@ class Rendering:
     def _part(self, rows: Range, columns: Range) -> Floats:
         spans = [self._span(axis, *part) for axis, part in enumerate((rows, columns))]
         unit = self._read(*(span.source for span in spans)).astype(np.float32) / self.white
-        done = self._through(np.ascontiguousarray(colours_of(unit)))
+        colours = np.ascontiguousarray(colours_of(unit))
+        hot = self.source.dtype.kind == "u" and colours.max() > 1
+        done = self._through(np.minimum(colours, np.float32(1)) if hot else colours)
         for axis, span in enumerate(spans):
             done = span.fit(done, axis)
         if unit.ndim == 2:
             done = done.mean(axis=2)
-        elif unit.shape[2] == 4:
-            done = np.concatenate([done, self._alpha(rows, columns)[..., None]], axis=2)
-        return self._graded(done)
+        levels = self._graded(done)
+        if hot:
+            above = self._interpolated(rows, columns, self._above_white)
+            levels = np.minimum(levels + above, largest_of(self.source.dtype))
+        if unit.shape[2:] == (4,):
+            alpha = self._interpolated(rows, columns, lambda part: part[..., 3:])
+            levels = np.concatenate([levels, alpha], axis=2)
+        return levels
 
     def _with_less_memory(self, rows: Range, columns: Range) -> Floats:
         """Make a part, for which the graphics card is too small, from quarters or on the CPU."""
@@ -174,7 +182,16 @@ class Rendering:
             (begin, end), (first - begin * factor, last - begin * factor), taps, begin * factor
         )
 
-    def _alpha(self, rows: Range, columns: Range) -> Floats:
+    def _above_white(self, part: Image) -> Floats:
+        """Return what a network knows nothing of: how far hot pixels are brighter than white."""
+        colours = part[..., :3] if part.ndim == 3 else part
+        above: Floats = np.maximum(colours.astype(np.float32) - self.white, 0)
+        return above
+
+    def _interpolated(
+        self, rows: Range, columns: Range, chosen: Callable[[Image], Image]
+    ) -> Floats:
+        """Return a part of the result as interpolation makes it of what is chosen of the source."""
         taps = [
             cubic_taps(n_in, n_out, *part)
             for n_in, n_out, part in zip(
@@ -183,10 +200,12 @@ class Rendering:
         ]
         first = [int(t.index.min()) for t in taps]
         high, wide = (slice(f, int(t.index.max()) + 1) for f, t in zip(first, taps, strict=True))
-        plane: Floats = np.asarray(self.source[high, wide])[..., 3].astype(np.float32) / self.white
+        part: Floats = chosen(np.asarray(self.source[high, wide])).astype(np.float32)
         for axis in (0, 1):
-            plane = _resampled(plane, taps[axis], first[axis], axis)
-        return plane
+            part = taps[axis].applied(part, axis, first[axis])
+        if self.source.dtype.kind == "f":
+            return np.clip(part, self.levels.least, self.levels.most)
+        return np.clip(np.rint(part), 0, largest_of(self.source.dtype))
 
     def _graded(self, unit: Floats) -> Floats:
         levels = np.multiply(unit, self.white, out=unit)  # in place: new memory takes longest here
@@ -205,21 +224,8 @@ class _Span:
 
     def fit(self, part: Floats, axis: int) -> Floats:
         if self.taps is not None:
-            return _resampled(part, self.taps, self.offset, axis)
+            return self.taps.applied(part, axis, self.offset)
         return part[slice(*self.kept)] if axis == 0 else part[:, slice(*self.kept)]
-
-
-def _resampled(part: Floats, taps: Taps, offset: int, axis: int) -> Floats:
-    """Apply `taps` along `axis`; `part` begins at `offset`. Tap by tap: see `resample`."""
-    weight = taps.weight.astype(np.float32)
-    shape = [1] * part.ndim
-    shape[axis] = len(weight)
-    total: Floats | None = None
-    for k in range(weight.shape[1]):
-        term = np.take(part, taps.index[:, k] - offset, axis) * weight[:, k].reshape(shape)
-        total = term if total is None else total + term
-    assert total is not None  # noqa: S101 - there is at least one tap
-    return total
 
 
 def _mirrored(length: int, begin: int, end: int) -> npt.NDArray[np.intp]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from napari_medrefine._resample import area_taps, gaussian_taps
 from napari_medrefine.superres.optics import Floats, project
-from napari_medrefine.superres.resample import area_taps, gaussian_taps
 
 _DISCS = 300
 _FINER = 2  # drawn on a finer grid and averaged: edges fall between the pixels

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari_medrefine.compare.blending import Seen
 from napari_medrefine.compare.seen import Matrix, View, sample
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import Image, colours_of, white_level
+from napari_medrefine.images import Image, colours_of, to_unit, white_level
 from napari_medrefine.widgets._geometry import Layer, apply, world_to_data
 from napari_medrefine.widgets._layers import Viewer, pixels, shape
 
@@ -149,7 +149,7 @@ def as_shown(layer: Layer, looked: Looked) -> Seen:
         colours = values[..., :3]
         seen[..., :3] = colours if plain else _stretched(layer, colours) * 255 + 0.5
         has_alpha = values.shape[2] == 4
-        alpha = np.asarray(values[..., 3], float) / white_level(values) * 255 if has_alpha else 255
+        alpha = np.rint(np.clip(to_unit(values[..., 3]), 0, 1) * 255) if has_alpha else 255
     else:
         shades = np.asarray(layer.colormap.map(np.linspace(0, 1, _SHADES)) * 255 + 0.5, np.uint8)
         seen[...] = shades[(_stretched(layer, values) * (_SHADES - 1) + 0.5).astype(np.intp)]

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Samples = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 
@@ -31,6 +32,18 @@ class Taps:
         matrix = np.zeros((len(self.index), self.source))
         np.add.at(matrix, (np.arange(len(self.index))[:, None], self.index), self.weight)
         return matrix
+
+    def applied(self, part: Samples, axis: int, offset: int = 0) -> Samples:
+        """Return what `part` becomes along `axis`; it begins at sample `offset` of the source."""
+        weight = self.weight.astype(np.float32)
+        shape = [1] * part.ndim
+        shape[axis] = len(weight)
+        total: Samples | None = None
+        for k in range(weight.shape[1]):
+            term = np.take(part, self.index[:, k] - offset, axis) * weight[:, k].reshape(shape)
+            total = term if total is None else total + term
+        assert total is not None  # noqa: S101 - there is at least one tap
+        return total
 
 
 def cubic(distance: Floats, sharpness: float) -> Floats:
@@ -73,6 +86,16 @@ def area_taps(n_in: int, n_out: int) -> Taps:
         half + 0.5,
         lambda d: np.clip(np.minimum(d + 0.5, half) - np.maximum(d - 0.5, -half), 0, 1),
     )
+
+
+def area_mean(image: Samples, shape: tuple[int, ...]) -> Samples:
+    """Return the means of ``(H, W)`` or ``(H, W, C)`` over the areas of `shape` rows and columns.
+
+    Pillow's BOX is that only where whole pixels fit into a new one: it never shares one out.
+    """
+    for axis in (0, 1):
+        image = area_taps(image.shape[axis], shape[axis]).applied(image, axis)
+    return image
 
 
 def linear_taps(n_in: int, n_out: int) -> Taps:
