@@ -98,6 +98,14 @@ def test_snippets_make_all_that_they_use(page, tmp_path):
     assert done.returncode == 0, done.stdout
 
 
+def test_the_glossary_is_in_order_and_says_which_way_a_ratio_goes():
+    lines = (DOCS / "glossary.md").read_text(encoding="utf-8").splitlines()
+    rows = [line.strip("| ").split(" | ", 1) for line in lines if line.startswith("| ")][2:]
+    words = [word.casefold() for word, _ in rows]
+    assert words == sorted(set(words))
+    assert "field pixels make one overview pixel" in dict(rows)["ratio"]
+
+
 def test_every_page_is_reached_from_the_first(site):
     pages = {path.stem for path in DOCS.glob("*.md")} - {"index"}
     contents = (site / "index.html").read_text(encoding="utf-8")
