@@ -42,7 +42,7 @@ def learn_steps(
     """Fine-tune the shipped weights on the registered fields of an overview, if that helps.
 
     Whoever closes the generator stops it within a second; the same call with the same `folder` goes
-    on where it stopped, to the same result.
+    on where it stopped, to the same result (to the bit with the same number of threads).
 
     Parameters
     ----------
