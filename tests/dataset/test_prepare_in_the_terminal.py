@@ -107,3 +107,43 @@ def test_crop_and_split_can_be_said(photos: Path, tmp_path: Path) -> None:
     page = (tmp_path / "out" / SUMMARY).read_text(encoding="utf-8")
     assert "By photo" in page
     assert "256 × 128 photo pixels, from the middle" in page
+
+
+@pytest.mark.parametrize(
+    ("names", "by", "caution"),
+    [
+        ("slide1_4x slide1_40x_1 slide2_4x", "auto", "too few slides (2 slides)"),
+        (
+            "slide1_4x slide1_40x_1 slide2_4x",
+            "slide",
+            "nothing is left for validation: a slide is never divided, and there are only 2 slides",
+        ),
+        ("only_4x", "photo", "nothing is left for validation and test"),
+        (
+            "IMG_1 IMG_2 IMG_3 IMG_10",
+            "auto",
+            "4 photos count as a slide each, though their names look like a series (img_1, img_2, ",
+        ),
+        ("a/IMG_1 a/IMG_2 b/IMG_1 c/IMG_1", "auto", ""),
+        ("slide1_4x slide2_4x slide1_40x_1 slide2_40x_1", "photo", ""),
+    ],
+)
+def test_the_terminal_and_the_summary_say_what_to_be_cautious_about(
+    names: str,
+    by: str,
+    caution: str,
+    photo: Callable[..., np.ndarray],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for number, name in enumerate(names.split()):
+        path = tmp_path / "photos" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, photo(number))
+    out = tmp_path / "out"
+    words = ["prepare", str(tmp_path / "photos"), "-o", str(out), "--tile", "64"]
+    assert main([*words, "--split-by", by]) == 0
+    page = (out / SUMMARY).read_text(encoding="utf-8")
+    for said in (capsys.readouterr().out, page.replace("<b>Caution:</b>", "Caution:")):
+        assert said.count("Caution: ") == bool(caution)
+        assert caution in said

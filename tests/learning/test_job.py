@@ -16,6 +16,8 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.learning import learn_steps
 from napari_medrefine.photos import write_image
 from napari_medrefine.progress import finish
+from napari_medrefine.registration.lens import Lens
+from napari_medrefine.registration.placement import Distortion
 from napari_medrefine.superres.learning_events import LearningConfig, read_learning
 from napari_medrefine.superres.run_lock import held
 
@@ -104,11 +106,14 @@ def test_pairs_of_other_photos_of_the_same_names_are_no_start(tmp_path) -> None:
     while next(job).text != "loading the network":
         pass
     job.close()
-    moved = replace(fields[0].placement, matrix=fields[0].placement.matrix + np.eye(3)[0] * 2)
+    place = fields[0].placement
+    moved = replace(place, matrix=place.matrix + np.outer(np.eye(3)[0], np.eye(3)[2]) * 1e-4)
+    bent = Distortion(place.matrix, Lens(place.field_shape, 1e-3), Lens(place.overview_shape, 0))
     for overview, others in (
         (OVERVIEW[::-1].copy(), fields),
         (OVERVIEW, [replace(fields[0], image=fields[0].image[::-1].copy()), *fields[1:]]),
         (OVERVIEW, [replace(fields[0], placement=moved), *fields[1:]]),
+        (OVERVIEW, [replace(fields[0], placement=replace(place, distortion=bent)), *fields[1:]]),
     ):
         with pytest.raises(MedRefineError, match="other photos, or at other places"):
             next(learn_steps(overview, others, folder, SHORT))

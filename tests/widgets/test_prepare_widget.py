@@ -20,7 +20,7 @@ from napari_medrefine.dataset import (
 )
 from napari_medrefine.photos import write_image
 from napari_medrefine.progress import Step, finish
-from napari_medrefine.widgets.prepare import CHOOSE, GO_ON, PrepareWidget
+from napari_medrefine.widgets.prepare import CHOOSE, GO_ON, PrepareWidget, describe_dataset
 
 SMALL = Recipe(tile=64, reduce=2)
 
@@ -352,3 +352,12 @@ def test_no_control_is_wider_than_the_dock(real_viewer, photos, qtbot, wait):
     area = widget.native.findChild(QScrollArea)
     assert widget.native.width() < 400
     assert area.widget().width() <= area.viewport().width()
+
+
+def test_an_empty_part_is_said_with_the_result(photos, tmp_path):
+    for number in (3, 4):
+        for path in photos.glob(f"slide{number}_*"):
+            path.unlink()
+    job = prepare_steps(photos, tmp_path / "out", SMALL.model_copy(update={"split_by": "slide"}))
+    said = describe_dataset(finish(job), [])
+    assert "Caution: nothing is left for validation" in said

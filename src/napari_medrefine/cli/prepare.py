@@ -211,11 +211,14 @@ def _dataset_in(output: Path) -> Manifest | None:
 
 
 def _report(manifest: Manifest) -> None:
+    from napari_medrefine.dataset.cautions import cautions_of
     from napari_medrefine.dataset.contact_sheet import counted
 
     counts = Counter(tile.split for tile in manifest.tiles)
     parts = ", ".join(f"{counts[split]} {split}" for split in ("train", "validation", "test"))
     tiles, photos = counted(len(manifest.tiles), "tile"), counted(len(manifest.photos), "photo")
-    print(f"{tiles} of {photos}: {parts}.")
+    print(f"{tiles} of {photos}, split by {manifest.split_by}: {parts}.")
     for left_out in manifest.left_out:
         print(f"  left out: {left_out.source}: {left_out.reason}")
+    for caution in cautions_of(manifest):
+        print(f"Caution: {caution}")

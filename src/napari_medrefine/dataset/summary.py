@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from napari_medrefine.dataset.cautions import cautions_of
 from napari_medrefine.dataset.contact_sheet import (
     COLOURS,
     GROUPS,
@@ -64,6 +65,7 @@ def render_summary(manifest: Manifest, sheets: Sequence[Sheet]) -> bytes:
         reasons={one.source: one.reason for one in manifest.left_out},
         photos=_photos(manifest),
         recipe=_recipe(manifest.recipe),
+        cautions=cautions_of(manifest),
     )
     return page.encode()
 

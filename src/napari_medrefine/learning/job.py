@@ -26,7 +26,8 @@ from napari_medrefine.superres.learning_events import (
 
 __all__ = ["LearnField", "learn_steps", "refused_in"]
 _LOOK = 0.1  # seconds between two looks at what the process reports
-_NO_MOVE = 1e-6  # pixels, and what a coefficient may differ by
+_NO_MOVE = 1e-6  # overview pixels
+_NET = 9  # points a side of a field at which places are compared
 
 
 def learn_steps(
@@ -41,7 +42,7 @@ def learn_steps(
     """Fine-tune the shipped weights on the registered fields of an overview, if that helps.
 
     Whoever closes the generator stops it within a second; the same call with the same `folder` goes
-    on where it stopped, to the same result.
+    on where it stopped, to the same result (to the bit with the same number of threads).
 
     Parameters
     ----------
@@ -104,15 +105,23 @@ def _check_same(where: Path, overview: Any, fields: Sequence[LearnField]) -> Non
     known = {p.field for p in manifest.pairs} | {r.field for r in manifest.refused}
     here = {Source(name=f.name, sha256=sha256_of(np.asarray(f.image))) for f in fields}
     same = known == here and manifest.overview.sha256 == sha256_of_overview(overview, fields)
-    matrices = {field.name: field.placement.matrix for field in fields}
+    places = {field.name: field.placement for field in fields}
     for pair in manifest.pairs if same else ():
         placement = Placement.load(where / pair.folder / "placement.json")
-        same = same and np.allclose(placement.matrix, matrices[pair.field.name], atol=_NO_MOVE)
+        same = same and _same_place(placement, places[pair.field.name])
     if not same:
         raise MedRefineError(
             f"The pairs in {where.parent} were made of other photos, or at other places; choose a "
             "new folder."
         )
+
+
+def _same_place(one: Placement, other: Placement) -> bool:
+    """Say whether two placements put a field on the same pixels, lens distortion included."""
+    rows, cols = (np.linspace(0, length - 1, _NET) for length in one.field_shape)
+    points = np.stack(np.meshgrid(rows, cols, indexing="ij"), -1).reshape(-1, 2)
+    moved = np.abs(one.to_overview(points) - other.to_overview(points)).max()
+    return bool(moved <= _NO_MOVE)
 
 
 def _fine_tuned(folder: Path, config: LearningConfig) -> Generator[Step, None, LearningResult]:

@@ -4,7 +4,7 @@ Fields are held out whole, never crops of them, and with them what others show o
 Of four or more, a quarter is held out: it says when to stop and what was gained. Of two or three,
 each is held out in turn; what is kept has then learned from all, as long as was best. Which crops a
 batch holds depends on the seed and its number alone, and a checkpoint holds the rest, so that a
-stopped or killed run ends with the same bytes.
+stopped or killed run ends with the same bytes, given the same machine and number of threads.
 """
 
 from __future__ import annotations

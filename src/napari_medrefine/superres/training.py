@@ -3,7 +3,8 @@
 Stage one minimises the pixel loss; its best running-mean weights (by the held-out slides) are the
 faithful ones. Stage two goes on from them against a discriminator, with perceptual features and
 consistency; its weights are the GAN's. Which crops batch ``i`` holds depends on the seed and ``i``
-alone, and a checkpoint holds everything else, so that a resumed training ends with the same bits.
+alone, and a checkpoint holds everything else, so that a resumed training ends with the same bits
+(with as many threads; sums of another number of them are rounded otherwise).
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def train_steps(
     folder : Path
         Of the run: new or empty, unless `resume` is true.
     resume : bool
-        Go on with the training in `folder`, to the same result as if it had never stopped.
+        Go on with the training in `folder`, to the same result as if it had never stopped (to the
+        bit on the same machine with the same number of threads).
     workers : int
         Processes that prepare batches; 0: none, done between the steps.
     source : Path or None

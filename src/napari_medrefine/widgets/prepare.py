@@ -24,6 +24,7 @@ from napari_medrefine.dataset import (
     recipe_of,
     survey_steps,
 )
+from napari_medrefine.dataset.cautions import cautions_of
 from napari_medrefine.dataset.recipe import SPLITS, Split
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.reader import read_dataset
@@ -256,6 +257,7 @@ def describe_dataset(manifest: Manifest, moved: list[str]) -> str:
     if manifest.left_out:
         named = "\n".join(f"{one.source}: {one.reason}" for one in manifest.left_out)
         said.append(f"{_counted(len(manifest.left_out), 'photo')} left out:\n{named}")
+    said += [f"Caution: {caution}" for caution in cautions_of(manifest)]
     if moved:
         said.append(
             f"The split was dealt anew: {_counted(len(moved), 'photo')} that were there before "
