@@ -123,6 +123,34 @@ def atlas_steps(
     return _write(photos, output, records)
 
 
+def finished_steps(
+    photos_folder: str | Path,
+    output_folder: str | Path,
+    *,
+    overviews: Iterable[str] | None = None,
+    objectives: Mapping[str, float] | None = None,
+) -> Generator[Step, None, Atlas | None]:
+    """Return the atlas that the same call of `atlas_steps` has made; None if there is none.
+
+    Of the same photos, byte for byte, with the same objectives and the overviews that are named.
+    """
+    photos, output = Path(photos_folder).absolute(), Path(output_folder)
+    if not (output / RECORD).exists():
+        return None
+    atlas = load_atlas(output)
+    paths = find_sources(photos, output)
+    given = _by_source(objectives or {}, paths)
+    chosen = None if overviews is None else set(_by_source(dict.fromkeys(overviews, 0.0), paths))
+    files = yield from _look_at_files(paths)
+    now = {
+        file.source: (file.sha256, _in_box(file, given).objective if file.header else None)
+        for file in files
+    }
+    then = {photo.source: (photo.sha256, photo.objective) for photo in atlas.photos}
+    same = now == then and real(output / atlas.folder) == real(photos)
+    return atlas if same and chosen in (None, {one.source for one in atlas.overviews}) else None
+
+
 def rows_of(path: str | Path, atlas: Atlas) -> list[dict[str, Cell]]:
     """Return the table of the atlas at `path`, a row for every photo."""
     return [row_of(photo, load_placement(path, photo)) for photo in atlas.photos]
