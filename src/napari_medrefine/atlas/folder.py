@@ -80,7 +80,7 @@ def atlas_steps(
     Parameters
     ----------
     photos_folder : path
-        JPEG, PNG and TIFF photos, also in sub-folders; nothing in it is changed.
+        JPEG, PNG, TIFF and BMP photos, also in sub-folders; nothing in it is changed.
     output_folder : path
         Where the atlas goes; made if missing.
     overviews : iterable of str, optional

@@ -37,7 +37,7 @@ def add_to(commands: Commands) -> None:
     parser = add_command(
         commands, "atlas", "find out which photos are overviews and where all others lie", EXAMPLES
     )
-    parser.add_argument("photos", type=Path, help="folder of JPEG, PNG or TIFF photos")
+    parser.add_argument("photos", type=Path, help="folder of JPEG, PNG, TIFF or BMP photos")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the atlas")
     parser.add_argument(
         "--overviews", nargs="+", metavar="FILE",
