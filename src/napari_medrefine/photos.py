@@ -15,6 +15,7 @@ import numpy.typing as npt
 from napari_medrefine._atomic import cannot, replacing
 from napari_medrefine._photos import encode, scale
 from napari_medrefine._photos.base import PhotoFile
+from napari_medrefine._photos.bmp import BmpPhoto
 from napari_medrefine._photos.jpeg_png import PillowPhoto
 from napari_medrefine._photos.refusal import one_sentence
 from napari_medrefine._photos.tiff import TiffPhoto
@@ -30,11 +31,12 @@ _WRITERS: dict[str, _Writer] = {
     ".tif": encode.write_tiff,
     ".tiff": encode.write_tiff,
 }
-SUFFIXES = frozenset(_WRITERS)
+SUFFIXES = frozenset(_WRITERS) | {".bmp"}  # what is read
 
 _READERS: dict[bytes, Callable[[Path, BinaryIO], PhotoFile]] = {
     b"\xff\xd8\xff": PillowPhoto,
     b"\x89PNG": PillowPhoto,
+    b"BM": BmpPhoto,
     b"II*\0": TiffPhoto,
     b"MM\0*": TiffPhoto,
     b"II+\0": TiffPhoto,
@@ -96,7 +98,7 @@ class Photo:
 
 
 def find_photos(folder: str | Path, *, recursive: bool = False) -> list[Path]:
-    """Return the JPEG, PNG and TIFF files in `folder`, sorted; hidden ones are skipped.
+    """Return the JPEG, PNG, TIFF and BMP files in `folder`, sorted; hidden ones are skipped.
 
     A whole disk takes long: a job can be stopped at every sub-folder.
 
@@ -121,11 +123,13 @@ def find_photos(folder: str | Path, *, recursive: bool = False) -> list[Path]:
 
 def no_photos(folder: str | Path) -> MedRefineError:
     """Return the sentence for a folder in which there is nothing to read."""
-    return MedRefineError(f"There are no JPEG, PNG or TIFF photos in {Path(folder).absolute()}.")
+    return MedRefineError(
+        f"There are no JPEG, PNG, TIFF or BMP photos in {Path(folder).absolute()}."
+    )
 
 
 def read_photo(path: str | Path) -> Photo:
-    """Read a JPEG, PNG or TIFF photo.
+    """Read a JPEG, PNG, TIFF or BMP photo.
 
     It comes upright (EXIF orientation applied), with 16 bits and alpha kept, palettes and CMYK
     turned into RGB. The objective comes from the file name (``slide1_40x_3.jpg``), the metadata or
@@ -220,7 +224,7 @@ def _reader(stream: BinaryIO) -> Callable[[Path, BinaryIO], PhotoFile]:
     for magic, reader in _READERS.items():
         if start.startswith(magic):
             return reader
-    raise MedRefineError("it is not a JPEG, PNG or TIFF file")
+    raise MedRefineError("it is not a JPEG, PNG, TIFF or BMP file")
 
 
 def _header(path: Path, file: PhotoFile) -> PhotoHeader:

@@ -176,7 +176,7 @@ def test_what_is_there_is_not_touched(photos, tmp_path):
         finish(atlas_steps(photos, output))
     assert [path.name for path in output.iterdir()] == ["letter.txt"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(MedRefineError, match="no JPEG, PNG or TIFF photos"):
+    with pytest.raises(MedRefineError, match="no JPEG, PNG, TIFF or BMP photos"):
         finish(atlas_steps(tmp_path / "empty", tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 

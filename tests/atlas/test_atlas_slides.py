@@ -10,8 +10,10 @@ import tifffile
 import zarr
 
 from napari_medrefine import MedRefineError, Placement
-from napari_medrefine.atlas import load_atlas
+from napari_medrefine.atlas import RECORD, load_atlas
+from napari_medrefine.atlas.record import save_atlas
 from napari_medrefine.atlas.slides import save_slides_steps
+from napari_medrefine.cli import main
 from napari_medrefine.photos import read_photo
 from napari_medrefine.progress import Step, finish
 
@@ -67,3 +69,29 @@ def test_a_stopped_job_leaves_no_file(made, one_slide):
         next(job)
     job.close()
     assert sorted(path.name for path in made.iterdir()) == before
+
+
+def test_the_same_call_goes_on_with_the_slides_that_are_missing(
+    made, photos, one_slide, tmp_path, capsys
+):
+    atlas = load_atlas(made)
+    few = tuple(x for x in atlas.photos if x.objective in (4, 10))
+    save_atlas(made, atlas.model_copy(update={"photos": few}))
+    for photo in set(atlas.photos) - set(few):
+        (photos / photo.source).unlink()
+    finish(save_slides_steps(made, one_slide, "ome-zarr"))
+    there = [made / RECORD, made / "k.ome.zarr" / "zarr.json"]
+    before = [path.stat().st_mtime_ns for path in there]
+    (table := tmp_path / "objectives.csv").write_text(
+        "\n".join(f"{photo.source},{photo.objective:g}" for photo in few)
+    )
+    words = ["atlas", str(photos), "-o", str(made), "--objectives", str(table)]
+    words += ["--save-as", "ome-zarr"]
+    assert main(words) == 0
+    assert "there already" in capsys.readouterr().out
+    assert (made / "d.ome.zarr").is_dir()
+    assert [path.stat().st_mtime_ns for path in there] == before
+    (photos / "k.png").write_bytes((photos / "d.png").read_bytes())
+    assert main(words) == 1
+    assert "is not empty" in (said := capsys.readouterr().err)
+    assert "--overwrite" in said

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from napari_medrefine._photos.refusal import one_sentence
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.io.slides import open_slide
 from napari_medrefine.photos import find_photos, read_header, read_photo, write_image
 
 SHAPES = [(40, 52), (40, 52, 3), (40, 52, 4)]
@@ -108,6 +109,24 @@ def test_other_colour_models_become_grey_rgb_or_rgba(
 def test_a_transparent_palette_colour_is_kept(tmp_path: Path) -> None:
     Image.fromarray(picture()).convert("P").save(tmp_path / "a.png", transparency=0)
     assert read_photo(tmp_path / "a.png").image.shape == (40, 52, 4)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1"])
+def test_bmp_of_an_older_camera_is_found_and_read(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "slide1_40x.BMP"
+    stored = Image.fromarray(picture()).convert(mode)
+    stored.save(path, dpi=(96, 96))
+    (found,) = find_photos(tmp_path)
+    photo = read_photo(found)
+    assert (photo.image == np.asarray(stored.convert("RGB" if mode in ("RGB", "P") else "L"))).all()
+    assert (photo.objective, photo.pixel_um) == (40, None)
+    with open_slide(found) as slide:
+        assert (slide.kind, slide.rgb) == ("BMP", photo.image.ndim == 3)
+    with pytest.raises(MedRefineError, match="must end in"):
+        write_image(path, picture())
+    path.write_bytes(path.read_bytes()[:-99])
+    with pytest.raises(MedRefineError, match="slide1_40x"):
+        read_photo(path)
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "jpeg", "packbits", "tiff_adobe_deflate"])

@@ -179,7 +179,7 @@ def test_grey_and_deep_photos_open_too(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_photos_is_said(tmp_path: Path) -> None:
-    with pytest.raises(MedRefineError, match="no JPEG, PNG or TIFF"):
+    with pytest.raises(MedRefineError, match="no JPEG, PNG, TIFF or BMP"):
         read_folder(tmp_path)
     (tmp_path / "a.png").write_text("no photo")
     with pytest.raises(MedRefineError, match=r"No photo in .* can be read: .*a\.png"):

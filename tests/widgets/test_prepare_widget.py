@@ -107,7 +107,7 @@ def test_a_chosen_folder_is_described_at_once(choose, photos):
 def test_a_folder_without_photos_or_without_a_folder_is_one_sentence(choose, tmp_path):
     (tmp_path / "empty").mkdir()
     widget = choose(tmp_path / "empty")
-    assert widget.job.message.value.startswith("There are no JPEG, PNG or TIFF photos in")
+    assert widget.job.message.value.startswith("There are no JPEG, PNG, TIFF or BMP photos in")
     assert widget.found.value == widget.recipe.gives.value == ""
     widget = choose(tmp_path / "nowhere")
     assert widget.job.message.value.startswith("Cannot read the folder")

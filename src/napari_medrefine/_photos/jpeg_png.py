@@ -75,12 +75,12 @@ class PillowPhoto:
         self._size = path.stat().st_size
         check_size(raw_shape, self.dtype.itemsize, self._size)
         self.shape = turned_shape(raw_shape, self._orientation)
-        self.pixel_um = scale.from_density(
-            density[0], density[1], UNITS.get(_whole(exif.get(RESOLUTION_UNIT)), "")
+        self.pixel_um = scale.square(
+            scale.from_density(*density, UNITS.get(_whole(exif.get(RESOLUTION_UNIT)), ""))
         )
         if self.pixel_um is None:
             dpi = self._image.info.get("dpi", (0.0, 0.0))
-            self.pixel_um = scale.from_density(float(dpi[0]), float(dpi[1]), "inch")
+            self.pixel_um = scale.square(scale.from_density(float(dpi[0]), float(dpi[1]), "inch"))
 
     def _kind(self) -> str:
         mode = self._image.mode

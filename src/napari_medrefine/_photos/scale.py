@@ -17,6 +17,8 @@ MICRONS = {
 }  # fmt: skip
 PRINTERS = (2400.0, 4800.0)  # dots per inch that would pass for a pixel size
 
+Sides = tuple[float, float]  # height and width of a pixel
+
 _NUMBER = r"(\d{1,3}(?:[.,]\d{1,2})?)"
 _USUAL = r"(1[.,]25|2[.,]5|100|[245]|[12456]0|63)"  # objectives that one can buy
 _TIMES = "[x×хХ]"  # the last two are Cyrillic
@@ -46,7 +48,7 @@ _IN_TEXT = re.compile(
 )
 _MPP = re.compile(r"\bMPP\s*=\s*(\d*\.?\d+)")
 _OME_SIZE = re.compile(r"\bPhysicalSize([XY])\s*=\s*\"([0-9.eE+-]+)\"")
-_OME_UNIT = re.compile(r"\bPhysicalSize[XY]Unit\s*=\s*\"([^\"]{1,20})\"")
+_OME_UNIT = re.compile(r"\bPhysicalSize([XY])Unit\s*=\s*\"([^\"]{1,20})\"")
 
 
 def objective_of(path: Path, texts: Iterable[str] = ()) -> float | None:
@@ -106,27 +108,39 @@ def microns_in(unit: str) -> float | None:
     return MICRONS.get(unit.replace("µ", "u").replace("μ", "u").replace("\\u00B5", "u").lower())
 
 
-def from_density(x: float, y: float, unit: str) -> float | None:
+def square(sides: Sides | None) -> float | None:
+    """Return the side of a pixel, None where it is not known or pixels are not square."""
+    if sides is None or abs(sides[0] - sides[1]) > 0.01 * sides[1]:
+        return None
+    return sides[1]
+
+
+def from_density(x: float, y: float, unit: str) -> Sides | None:
     """Return the pixel size (um) that a density in pixels per `unit` says, if it is plausible."""
     microns = microns_in(unit)
-    if not microns or not x > 0 or not abs(x - y) <= 0.01 * x:
+    if not microns or not (x > 0 and y > 0):
         return None
     printed = any(abs(x - dots) < 1e-4 * dots for dots in PRINTERS)
     if microns == MICRONS["inch"] and printed:
         return None
-    return plausible(microns / x)
+    return _plausible_sides(microns / y, microns / x)
 
 
-def from_text(text: str) -> float | None:
+def from_text(text: str) -> Sides | None:
     """Return the pixel size (um) that OME-XML or a scanner's description says."""
     sizes = {axis: float(size) for axis, size in _OME_SIZE.findall(text) if _is_number(size)}
+    units = dict(_OME_UNIT.findall(text))
     if "X" in sizes:
-        unit = _OME_UNIT.search(text)
-        x = 1 / sizes["X"] if sizes["X"] else 0.0
-        y = 1 / sizes.get("Y", sizes["X"]) if sizes.get("Y", 1.0) else 0.0
-        return from_density(x, y, unit.group(1) if unit else "um")
+        sides = {
+            axis: size * (microns_in(units.get(axis, "um")) or 0.0) for axis, size in sizes.items()
+        }
+        return _plausible_sides(sides.get("Y", sides["X"]), sides["X"])
     match = _MPP.search(text)
-    return plausible(float(match.group(1))) if match else None
+    return None if match is None else _plausible_sides(*[float(match.group(1))] * 2)
+
+
+def _plausible_sides(height: float, width: float) -> Sides | None:
+    return (height, width) if plausible(height) and plausible(width) else None
 
 
 def _is_number(text: str) -> bool:

@@ -67,7 +67,7 @@ class TiffPhoto:
         texts = texts_of(self._tiff, self._page)
         self.note = next(filter(is_note, texts), "")
         self.texts: Sequence[str] = [text for text in texts if text != self.note]
-        self.pixel_um = pixel_um_of(self._tiff, self._page)
+        self.pixel_um = scale.square(sides_um_of(self._tiff, self._page))
 
     def pixels(self) -> Image:
         """Decode the pixels, upright and channels last."""
@@ -127,12 +127,12 @@ def texts_of(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> list[str]:
     return [str(text) for text in texts if text]
 
 
-def pixel_um_of(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> float | None:
-    """Return the pixel size (um) of a page: from OME-XML, a scanner's words, or resolution tags."""
+def sides_um_of(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> scale.Sides | None:
+    """Return the sides (um) of a page's pixels: from OME-XML, a scanner's words, or its tags."""
     height, width = page.imagelength, page.imagewidth
     texts = (ome_xml.image_part(text, height, width) or text for text in texts_of(tiff, page))
-    if (size := next(filter(None, map(scale.from_text, texts)), None)) is not None:
-        return size
+    if (sides := next(filter(None, map(scale.from_text, texts)), None)) is not None:
+        return sides
     imagej_unit = str((tiff.imagej_metadata or {}).get("unit", ""))
     unit = imagej_unit or _UNITS.get(int(number_tag(page, "ResolutionUnit", 1)), "")
     x, y = number_tag(page, "XResolution"), number_tag(page, "YResolution")

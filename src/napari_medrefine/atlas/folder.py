@@ -80,7 +80,7 @@ def atlas_steps(
     Parameters
     ----------
     photos_folder : path
-        JPEG, PNG and TIFF photos, also in sub-folders; nothing in it is changed.
+        JPEG, PNG, TIFF and BMP photos, also in sub-folders; nothing in it is changed.
     output_folder : path
         Where the atlas goes; made if missing.
     overviews : iterable of str, optional
@@ -121,6 +121,34 @@ def atlas_steps(
     records = _records(files, readable, box, arranged)
     _check_still_there(files, records)
     return _write(photos, output, records)
+
+
+def finished_steps(
+    photos_folder: str | Path,
+    output_folder: str | Path,
+    *,
+    overviews: Iterable[str] | None = None,
+    objectives: Mapping[str, float] | None = None,
+) -> Generator[Step, None, Atlas | None]:
+    """Return the atlas that the same call of `atlas_steps` has made; None if there is none.
+
+    Of the same photos, byte for byte, with the same objectives and the overviews that are named.
+    """
+    photos, output = Path(photos_folder).absolute(), Path(output_folder)
+    if not (output / RECORD).exists():
+        return None
+    atlas = load_atlas(output)
+    paths = find_sources(photos, output)
+    given = _by_source(objectives or {}, paths)
+    chosen = None if overviews is None else set(_by_source(dict.fromkeys(overviews, 0.0), paths))
+    files = yield from _look_at_files(paths)
+    now = {
+        file.source: (file.sha256, _in_box(file, given).objective if file.header else None)
+        for file in files
+    }
+    then = {photo.source: (photo.sha256, photo.objective) for photo in atlas.photos}
+    same = now == then and real(output / atlas.folder) == real(photos)
+    return atlas if same and chosen in (None, {one.source for one in atlas.overviews}) else None
 
 
 def rows_of(path: str | Path, atlas: Atlas) -> list[dict[str, Cell]]:

@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = build_parser().parse_args(argv)
         status: int = arguments.run(arguments)
     except MedRefineError as error:
-        print(f"medrefine: {error}", file=sys.stderr)
+        print(f"medrefine: {_how(str(error))}", file=sys.stderr)
         return 1
     except (OSError, MemoryError, RuntimeError, ImportError) as error:
         if is_out_of_memory(error):
@@ -80,6 +80,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("medrefine: stopped", file=sys.stderr)
         return 130
     return status
+
+
+def _how(sentence: str) -> str:
+    """Return a sentence that asks the user to say something with how it is said here."""
+    return sentence.replace("may be replaced.", "may be replaced (--overwrite).")
 
 
 def _sentence(error: OSError) -> str:

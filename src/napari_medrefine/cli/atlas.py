@@ -6,7 +6,7 @@ import argparse
 import csv
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_medrefine._atomic import cannot
 from napari_medrefine._words import counted
@@ -38,7 +38,7 @@ def add_to(commands: Commands) -> None:
     parser = add_command(
         commands, "atlas", "find out which photos are overviews and where all others lie", EXAMPLES
     )
-    parser.add_argument("photos", type=Path, help="folder of JPEG, PNG or TIFF photos")
+    parser.add_argument("photos", type=Path, help="folder of JPEG, PNG, TIFF or BMP photos")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the atlas")
     parser.add_argument(
         "--overviews", nargs="+", metavar="FILE",
@@ -107,19 +107,9 @@ def read_objectives(path: Path) -> dict[str, float]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the atlas and say what every photo turned out to be."""
-    from napari_medrefine.atlas import atlas_steps, coverage_rows, describe_coverage
+    from napari_medrefine.atlas import coverage_rows, describe_coverage
 
-    objectives = read_objectives(arguments.objectives) if arguments.objectives else {}
-    with cluster_of(arguments) as client:
-        job = atlas_steps(
-            arguments.photos,
-            arguments.output,
-            overviews=arguments.overviews,
-            objectives=objectives | dict(arguments.objective),
-            overwrite=arguments.overwrite,
-            client=client,
-        )
-        atlas = run_with_progress(job, "atlas")
+    atlas = _made(arguments)
     covered = describe_coverage(coverage_rows(arguments.output, atlas))
     for line in [*describe(atlas), "Photographed:", *covered]:
         print(line)
@@ -127,6 +117,29 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.save_as:
         _save(arguments, atlas)
     return 0
+
+
+def _made(arguments: argparse.Namespace) -> Atlas:
+    """Make the atlas; if only its slides are missing, keep the one that is there."""
+    from napari_medrefine.atlas import atlas_steps, finished_steps
+
+    objectives = read_objectives(arguments.objectives) if arguments.objectives else {}
+    objectives |= dict(arguments.objective)
+    told: dict[str, Any] = {"overviews": arguments.overviews, "objectives": objectives}
+    if arguments.save_as and not arguments.overwrite:
+        looking = finished_steps(arguments.photos, arguments.output, **told)
+        if (atlas := run_with_progress(looking, "atlas")) is not None:
+            print(f"The atlas of these photos is there already: {arguments.output.resolve()}")
+            return atlas
+    with cluster_of(arguments) as client:
+        job = atlas_steps(
+            arguments.photos,
+            arguments.output,
+            **told,
+            overwrite=arguments.overwrite,
+            client=client,
+        )
+        return run_with_progress(job, "atlas")
 
 
 def describe(atlas: Atlas) -> list[str]:

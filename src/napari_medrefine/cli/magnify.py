@@ -71,7 +71,8 @@ def _add_shared(parser: argparse.ArgumentParser, model: str) -> None:
     parser.add_argument(
         "photo",
         type=Path,
-        help="JPEG, PNG or TIFF; for .zarr output also OME-Zarr, SVS, pyramidal TIFF, Deep Zoom",
+        help="JPEG, PNG, TIFF or BMP; for .zarr output also OME-Zarr, SVS, pyramidal TIFF or Deep "
+        "Zoom",
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="PNG, JPEG, TIFF or .zarr to write"

@@ -45,7 +45,7 @@ def add_to(commands: Commands) -> None:
     parser = add_command(
         commands, "prepare", "clean, crop, resize, tile and split a folder of photos", EXAMPLES
     )
-    parser.add_argument("photos", type=Path, help="folder of JPEG, PNG or TIFF photos")
+    parser.add_argument("photos", type=Path, help="folder of JPEG, PNG, TIFF or BMP photos")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the dataset")
     parser.add_argument("--tile", type=int, default=256, help="side of a tile (default: 256)")
     parser.add_argument(

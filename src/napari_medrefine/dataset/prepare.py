@@ -54,7 +54,7 @@ def prepare_steps(
     Parameters
     ----------
     photos_folder : path
-        JPEG, PNG and TIFF photos; sub-folders are looked into.
+        JPEG, PNG, TIFF and BMP photos; sub-folders are looked into.
     output_folder : path
         Where the dataset goes; made if missing.
     recipe : Recipe, optional

@@ -24,7 +24,7 @@ _WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
 def read_folder(
     folder: str | Path, *, pixel_um: Mapping[float, float] | None = None
 ) -> list[LayerData]:
-    """Return one image layer per JPEG, PNG or TIFF photo in `folder`, lazily.
+    """Return one image layer per JPEG, PNG, TIFF or BMP photo in `folder`, lazily.
 
     Like the photos of a dataset they lie on each other, and only the first is visible: opening
     reads one photo. Photos that cannot be read are left out, with one warning that names them.

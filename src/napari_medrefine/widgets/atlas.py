@@ -84,7 +84,7 @@ class AtlasWidget(Panel):
         self.job.say(CHOOSE)
 
     def _make_choices(self) -> None:
-        self.photos = folder_edit("Photos", "Folder of JPEG, PNG or TIFF photos, in any order")
+        self.photos = folder_edit("Photos", "Folder of JPEG, PNG, TIFF or BMP photos, in any order")
         self.overviews = Select(
             label="Overviews", choices=(),
             tooltip="The photos that are overviews, if you know; choose none to have them found",

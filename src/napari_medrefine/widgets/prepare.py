@@ -95,7 +95,7 @@ class PrepareWidget(Panel):
 
     def _make_choices(self) -> None:
         self.photos = folder_edit(
-            "Photos", "Folder of JPEG, PNG or TIFF photos; its sub-folders count too"
+            "Photos", "Folder of JPEG, PNG, TIFF or BMP photos; its sub-folders count too"
         )
         self.found = wrapped_label("What is in the folder, as the photos' names and headers say")
         self.recipe = RecipeControls()

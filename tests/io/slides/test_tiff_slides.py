@@ -324,6 +324,16 @@ def test_of_the_pictures_in_a_file_the_largest_is_opened_with_its_own_pixel_size
         same_windows(slide.levels[0], main)
 
 
+def test_pixels_that_are_not_square_keep_their_sides(random_picture, tmp_path):
+    sizes = {"PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm"}
+    sizes |= {"PhysicalSizeY": 500.0, "PhysicalSizeYUnit": "nm"}
+    path, tiled = tmp_path / "a.ome.tif", {"tile": (64, 64), "photometric": "rgb"}
+    tifffile.imwrite(path, random_picture(200, 160), metadata={"axes": "YXS", **sizes}, **tiled)
+    with open_slide(path) as slide:
+        assert slide.sides_um == pytest.approx((0.5, 0.25))
+        assert slide.pixel_um is None
+
+
 def test_a_photo_says_the_pixel_size_of_its_own_picture(random_picture, tmp_path):
     path = tmp_path / "scan.ome.tif"
     with tifffile.TiffWriter(path, ome=True) as tiff:

@@ -89,8 +89,7 @@ class Metadata(BaseModel):
     @property
     def pixel_um(self) -> float | None:
         """Side of a pixel of the finest level; None unless units are given and it is square."""
-        sides = self.sides_um
-        return None if sides is None else scale.from_density(1 / sides[1], 1 / sides[0], "um")
+        return scale.square(self.sides_um)
 
     @property
     def sides_um(self) -> tuple[float, float] | None:

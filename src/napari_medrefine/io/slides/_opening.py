@@ -90,11 +90,13 @@ def _open_file(path: Path, start: bytes) -> Slide:
         return open_photo_file(path, kind="JPEG")
     if start.startswith(b"\x89PNG"):
         return open_photo_file(path, kind="PNG")
+    if start.startswith(b"BM"):
+        return open_photo_file(path, kind="BMP")
     if path.suffix.lower() == ".dzi" or b"schemas.microsoft.com/deepzoom" in start:
         return open_deep_zoom(path)
     raise MedRefineError(
         "it is none of the formats that can be read: OME-Zarr, TIFF (OME-TIFF, SVS, NDPI), Deep "
-        "Zoom, JPEG, PNG"
+        "Zoom, JPEG, PNG, BMP"
         if start
         else "the file is empty"
     )

@@ -16,7 +16,7 @@ def open_photo_file(path: Path, kind: str) -> Slide:
     Parameters
     ----------
     path : Path
-        A JPEG, PNG or TIFF file.
+        A JPEG, PNG, TIFF or BMP file.
     kind : str
         The format, for provenance.
 

@@ -14,8 +14,8 @@ import tifffile
 import zarr
 
 from napari_medrefine._photos import ome_xml
-from napari_medrefine._photos.scale import objective_of
-from napari_medrefine._photos.tiff import number_tag, pixel_um_of, texts_of
+from napari_medrefine._photos.scale import objective_of, square
+from napari_medrefine._photos.tiff import number_tag, sides_um_of, texts_of
 from napari_medrefine._photos.tiff_pages import check_pages
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
@@ -105,6 +105,7 @@ def _slide(
     path: Path, tiff: tifffile.TiffFile, series: Any, file: _OpenFile | None = None
 ) -> Slide:
     page, file = series.keyframe, file or _OpenFile(tiff)
+    sides_um = sides_um_of(tiff, page)
     levels = tuple(_level(path, series, i, file) for i in range(len(series.levels)))
     texts = texts_of(tiff, page)
     size = levels[0].shape[:2]
@@ -124,8 +125,9 @@ def _slide(
         levels=levels,
         rgb=rgb,
         channels=() if rgb else channel_names(names, channels),
-        pixel_um=pixel_um_of(tiff, page),
+        pixel_um=square(sides_um),
         objective=objective_of(path, texts),
+        sides_um=sides_um,
         _close=file.close,
     )
 
