@@ -161,6 +161,7 @@ def atlas(viewer, folder: Path) -> None:
     _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Atlas")
     settle()
     widget.photos.value = folder
+    finish(widget)  # it looks into the folder first
     widget.job.start.native.click()
     finish(widget)
     widget.missing.value = True
