@@ -21,6 +21,7 @@ Sides = tuple[float, float]  # height and width of a pixel
 
 _NUMBER = r"(\d{1,3}(?:[.,]\d{1,2})?)"
 _USUAL = r"(1[.,]25|2[.,]5|100|[245]|[12456]0|63)"  # objectives that one can buy
+_HIGH = r"(100|[12456]0|63)"
 _TIMES = "[x×хХ]"  # the last two are Cyrillic
 _LETTER = "0-9A-Za-zА-Яа-я"
 _APERTURE = r"(?:[ _/-]?[01][.,]\d{1,2})?(?:NA|oil|water|dry|imm)?"
@@ -33,9 +34,9 @@ _NUMBER_FIRST = re.compile(
     rf"|(?<![A-Za-z])obj(?:ective)?[ _-]?{_NUMBER}x?(?![{_LETTER}]))",
     re.IGNORECASE,
 )
-# After a stain also without a space (HEx40); what we magnified says how much, not through what.
+# After a stain also without a space (HEx40). Not x2 or x4: that is how enlarged pictures are named.
 _TIMES_FIRST = re.compile(
-    rf"(?<!magnified )(?:(?<![{_LETTER}])[XХ]|(?<![0-9a-zа-я])[xх]){_USUAL}(?![{_LETTER}])"
+    rf"(?<!magnified )(?:(?<![{_LETTER}])[XХ]|(?<![0-9a-zа-я])[xх]){_HIGH}(?![{_LETTER}])"
     r"(?![.,]\d)"
 )
 _PLACE = re.compile(r"(?<![A-Za-z])y[ =]?\d", re.IGNORECASE)  # beside it, x100 is one, too

@@ -206,6 +206,24 @@ def first_look(
     return entry
 
 
+def wider_look(
+    overviews: Sequence[Overview], image: npt.ArrayLike, angle: Angle
+) -> Generator[Step, None, Entry]:
+    """Look quickly for a field of unknown objective that was not found as its structures say.
+
+    At any angle, and then at any ratio: a thorough search for what is not there takes minutes.
+    """
+    sought = Sought(image)
+    wheres = _as_structures(overviews, sought, angle or ANY_ANGLE)
+    entry = Entry(None, None, NO_FINER)
+    if wheres:
+        entry = yield from _look(overviews, sought, wheres, most=FIRST)
+    if entry.overview is None:
+        wheres = [(number, None, angle) for number in range(len(overviews))]
+        entry = yield from _look(overviews, sought, wheres, most=FIRST)
+    return entry
+
+
 def closer_look(
     overviews: Sequence[Overview], field: FieldPhoto, siblings: Sequence[Sibling], angle: Angle
 ) -> Generator[Step, None, Entry]:

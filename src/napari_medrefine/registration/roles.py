@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, retold
-from napari_medrefine.registration.atlas import Entry, FieldPhoto, Picture, closer_look, quick_look
+from napari_medrefine.registration.atlas import Entry, Picture, quick_look, wider_look
 from napari_medrefine.registration.overview import Overview
 from napari_medrefine.registration.siblings import APART
 from napari_medrefine.registration.sought import Sought
@@ -141,7 +141,7 @@ def without_pretenders(
 def look_again_steps(
     photos: Sequence[BoxPhoto], kept: dict[int, Overview], entries: dict[int, Entry], angle: Angle
 ) -> Generator[Step, None, dict[int, Entry]]:
-    """Look everywhere on the true overviews for what only seemed to be one, and for what is on it.
+    """Look again on the true overviews for what only seemed to be one, and for what is on it.
 
     The size of its structures may have misled, or it is turned. Return those that are found.
     """
@@ -156,7 +156,7 @@ def look_again_steps(
         on = entries[number].guess
         if on is not None and on not in found:
             continue
-        look = closer_look(list(kept.values()), FieldPhoto(photos[number].image), [], angle)
+        look = wider_look(list(kept.values()), photos[number].read(), angle)
         entry = yield from retold(look, partial(_instead, step))
         if entry.overview is not None:
             found[number] = replace(entry, overview=roots[entry.overview])

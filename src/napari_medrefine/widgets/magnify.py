@@ -29,7 +29,13 @@ from napari_medrefine.widgets._layers import (
     likely_overview,
 )
 from napari_medrefine.widgets._live_view import LiveView
-from napari_medrefine.widgets._magnify_controls import DISK, FOLLOW, VIEW, MagnifyControls
+from napari_medrefine.widgets._magnify_controls import (
+    DISK,
+    FOLLOW,
+    SHARPEN,
+    VIEW,
+    MagnifyControls,
+)
 from napari_medrefine.widgets._origins import MADE_FROM, put_above, remember
 from napari_medrefine.widgets._placing import Made
 from napari_medrefine.widgets._regions import Region
@@ -149,7 +155,9 @@ class MagnifyWidget(MagnifyControls):
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
             return
-        name = safe_name(f"{layer.name} x{self.recipe.scale:g}{SUFFIX}")
+        # Not just "x4": that is how some write the objective.
+        done = "sharpened" if self.recipe.task == SHARPEN else f"magnified x{self.recipe.scale:g}"
+        name = safe_name(f"{layer.name} {done}{SUFFIX}")
         path = ask_save_path(self.native, "Magnify to", name, f"OME-Zarr (*{SUFFIX} *.zarr)")
         if path is None:
             return
