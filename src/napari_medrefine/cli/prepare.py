@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_medrefine._words import counted
 from napari_medrefine.cli._common import (
     Commands,
     add_command,
@@ -212,7 +213,6 @@ def _dataset_in(output: Path) -> Manifest | None:
 
 def _report(manifest: Manifest) -> None:
     from napari_medrefine.dataset.cautions import cautions_of
-    from napari_medrefine.dataset.contact_sheet import counted
 
     counts = Counter(tile.split for tile in manifest.tiles)
     parts = ", ".join(f"{counts[split]} {split}" for split in ("train", "validation", "test"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from napari_medrefine.dataset.contact_sheet import PART_NAMES, counted, natural
+from napari_medrefine._words import counted
+from napari_medrefine.dataset.contact_sheet import PART_NAMES, natural
 from napari_medrefine.dataset.manifest import Manifest
 from napari_medrefine.dataset.recipe import SPLITS
 

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
+from napari_medrefine._words import counted
 from napari_medrefine.dataset._captions import drawable, fit, font, two_lines
 from napari_medrefine.dataset._thumbnails import SIDE
 from napari_medrefine.dataset.colours import SPLIT_COLOURS
@@ -87,11 +88,6 @@ def short_reason(one: LeftOut) -> str:
     if one.copy_of:
         return one.reason
     return one.reason.partition(": ")[0].partition(" (")[0]
-
-
-def counted(number: int, what: str) -> str:
-    """Return a number with its noun: "1 photo", "1,540 tiles"."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def objective_text(objective: float | None) -> str:

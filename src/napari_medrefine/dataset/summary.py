@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from napari_medrefine._words import counted
 from napari_medrefine.dataset.cautions import cautions_of
 from napari_medrefine.dataset.contact_sheet import (
     COLOURS,
@@ -18,7 +19,6 @@ from napari_medrefine.dataset.contact_sheet import (
     PART_NAMES,
     Group,
     cards_of,
-    counted,
     natural,
     objective_text,
 )

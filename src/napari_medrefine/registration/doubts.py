@@ -72,7 +72,6 @@ def _is_frame_on_frame(place: Placement) -> bool:
 
 def _fits_again(pair: Pair) -> float | None:
     """Return how far away, in overview pixels, a repeating field fits about as well, or None."""
-    own = pair.score(pair.matrix)
     template: Template | None = None
     for lag in _periods(pair.field):
         there = _moved(pair.matrix, lag)
@@ -81,7 +80,7 @@ def _fits_again(pair: Pair) -> float | None:
             continue
         template = template or Template.of(pair.field)
         found = refine(part_around(pair.level, pair.field.shape, there), template, there)
-        if found.score > own - LEAST_GAP:
+        if found.score > pair.score(pair.matrix) - LEAST_GAP:
             return float(np.hypot(*(pair.matrix[:2, :2] @ lag))) * pair.level.factor
     return None
 

@@ -86,12 +86,12 @@ def unstretched(
     before = left_over(evidence.blocks, _bent(place, pair, evidence.blocks))
     if not much or at.agreeing < evidence.agreeing or left_over(at.blocks) > BETTER * before:
         return None
-    linear = pair.as_given(matrix)[:2, :2]
-    longer = float(np.linalg.cond(linear)) - 1
+    whole = pair.as_given(matrix)
+    longer = float(np.linalg.cond(whole[:2, :2])) - 1
     error = float(np.hypot(law.position_error * factor, SYSTEMATIC))
     found = replace(
         place,
-        matrix=pair.as_given(matrix),
+        matrix=whole,
         distortion=None,
         score=pair.score(matrix),
         false_alarms=at.false_alarms,

@@ -81,10 +81,11 @@ def gain_over_photo(scores: Sequence[FieldScore]) -> float | None:
 def _hint(scores: Sequence[FieldScore]) -> str:
     """Say how much nearer those for photos are than the shipped ones; nothing if they are not."""
     gains = [score.photo - score.before for score in scores if score.photo is not None]
-    if not gains or sum(gains) / len(gains) < LEAST:
+    nearer = sum(gains) / len(gains) if gains else 0.0
+    if nearer < LEAST:
         return ""
     return (
-        f" The shipped weights for photos are {sum(gains) / len(gains):.2f} dB nearer: "
+        f" The shipped weights for photos are {nearer:.2f} dB nearer: "
         "--model photo-faithful, or 'For photos' in napari."
     )
 

@@ -30,9 +30,13 @@ LARGEST_TEXTURE = 8192  # pixels on a side that every graphics card shows in one
 
 def title_of(recipe: Recipe) -> str:
     """Return what a layer is called that was made this way."""
-    done = "sharpened" if recipe.task == "sharpen" else f"magnified x{recipe.scale:g}"
     realism = f", realism {recipe.realism:g}" if recipe.realism else ""
-    return f"{done}{realism} (generated)"
+    return f"{done_by(recipe)}{realism} (generated)"
+
+
+def done_by(recipe: Recipe) -> str:
+    """Return what is done to a picture; not just "x4", as some write the objective."""
+    return "sharpened" if recipe.task == "sharpen" else f"magnified x{recipe.scale:g}"
 
 
 def result_shape(region: Region, recipe: Recipe) -> tuple[int, int]:

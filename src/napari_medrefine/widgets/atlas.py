@@ -329,7 +329,7 @@ def what_it_is(atlas: Atlas, photo: PhotoRecord) -> str:
     """Say in a sentence or two where a photo of an atlas lies, and why."""
     if photo.role == "overview":
         on_it = sum(x.role == "field" and x.overview == photo.source for x in atlas.photos)
-        return f"{photo.source} is an overview; {on_it} field{'s' * (on_it != 1)} on it."
+        return f"{photo.source} is an overview; {counted(on_it, 'field')} on it."
     if photo.role == "field":
         return f"{photo.source} on {photo.overview}: {photo.reason}"
     if photo.role == "refused":

@@ -16,6 +16,7 @@ from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._dialogs import ask_save_path
 from napari_medrefine.widgets._generating import (
     check_memory,
+    done_by,
     generate_steps,
     in_pieces,
     size_of,
@@ -32,7 +33,6 @@ from napari_medrefine.widgets._live_view import LiveView
 from napari_medrefine.widgets._magnify_controls import (
     DISK,
     FOLLOW,
-    SHARPEN,
     VIEW,
     MagnifyControls,
 )
@@ -155,9 +155,7 @@ class MagnifyWidget(MagnifyControls):
         except MedRefineError as error:
             self.job.say(str(error), problem=True)
             return
-        # Not just "x4": that is how some write the objective.
-        done = "sharpened" if self.recipe.task == SHARPEN else f"magnified x{self.recipe.scale:g}"
-        name = safe_name(f"{layer.name} {done}{SUFFIX}")
+        name = safe_name(f"{layer.name} {done_by(self.recipe)}{SUFFIX}")
         path = ask_save_path(self.native, "Magnify to", name, f"OME-Zarr (*{SUFFIX} *.zarr)")
         if path is None:
             return

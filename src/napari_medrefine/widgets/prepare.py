@@ -12,6 +12,7 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, PushButton
 from napari.layers import Layer
 
+from napari_medrefine._words import counted
 from napari_medrefine.dataset import (
     MANIFEST,
     SUMMARY,
@@ -193,7 +194,7 @@ class PrepareWidget(Panel):
         if seen is not None and seen in self._viewer.layers:
             self._viewer.layers.selection.active = seen
         self.job.say(
-            f"Opened {_counted(len(added), 'photo')}, the first one shown; click an eye in the "
+            f"Opened {counted(len(added), 'photo')}, the first one shown; click an eye in the "
             "layer list to see another."
         )
 
@@ -238,13 +239,13 @@ def describe_survey(survey: Survey) -> str:
     """Say in a line or two what is in a folder of photos."""
     count = len(survey.headers)
     parts = [f"{number:,} at {objective:g}x" for objective, number in survey.objectives.items()]
-    said = _counted(count, "photo") + (f": {', '.join(parts)}" if parts else "") + "."
+    said = counted(count, "photo") + (f": {', '.join(parts)}" if parts else "") + "."
     if survey.silent:
         do = "does not say its" if len(survey.silent) == 1 else "do not say their"
         named = ", ".join(survey.silent[:NAMED]) + (", ..." if len(survey.silent) > NAMED else "")
         said += f" {len(survey.silent):,} {do} objective ({named}): enter it below if you know it."
     if survey.unreadable:
-        said += f" {_counted(len(survey.unreadable), 'file')} cannot be read."
+        said += f" {counted(len(survey.unreadable), 'file')} cannot be read."
     return said
 
 
@@ -252,22 +253,18 @@ def describe_dataset(manifest: Manifest, moved: list[str]) -> str:
     """Say what became of the photos, and which ones went to another part than before."""
     tiles = Counter(tile.split for tile in manifest.tiles)
     parts = ", ".join(f"{tiles[s]:,} {part}" for s, part in zip(SPLITS, PARTS, strict=True))
-    total, photos = _counted(len(manifest.tiles), "tile"), _counted(len(manifest.photos), "photo")
+    total, photos = counted(len(manifest.tiles), "tile"), counted(len(manifest.photos), "photo")
     said = [f"{total} of {photos}, split by {manifest.split_by}: {parts}."]
     if manifest.left_out:
         named = "\n".join(f"{one.source}: {one.reason}" for one in manifest.left_out)
-        said.append(f"{_counted(len(manifest.left_out), 'photo')} left out:\n{named}")
+        said.append(f"{counted(len(manifest.left_out), 'photo')} left out:\n{named}")
     said += [f"Caution: {caution}" for caution in cautions_of(manifest)]
     if moved:
         said.append(
-            f"The split was dealt anew: {_counted(len(moved), 'photo')} that were there before "
+            f"The split was dealt anew: {counted(len(moved), 'photo')} that were there before "
             "went to another part, so do not test networks here that were trained before."
         )
     return "\n\n".join(said)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _is_there(folder: str, name: str) -> bool:
