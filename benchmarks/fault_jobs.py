@@ -26,7 +26,8 @@ from napari_medrefine.atlas import Atlas
 from napari_medrefine.atlas.record import PhotoRecord, load_atlas, save_atlas
 from napari_medrefine.atlas.slides import save_slides_steps
 from napari_medrefine.compare import PROTOCOLS, Sample, evaluate_steps, write_report
-from napari_medrefine.dataset import load_manifest
+from napari_medrefine.dataset import MANIFEST, load_manifest
+from napari_medrefine.dataset._journal import JOURNAL
 from napari_medrefine.errors import NO_MEMORY, MedRefineError, is_out_of_memory
 from napari_medrefine.io.ome_tiff import write_ome_tiff
 from napari_medrefine.io.ome_zarr import write_ome_zarr
@@ -78,6 +79,8 @@ class Job:
         What comes to be in ``out``: a file, or a folder.
     marker : str
         The file that says that `target` is complete; empty: the target itself.
+    journal : str
+        A file that is there as long as something is to be done, if only to remove what is stale.
     complete : callable
         Says so where the marker alone does not.
     compared : sequence of str
@@ -90,6 +93,7 @@ class Job:
     run: Callable[[Path, Path, int], int | None]
     target: str
     marker: str = ""
+    journal: str = ""
     complete: Callable[[Path], bool] = Path.exists
     compared: Sequence[str] = ()
     replaces: bool = False
@@ -189,7 +193,7 @@ def slides_as(kind: str) -> Callable[[Path, Path, int], None]:
     def run(given: Path, out: Path, _: int) -> None:
         made = load_atlas(given)
         folder = out / "atlas"
-        if not folder.exists():
+        if not (folder / "placements").exists():  # the atlas was taken away, or never there
             (folder / "placements").mkdir(parents=True)
             for file in given.rglob("*.json"):
                 (folder / file.relative_to(given)).write_bytes(file.read_bytes())
@@ -264,9 +268,10 @@ def save_table(_: Path, out: Path, variant: int) -> None:
 
 SLIDE_FILES = ("*.ome.zarr/**/*", "*.ome.tif")
 JOBS: dict[str, Job] = {
-    "prepare": Job(photos, prepare, "dataset", "medrefine-dataset.json"),
+    "prepare": Job(photos, prepare, "dataset", MANIFEST, JOURNAL),
     "train": Job(
-        slides, train, "run", RECORD, is_trained, ("best.safetensors", "gan.safetensors")
+        slides, train, "run", RECORD, complete=is_trained,
+        compared=("best.safetensors", "gan.safetensors"),
     ),
     "magnify to disk": Job(photo, magnify, "big.ome.zarr"),
     "atlas": Job(box, atlas, "atlas", "medrefine-atlas.json"),
@@ -282,7 +287,7 @@ JOBS: dict[str, Job] = {
     "OME-TIFF": Job(nothing, save_tiff, "saved/slide.ome.tif", replaces=True),
     "OME-Zarr": Job(nothing, save_zarr, "saved/slide.ome.zarr", replaces=True),
     "dataset of layers": Job(
-        nothing, save_dataset, "saved", "liver.medrefine.json", is_dataset, replaces=True
+        nothing, save_dataset, "saved", "liver.medrefine.json", complete=is_dataset, replaces=True
     ),
     "report": Job(nothing, save_report, "saved", "report.html", replaces=True,
                   compared=("report.html",)),

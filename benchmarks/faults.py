@@ -137,6 +137,8 @@ class Bench:
     def whole(self) -> bool:
         """Say whether what is there passes for complete."""
         marker = self.target / self.job.marker if self.job.marker else self.target
+        if self.job.journal and (self.target / self.job.journal).exists():
+            return False
         return marker.exists() and self.job.complete(marker)
 
     def problem(self) -> str:
@@ -170,13 +172,15 @@ class Bench:
             return "" if self.state() == self.wanted else "goes on to other bytes"
         return "" if self._is(self.wanted) else "goes on to other bytes"
 
-    def sentence(self) -> tuple[str, str]:
-        """Return what a job that failed said, and what is wrong with that."""
+    def sentence(self, status: int | None) -> tuple[str, str]:
+        """Return what a job that failed with `status` said, and what is wrong with that."""
         said = self.said()
-        told = [line for line in said.splitlines() if line.startswith(TOLD)]
+        # A library of codecs says that memory ran out, too, and ends no line.
+        told = [line[line.index(TOLD) :] for line in said.splitlines() if TOLD in line]
         last = (told or said.splitlines() or [""])[-1]
         if "Traceback" in said or not told:
-            return last[-160:], "no sentence: " + said[-300:].replace("\n", " / ")
+            tail = said[-300:].replace("\n", " / ")
+            return last[-160:], f"no sentence, status {status}: {tail}"
         return last.removeprefix(TOLD), ""
 
 
@@ -222,7 +226,7 @@ def filled(bench: Bench, share: float) -> Case:
         status = ended(bench.start())
         seen, wrong = "it fitted", ""
         if status != 0:
-            seen, wrong = bench.sentence()
+            seen, wrong = bench.sentence(status)
             if not wrong and not (
                 "disk is full" in seen and ("start again" in seen or "resume" in seen)
             ):
@@ -255,7 +259,7 @@ def vanished(bench: Bench, rng: np.random.Generator, *, comes_back: bool) -> Cas
     status = ended(process)
     seen, wrong = "it had ended", ""
     if status != 0:
-        seen, wrong = bench.sentence()
+        seen, wrong = bench.sentence(status)
     if bench.whole() and not bench._is(bench.wanted):
         wrong = wrong or "what is half-written passes for whole"
     if comes_back and not wrong and any(away.iterdir()):
@@ -277,7 +281,7 @@ def vanished_input(bench: Bench, rng: np.random.Generator) -> Case:
     away = bench.place / "input-away"
     bench.given.rename(away)
     status = ended(process)
-    seen, wrong = ("it needed it no more", "") if status == 0 else bench.sentence()
+    seen, wrong = ("it needed it no more", "") if status == 0 else bench.sentence(status)
     away.rename(bench.given)
     wrong = wrong or bench.problem() or bench.resumed()
     cause = f"the input folder renamed after {wait:.2f} s"
@@ -294,7 +298,7 @@ def starved(bench: Bench, room_mb: int) -> Case:
     elif status < 0:
         seen = f"ended by the system (signal {-status})"
     elif status != 0:
-        seen, wrong = bench.sentence()
+        seen, wrong = bench.sentence(status)
         if not wrong and "memory" not in seen:
             wrong = "does not say that memory ran out"
     wrong = wrong or bench.problem() or bench.resumed()

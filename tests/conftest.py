@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +42,19 @@ def fields_dir() -> Path:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Go on without OpenGL where pytest-xvfb could start no display."""
+    _load_triton()
     if not _has_display():
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+def _load_triton() -> None:
+    """Load what a torch for CUDA compiles with before anything draws.
+
+    Its LLVM may crash when it comes after that of software OpenGL. Widgets train in a process of
+    their own; some of their tests in this one.
+    """
+    with suppress(ImportError):
+        import_module("triton")
 
 
 def _has_display() -> bool:

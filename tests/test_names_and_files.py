@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,15 @@ from hypothesis import strategies as st
 from napari_medrefine import _atomic
 from napari_medrefine._atomic import going_on, replacing, write_bytes
 from napari_medrefine._names import safe_name
+from napari_medrefine._paths import MOST, SMALL
+from napari_medrefine.atlas import load_atlas
+from napari_medrefine.cli.atlas import read_objectives
+from napari_medrefine.dataset.manifest import load_manifest
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.pyramid_writer import replacing_folder
+from napari_medrefine.io.session import read_session
+from napari_medrefine.registration import Placement
+from napari_medrefine.registration.exchange.text import read_json
 
 
 @given(st.text(max_size=40))
@@ -144,3 +152,28 @@ def test_a_job_that_goes_on_says_how_much_is_missing(tmp_path: Path) -> None:
         work()
     with pytest.raises(MedRefineError, match=r"^Something else\.$"), going_on(tmp_path):
         raise MedRefineError("Something else.")
+
+
+READ_WHOLE = [
+    (load_atlas, MOST), (load_manifest, MOST), (read_session, MOST),
+    (Placement.load, SMALL), (read_json, SMALL), (read_objectives, SMALL),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("read", "most"), READ_WHOLE)
+def test_what_is_read_whole_has_an_end(
+    tmp_path: Path, read: Callable[[Path], object], most: int
+) -> None:
+    path = tmp_path / "a.json"
+    with path.open("wb") as file:
+        file.truncate(most + 1)
+    with pytest.raises(MedRefineError, match=rf"Cannot read .*a\.json: it is too large .*{most:,}"):
+        read(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
+@pytest.mark.parametrize("read", [read for read, _ in READ_WHOLE])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(MedRefineError, match=r"Cannot read .*a\.json: it is a pipe"):
+        read(tmp_path / "a.json")

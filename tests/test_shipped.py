@@ -18,7 +18,7 @@ WHEEL = re.compile(
     r"napari_medrefine/([a-z_]+/)*[a-z0-9_]+\.py"
     r"|napari_medrefine/(napari\.yaml|py\.typed|(dataset/summary|compare/report)\.html\.jinja"
     r"|compare/tuned\.json)"
-    r"|napari_medrefine/superres/weights/((magnify|photo|sharpen)-(faithful|gan)\.safetensors|(photo-)?trust\.json)"
+    r"|napari_medrefine/superres/weights/((magnify|photo|sharpen)-(faithful|gan)\.safetensors|(photo-)?trust\.json|reductions\.json)"
     r"|napari_medrefine-[\d.]+\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt|licenses/(LICENSE|NOTICE))"
 )
 SDIST = re.compile(
@@ -38,6 +38,7 @@ NEEDED = {
     "napari_medrefine/compare/tuned.json",
     "napari_medrefine/superres/weights/trust.json",
     "napari_medrefine/superres/weights/photo-trust.json",
+    "napari_medrefine/superres/weights/reductions.json",
     *(
         f"napari_medrefine/superres/weights/{task}-{kind}.safetensors"
         for task in ("magnify", "photo", "sharpen")

@@ -41,7 +41,7 @@ def replacing(path: Path, *, sync: bool = True, size: int | None = None) -> Iter
     part = part_beside(path)
     try:
         if sync:
-            _remove_dead(path.parent)
+            remove_dead(path.parent)
         with part.open("xb") as file:
             yield file
             file.flush()
@@ -205,8 +205,8 @@ def size_of(folder: Path) -> int:
 
 
 @lru_cache(maxsize=64)  # once for every folder: it may hold thousands of files
-def _remove_dead(folder: Path) -> None:
-    """Remove what processes that were killed left half-written in `folder`, a day later."""
+def remove_dead(folder: Path) -> None:
+    """Remove, a day later, what killed processes left half-written or half-removed in `folder`."""
     try:
         parts = [path for path in folder.iterdir() if _PART.fullmatch(path.name)]
     except PermissionError:  # it may be written to, and not be listed

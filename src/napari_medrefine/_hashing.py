@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from napari_medrefine._atomic import cannot
+from napari_medrefine._paths import open_file
 from napari_medrefine.errors import MedRefineError
 
 
@@ -17,7 +18,7 @@ def digest(path: Path) -> str:
     OSError
         If it cannot be read: for those who go on without it.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

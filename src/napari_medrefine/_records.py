@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from napari_medrefine._atomic import cannot, write_bytes
+from napari_medrefine._names import as_text
+from napari_medrefine._paths import read_file
 from napari_medrefine.errors import MedRefineError
 
 Record = TypeVar("Record", bound=BaseModel)
@@ -33,7 +35,7 @@ def read_record(file: Path, model: type[Record], what: str) -> Record:
         If it is missing, damaged, something else, or of a newer version.
     """
     try:
-        content = file.read_bytes()
+        content = read_file(file)
     except OSError as error:
         raise MedRefineError(cannot("read", file, error)) from error
     try:
@@ -84,9 +86,12 @@ def record_of(found: Mapping[str, Any], model: type[Record], what: str) -> Recor
 
 
 def write_record(file: Path, data: dict[str, Any]) -> None:
-    """Write a record, whole or not at all; the same bytes for the same data."""
+    """Write a record, whole or not at all; the same bytes for the same data.
+
+    What is no text in it is written with marks, see `as_text`.
+    """
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
-    write_bytes(file, text.encode() + b"\n")
+    write_bytes(file, as_text(text).encode() + b"\n")
 
 
 def _at(error: Exception) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from napari_medrefine._atomic import write_bytes
+from napari_medrefine._names import as_text
 
 Cell = str | float | None
 
@@ -23,4 +24,6 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Cell]], columns: Sequence[
 
 def _safe(value: Cell) -> Cell:
     """Return text so that no spreadsheet takes it for a formula (OWASP, CSV injection)."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+    if not isinstance(value, str):
+        return value
+    return as_text(f"'{value}" if value[:1] in ("=", "+", "-", "@") else value)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_medrefine._atomic import cannot, replacing
+from napari_medrefine._paths import open_file
 from napari_medrefine._photos import encode, scale
 from napari_medrefine._photos.base import PhotoFile
 from napari_medrefine._photos.bmp import BmpPhoto
@@ -208,7 +209,7 @@ def writer_of(target: Path) -> _Writer:
 @contextmanager
 def open_photo(path: Path) -> Iterator[tuple[PhotoHeader, PhotoFile]]:
     """Open `path` for more than `read_photo` does; whatever goes wrong becomes one sentence."""
-    with one_sentence(path), path.open("rb") as stream:
+    with one_sentence(path), open_file(path) as stream:
         file = _reader(stream)(path, stream)
         try:
             yield _header(path, file), file

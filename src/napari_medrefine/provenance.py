@@ -10,9 +10,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from napari_medrefine import __version__
+from napari_medrefine._names import as_text
 from napari_medrefine._records import record_of
 
 KEY = "provenance"  # in a layer's ``metadata["medrefine"]``, and in a pyramid's facts
@@ -50,7 +51,7 @@ class Input(_Model):
         last of these axes fastest. None: no stack.
     """
 
-    name: str
+    name: Annotated[str, AfterValidator(as_text)]
     sha256: Sha256 | None
     of: Literal["pixels", "file", "windows"] = "pixels"
     shape: tuple[int, ...] = ()

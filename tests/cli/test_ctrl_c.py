@@ -1,4 +1,4 @@
-"""Ctrl-C in the terminal: one sentence, no traceback, nothing half-written that looks whole."""
+"""Ctrl-C and SIGTERM: one sentence, no traceback, nothing half-written that looks whole."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from skimage.data import immunohistochemistry
 
+from napari_medrefine.cli import main
 from napari_medrefine.photos import write_image
 
 LONG_S = 120
@@ -24,7 +25,9 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
-def interrupted(when, *arguments: str) -> tuple[int, str, float]:
+def interrupted(
+    when, *arguments: str, by: signal.Signals = signal.SIGINT
+) -> tuple[int, str, float]:
     """Run the command, interrupt it `when` it has come that far; return how it ended."""
     # Who runs us in the background may have had it ignored, and a child would inherit that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -38,7 +41,7 @@ def interrupted(when, *arguments: str) -> tuple[int, str, float]:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() - began < LONG_S
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(by)
     asked = time.monotonic()
     out, error = process.communicate(timeout=LONG_S)
     assert out == ""
@@ -69,9 +72,21 @@ def test_a_slide_to_disk(photo: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child process")
-def test_a_photo(photo: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("by", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_photo(photo: Path, tmp_path: Path, by: signal.Signals, status: int) -> None:
     out = tmp_path / "x4.png"
     asked = ("magnify", str(photo), "--scale", "4", "-o", str(out))
-    ended = interrupted(has_loaded_torch, *asked)
-    assert ended[:2] == (130, "medrefine: stopped")
+    ended = interrupted(has_loaded_torch, *asked, by=by)
+    assert ended[:2] == (status, "medrefine: stopped")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo_10x.png"]
+
+
+def test_who_handles_sigterm_itself_goes_on_doing_so(tmp_path: Path) -> None:
+    seen: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+    try:
+        assert main(["verify", str(tmp_path / "missing.png")]) == 1
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [signal.SIGTERM]

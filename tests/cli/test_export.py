@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from io import BytesIO, TextIOWrapper
 
 import numpy as np
 import pytest
@@ -149,6 +150,17 @@ def test_a_scene_is_of_one_overview_even_where_it_is_named(folder, capsys):
     assert main(["export", *words, "--overview", str(folder / "s_4x.png")]) == 1
     assert "on one overview" in capsys.readouterr().err
     assert not (folder / "two.ome.zarr").exists()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_name_that_the_terminal_cannot_show_is_shown_escaped(folder, encoding, monkeypatch):
+    """It was a traceback, after the work."""
+    terminal = TextIOWrapper(BytesIO(), encoding)
+    monkeypatch.setattr("sys.stdout", terminal)
+    placement, out = folder / "s_40x_1.placement.json", folder / "切片.tfm"
+    assert main(["export", str(placement), "-o", str(out)]) == 0
+    terminal.seek(0)
+    assert r"\u5207\u7247.tfm" in terminal.read()
 
 
 def test_what_cannot_be_is_one_sentence(folder, capsys):

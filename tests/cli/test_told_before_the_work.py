@@ -40,12 +40,18 @@ def no_work(monkeypatch):
         ("magnify a_4x.png -o new/a_x4.png", "The folder new does not exist; make it first."),
         ("sharpen a_4x.png -o new/a.zarr", "The folder new does not exist; make it first."),
         ("magnify a_4x.png -o folder.png --overwrite", "folder.png is a folder"),
+        ("sharpen folder.png -o a.png", "folder.png: it is a folder, not a photo; an OME-Zarr"),
+        ("prepare . -o q --pixel-um 40=0.1 --pixel-um 40x=0.2", "two sizes for 40x, 0.1 and 0.2"),
         ("register a_4x.png a_40x.png -o notes.txt", "notes.txt is a file"),
         ("register a_4x.png a_40x.png missing.png -o q", "missing.png"),
         ("register a_4x.png a_40x.png notes.txt -o q", "notes.txt"),
         ("evaluate . -o notes.txt/report", "notes.txt is a file"),
         ("learn a_4x.png a_40x.png -o notes.txt", "notes.txt is a file"),
         ("learn a_4x.png a_40x.png -o folder.png", "Something else is in folder.png"),
+        ("learn a_4x.png a_40x.png -o q --seed -1", "impossible: seed: Input should be"),
+        ("learn a_4x.png a_40x.png -o q --steps 0", "impossible: steps: Input should be"),
+        ("train . -o q --seed 18446744073709551616", "impossible: seed: Input should be"),
+        ("train . -o q --steps-per-epoch 0", "impossible: steps-per-epoch: Input should be"),
         ("import a.tfm -o new/a.placement.json", "The folder new does not exist"),
     ],
 )
@@ -57,3 +63,12 @@ def test_names_and_files_come_first(folder, words, said, capsys):
     assert main(words.split()) == 1
     assert said in capsys.readouterr().err
     assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("words", ["sharpen a_4x.png -o q.zarr", "register a_4x.png a_40x.png"])
+@pytest.mark.usefixtures("no_work")
+def test_no_address_is_no_cluster(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([*words.split(), "--scheduler", ""])
+    assert end.value.code == 2
+    assert "--scheduler: '' is not an address" in capsys.readouterr().err

@@ -78,6 +78,8 @@ def test_the_photo_is_never_replaced_by_what_is_made_of_it(command, folder, monk
     refused([command, "u.zarr", "-o", "u.zarr"], capsys, about="input")
     write_image("u.zarr/inside.png", np.zeros((9, 9, 3), np.uint8))
     refused([command, "u.zarr/inside.png", "-o", "u.zarr"], capsys, about="lies in")
+    for name in ("u.zarr", "u.zarr/zarr.json", "u.zarr/inside.png"):
+        refused([command, name, "-o", "u.zarr/more.zarr"], capsys, about="lies in")
     assert sorted(Path("u.zarr").rglob("*")) == sorted([*tree, Path("u.zarr/inside.png")])
     assert Path("in.png").read_bytes() == before
 

@@ -226,6 +226,7 @@ def test_photos_of_no_use_are_left_out_with_their_reason(
     (photos / "d_cut_off.png").write_bytes((photos / "slide1_4x.png").read_bytes()[:5000])
     (photos / "e_text.jpg").write_text("no photo")
     write_image(photos / "f_small.png", photo(52, 100, 100))
+    (photos / "g_device.png").symlink_to(os.devnull)
     before = contents(photos)
     manifest = prepare(photos, tmp_path / "out", small)
     reasons = {entry.source: entry.reason for entry in manifest.left_out}
@@ -236,11 +237,13 @@ def test_photos_of_no_use_are_left_out_with_their_reason(
         "d_cut_off.png": "it",
         "e_text.jpg": "it",
         "f_small.png": "it",
+        "g_device.png": "it",
         "z_same_file.png": "a",
         "z_saved_again.jpg": "a",
     }
     assert reasons["z_saved_again.jpg"] == "a copy of slide2_4x.png"
     assert "damaged or incomplete" in reasons["d_cut_off.png"]
+    assert "a device, not a file" in reasons["g_device.png"]
     assert reasons["f_small.png"].endswith("100 x 100 pixels, smaller than the 128 x 128 needed")
     assert len(manifest.photos) == 8
     assert contents(photos) == before

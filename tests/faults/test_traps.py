@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from napari_medrefine.errors import NO_MEMORY, MedRefineError, is_out_of_memory
 from napari_medrefine.io.facts import facts_of
 from napari_medrefine.io.ome_tiff import write_ome_tiff
 from napari_medrefine.io.ome_zarr import part_of, write_ome_zarr
+from napari_medrefine.io.pyramid_writer import replacing_folder
 from napari_medrefine.photos import write_image
 from napari_medrefine.progress import finish
 from napari_medrefine.registration import Placement
@@ -60,7 +63,7 @@ def test_a_picture_whose_folder_is_taken_away_is_not_made_anew(tmp_path: Path, r
     job = write_ome_zarr(out, Held(), pixel_um=1.0, resume=resume)
     for _ in range(3):
         next(job)
-    (part,) = tmp_path.iterdir()
+    (part,) = tmp_path.glob("*.part")
     part.rename(tmp_path / "away")
     with pytest.raises(MedRefineError, match="parts of it are gone"):
         finish(job)
@@ -70,6 +73,33 @@ def test_a_picture_whose_folder_is_taken_away_is_not_made_anew(tmp_path: Path, r
         finish(write_ome_zarr(out, Held(), pixel_um=1.0, resume=True))
         first = np.moveaxis(zarr.open_group(out)["0"][:], 0, -1)
         np.testing.assert_array_equal(first, Held().image)
+
+
+def test_two_processes_do_not_write_one_picture(tmp_path: Path) -> None:
+    out = tmp_path / "a.ome.zarr"
+    code = (
+        "import pathlib, sys; from napari_medrefine._lock import writing\n"
+        f"with writing(pathlib.Path({str(out)!r})): print(flush=True); sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(MedRefineError, match="is being written by another process"):
+            finish(write_ome_zarr(out, Held(), pixel_um=1.0, resume=True))
+        other.kill()
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
+    finish(write_ome_zarr(out, Held(), pixel_um=1.0, resume=True))
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_what_is_taken_away_at_the_very_end_is_told_too(tmp_path: Path) -> None:
+    part = part_of(tmp_path / "a.ome.zarr")
+    with (
+        pytest.raises(MedRefineError, match=r"a\.ome\.zarr\.part: parts of it are gone"),
+        replacing_folder(tmp_path / "a.ome.zarr", part),
+    ):
+        part.rename(tmp_path / "away")
 
 
 def test_a_chunk_that_is_lost_meanwhile_does_not_become_black(tmp_path: Path) -> None:

@@ -21,12 +21,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_medrefine import Placement
+from napari_medrefine._hashing import sha256_of_file
 from napari_medrefine.dataset import open_dataset
+from napari_medrefine.io.layer_reader import read_images
 from napari_medrefine.io.reader import get_reader, read_dataset
 from napari_medrefine.io.slide_layers import get_slide_reader
 from napari_medrefine.io.slides import open_slide
 from napari_medrefine.io.writer import write_dataset
 from napari_medrefine.photos import find_photos, read_photo, write_image
+from napari_medrefine.superres.foreign_files import container_of
+from napari_medrefine.superres.model_files import read_card
 
 OUTSIDE = [
     "../outside.png",
@@ -116,6 +120,17 @@ def test_links_are_followed_and_rings_of_links_are_told(tmp_path):
             assert judge(lambda u=use, p=path: u(p), kind="link", named=path).refused
     found = judge(lambda: find_photos(tmp_path, recursive=True), tmp_path, kind="link").value
     assert {path.name for path in found} == {"a.png", "link.png", "ring.png", "gone.png"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a Unix system has pipes with a name")
+def test_what_is_called_a_file_and_never_answers_or_ends_is_told(tmp_path):
+    pipe, device = tmp_path / "slide1_40x.png", tmp_path / "slide2_40x.png"
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    for path in (pipe, device):
+        for use in (read_photo, open_slide, read_images, sha256_of_file, container_of, read_card):
+            said = judge(lambda u=use, p=path: u(p), path, kind="pipe or device").sentence
+            assert said.endswith(f"{path}: it is a pipe, a socket or a device, not a file.")
 
 
 names = st.text(

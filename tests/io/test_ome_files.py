@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -223,6 +225,31 @@ def test_what_exists_is_replaced_only_when_asked(kind, picture, tmp_path):
     shape = zarr.open_group(path)["0"].shape[1:] if kind == "zarr" else tifffile.imread(path).shape
     assert shape[:2] == (100, 100)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("count", range(8))
+def test_killed_while_the_old_one_is_removed_it_is_replaced_again(
+    count, picture, tmp_path, monkeypatch
+):
+    path, old, new = tmp_path / "x", Held(picture[:300, :200]), Held(picture[:100, :100])
+    finish(write_ome_zarr(path, old, pixel_um=1))
+    unlink, left = os.unlink, [count]
+
+    def killed(*args, **keywords):
+        left[0] -= "dir_fd" in keywords  # of rmtree, and not of Zarr's thread
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        unlink(*args, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", killed)
+        with suppress(KeyboardInterrupt):
+            finish(write_ome_zarr(path, new, pixel_um=1, overwrite=True))
+    for _ in range(2):
+        assert zarr.open_group(path)["0"].shape[1:] == (100, 100)
+        others = {entry.name for entry in tmp_path.iterdir()} - {"x"}
+        assert all(name.startswith(".medrefine-") for name in others), others
+        finish(write_ome_zarr(path, new, pixel_um=1, overwrite=True))
 
 
 @pytest.mark.parametrize("kind", WRITERS)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,6 +78,20 @@ def test_photos_come_upright(tmp_path: Path, orientation: int, suffix: str) -> N
         expected = np.asarray(ImageOps.exif_transpose(stored))
     assert read_header(path).shape == expected.shape
     assert (read_photo(path).image == expected).all()
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_an_orientation_that_there_is_not_turns_nothing(
+    tmp_path: Path, orientation: int, suffix: str
+) -> None:
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(picture()).save(tmp_path / f"a{suffix}", exif=exif, quality=100)
+    photo = read_photo(tmp_path / f"a{suffix}")
+    assert photo.image.shape == read_header(photo.path).shape == (40, 52, 3)
+    with Image.open(photo.path) as stored:
+        assert (photo.image == np.asarray(stored)).all()
 
 
 @pytest.mark.parametrize(
@@ -149,6 +166,54 @@ def test_tiff_in_planes_inverted_or_of_other_types(tmp_path: Path) -> None:
     assert (read_photo(path).image == (image[..., 0] > 100) * np.uint8(255)).all()
 
 
+@pytest.mark.parametrize("bits", [2, 4, 6, 12])
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+def test_tiff_of_few_bits(tmp_path: Path, bits: int, photometric: str) -> None:
+    top = 2**bits - 1
+    values = np.arange(24 * 40).reshape(24, 40) * top // (24 * 40 - 1)
+    stored = values if photometric == "minisblack" else top - values
+    dtype = np.uint8 if bits < 8 else np.uint16
+    for name, options in (("a.tif", {}), ("tiled.tif", {"tile": (16, 16)})):
+        path = tmp_path / name
+        try:
+            tifffile.imwrite(
+                path, stored.astype(dtype), photometric=photometric, bitspersample=bits, **options
+            )
+        except NotImplementedError:
+            pytest.skip("FEW BITS UNTESTED: the oldest imagecodecs reads them, and writes none")
+        expected = np.rint(values * 255 / top) if bits < 8 else values
+        assert (read_photo(path).image == expected).all()
+        with open_slide(path) as slide:
+            assert (slide.levels[0][0:24, 0:40] == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored", "shown"),
+    [
+        ("unspecified", np.uint8([64, 74, 81, 0]), [64, 74, 81]),
+        ("unassalpha", np.uint8([64, 74, 81, 0]), [64, 74, 81, 0]),
+        ("assocalpha", np.uint8([64, 74, 81, 128]), [127, 147, 161, 128]),  # as Pillow has it
+        ("assocalpha", np.uint8([0, 0, 0, 0]), [0, 0, 0, 0]),
+        ("assocalpha", np.uint16([64, 128, 60_000, 128]), [32_767, 65_535, 65_535, 128]),
+        ("assocalpha", np.float32([0.25, 0.5, 0.125, 0.5]), [0.5, 1, 0.25, 0.5]),
+    ],
+)
+def test_tiff_with_a_fourth_sample(
+    tmp_path: Path, kind: str, stored: np.ndarray, shown: list[float]
+) -> None:
+    image = np.broadcast_to(stored, (24, 40, 4))
+    for name, options in (("a.tif", {}), ("tiled.tif", {"tile": (16, 16)})):
+        path = tmp_path / name
+        tifffile.imwrite(path, image, photometric="rgb", extrasamples=[kind], **options)
+        photo = read_photo(path).image
+        assert photo.shape == read_header(path).shape == (24, 40, len(shown))
+        assert photo.dtype == stored.dtype
+        assert (photo == shown).all()
+        with open_slide(path) as slide:
+            assert slide.rgb
+            assert (slide.levels[0][0:24, 0:40] == photo).all()
+
+
 @pytest.mark.parametrize(
     ("array", "words"),
     [
@@ -166,6 +231,44 @@ def test_tiff_that_is_no_photo_is_refused(tmp_path: Path, array: np.ndarray, wor
     assert "a.tif" in str(caught.value)
 
 
+COLOURS = np.zeros((40, 52, 4), np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "words"),
+    [
+        (COLOURS, {"photometric": "separated"}, "stored as SEPARATED of 16 bits"),
+        (COLOURS[..., 0], {"photometric": "cfa"}, "stored as CFA of 16 bits"),
+        (
+            COLOURS[..., 0],
+            {"photometric": "palette", "colormap": np.zeros((3, 2**16), np.uint16)},
+            "stored as PALETTE of 16 bits",
+        ),
+    ],
+)
+def test_tiff_that_is_whole_is_not_called_damaged(
+    tmp_path: Path, array: np.ndarray, options: dict[str, Any], words: str
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, array, **options)
+    for read in (read_photo, open_slide):
+        with pytest.raises(MedRefineError, match=rf"a\.tif: its .*{words}"):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    ("tag", "words"),
+    [("Compression", "compression 999 is not known"), ("PhotometricInterpretation", "as 999;")],
+)
+def test_a_number_that_tiff_does_not_know_is_told(tmp_path: Path, tag: str, words: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", picture((40, 52)), photometric="minisblack")
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
+        file.pages.first.tags[tag].overwrite(999)
+    for read in (read_photo, open_slide):
+        with pytest.raises(MedRefineError, match=rf"a\.tif: its .*{words}"):
+            read(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("others", ["photos", "thumbnail and mask"])
 def test_a_tiff_of_several_photos_is_refused_and_one_with_a_thumbnail_read(tmp_path, others):
     path, image = tmp_path / "a.tif", picture()
@@ -178,6 +281,26 @@ def test_a_tiff_of_several_photos_is_refused_and_one_with_a_thumbnail_read(tmp_p
             read_photo(path)
     else:
         assert (read_photo(path).image == image).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"metadata": None},
+        {"metadata": {"axes": "ZYX"}},
+        {"metadata": {"axes": "ZYX"}, "imagej": True},
+        {"metadata": {"axes": "ZYX"}, "ome": True},
+    ],
+)
+def test_a_stack_that_was_cut_off_is_no_photo(tmp_path: Path, options: dict[str, Any]) -> None:
+    path, stack = tmp_path / "a.tif", np.stack([picture((40, 52))] * 5)
+    tifffile.imwrite(path, stack, photometric="minisblack", **options)
+    content = path.read_bytes()
+    for size in range(len(content) - 40 * 52 * 4, len(content), 40 * 26):
+        path.write_bytes(content[:size])
+        for read in (read_photo, open_slide):
+            with pytest.raises(MedRefineError, match=r"a\.tif"):
+                read(path)
 
 
 @pytest.mark.parametrize(
@@ -236,12 +359,14 @@ def test_print_resolution_is_no_pixel_size(tmp_path: Path, dpi: int, suffix: str
     assert read_photo(tmp_path / f"a{suffix}").pixel_um is None
 
 
-def _png(width: int, height: int, rows: bytes, depth: int = 8, colour: int = 2) -> bytes:
+def _png(
+    width: int, height: int, rows: bytes, depth: int = 8, colour: int = 2, interlaced: int = 0
+) -> bytes:
     def chunk(kind: bytes, content: bytes) -> bytes:
         check = struct.pack(">I", zlib.crc32(kind + content))
         return struct.pack(">I", len(content)) + kind + content + check
 
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
 
@@ -253,6 +378,27 @@ def test_sixteen_bit_grey_with_alpha(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(_png(7, 9, rows, depth=16, colour=4))
     image = read_photo(tmp_path / "a.png").image
     assert (image == np.stack([grey, grey, grey, alpha], axis=-1)).all()
+
+
+def test_a_palette_that_is_not_there_is_missed(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(_png(7, 9, b"\0\1\2\3\4\5\6\7" * 9, colour=3))
+    for read in (read_header, read_photo, open_slide):
+        with pytest.raises(MedRefineError, match=r"a\.png: it is damaged: .* no palette\.$"):
+            read(tmp_path / "a.png")
+
+
+def test_what_libpng_warns_of_is_not_printed(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(_png(7, 9, bytes(9 * 22), interlaced=2))
+    code = """
+import contextlib, sys
+from napari_medrefine.photos import read_photo
+with contextlib.suppress(ValueError):
+    read_photo(sys.argv[1])
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "a.png"], capture_output=True, check=True
+    )
+    assert told.stdout + told.stderr == b""
 
 
 @pytest.mark.parametrize("size", [(60_000, 60_000), (2**31 - 1, 1), (20_000, 20_000)])

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from tests.io.saved_layers import assert_same, noise, opened
 
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.io.layer_images import save_image_steps
+from napari_medrefine.io._session_files import layers_of
+from napari_medrefine.io.layer_images import save_image_steps, write_images
 from napari_medrefine.io.layer_reader import get_image_reader, read_images
+from napari_medrefine.io.writer import save_layers
 from napari_medrefine.photos import read_photo
 from napari_medrefine.progress import finish
 from napari_medrefine.registration import Placement
@@ -87,6 +89,17 @@ def test_provenance_placement_and_looks_come_back(viewer, tmp_path, ending):
     assert found == {"made_from": "ä.jpg", "weights": [{"sha256": "ab"}]}
 
 
+@pytest.mark.parametrize("ending", [*ENDINGS, ".medrefine.json"])
+def test_names_that_are_no_text_come_back_with_a_mark(tmp_path, ending):
+    path = tmp_path / f"x{ending}"
+    said = {"name": "q\udcff", "metadata": {"from": ["q\udcff.png"]}}
+    write = save_layers if ending.endswith("json") else write_images
+    write(path, [(noise((30, 40), "uint8"), said, "image")])
+    (back,) = layers_of(path, None)
+    assert back[1]["name"] == "q\ufffd"
+    assert back[1]["metadata"]["from"] == ["q\ufffd.png"]
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_several_layers_go_into_one_file(viewer, tmp_path, ending):
     um = {"units": ("um", "um")}
@@ -125,6 +138,20 @@ def test_tifffile_and_photos_find_the_pixel_size(viewer, tmp_path):
     viewer.add_image(data[..., 0], scale=(500, 500), units=("nm", "nm"))
     viewer.layers.save(str(tmp_path / "b.ome.tif"))
     assert read_photo(tmp_path / "b.ome.tif").pixel_um == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("unit", "um"), [("inch", 25_400.0), ("angstrom", 1e-4), ("pm", 1e-6)])
+def test_other_programs_are_told_the_pixel_size_whatever_its_unit(viewer, tmp_path, unit, um):
+    viewer.add_image(noise((30, 40)), scale=(5, 5), units=(unit, unit))
+    for ending in ENDINGS:
+        viewer.layers.save(str(tmp_path / f"a{ending}"))
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as tiff:
+        found = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]["Pixels"]
+    assert found["PhysicalSizeX"] == pytest.approx(5 * um)
+    picture = zarr.open_group(tmp_path / "a.ome.zarr", mode="r").attrs["ome"]["multiscales"][0]
+    assert picture["axes"][1]["unit"] == "micrometer"
+    (transform, *_) = picture["datasets"][0]["coordinateTransformations"]
+    assert transform["scale"][1:] == pytest.approx([5 * um, 5 * um])
 
 
 def test_napari_ome_zarr_finds_pixels_and_size_and_the_place_is_in_the_file(viewer, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -87,6 +87,11 @@ def test_saved_placement_is_readable(tmp_path):
     assert text["field"]["shape"] == list(SHAPE)
 
 
+def test_a_name_that_is_no_text_is_saved_with_a_mark(tmp_path):
+    replace(placed(), field_name="f\udcff.png").save(tmp_path / "p.json")
+    assert Placement.load(tmp_path / "p.json").field_name == "f\ufffd.png"
+
+
 @pytest.mark.parametrize("content", ["", "{}", "not json", '{"kind": "something else"}'])
 def test_loading_something_else_is_refused_in_one_sentence(tmp_path, content):
     path = tmp_path / "p.json"
@@ -95,6 +100,29 @@ def test_loading_something_else_is_refused_in_one_sentence(tmp_path, content):
         Placement.load(path)
     with pytest.raises(MedRefineError, match="Cannot read"):
         Placement.load(tmp_path / "missing.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("score", 99),
+        ("false_alarms", -1),
+        ("standard_error", -5),
+        ("ratio", -2),
+        ("overlap", -7),
+        ("asked", {"ratio": -5, "angle": None}),
+        ("asked", {"ratio": [5, 3], "angle": None}),
+        ("asked", {"ratio": 4, "angle": [2, 1]}),
+        ("asked", {"ratio": float("inf"), "angle": None}),
+        ("asked", {"ratio": float("nan"), "angle": None}),
+    ],
+)
+def test_numbers_that_no_search_gives_or_is_told_are_refused(tmp_path, name, value):
+    path = tmp_path / "p.json"
+    placed().save(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(MedRefineError, match=rf"p.json is not a placement file \({name}"):
+        Placement.load(path)
 
 
 def test_points_of_a_wrong_shape_are_refused():

@@ -95,6 +95,15 @@ def test_unknown_ratio_at_any_angle_and_mirrored(slide, overview, true, angle, m
     assert error(place, matrix) < 0.3
 
 
+def test_a_range_of_ratios_without_end_is_searched_as_far_as_the_photos_allow(slide, overview):
+    """It ended in a ValueError on the size of an array, or took all memory."""
+    field, matrix = photograph(slide)
+    place = overview.register(field, ratio=(1e-9, 1e9), angle=(-2, 2))
+    assert place.accepted, place.reason
+    assert error(place, matrix) < 0.3
+    assert place.asked.ratio == (1e-9, 1e9)
+
+
 def test_two_places_as_good_as_each_other_are_said_to_be(slide):
     twice = np.concatenate([slide[:, :256], slide[:, :256]], axis=1)
     field, _ = photograph(slide, 4.0, 0.0, at=(250.0, 128.0), shape=(480, 600))

@@ -162,3 +162,8 @@ def test_impossible_photos_are_refused(
 ) -> None:
     with pytest.raises(MedRefineError, match=message):
         slides[0].photograph(**options)  # type: ignore[arg-type]
+
+
+def test_an_impossible_seed_is_refused() -> None:
+    with pytest.raises(MedRefineError, match="must be 0 or more, not -1"):
+        Slide(-1, SMALL)

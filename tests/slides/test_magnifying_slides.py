@@ -28,6 +28,7 @@ from napari_medrefine.photos import read_photo, write_image
 from napari_medrefine.progress import finish
 from napari_medrefine.slides import block_job, magnify_slide_steps
 from napari_medrefine.superres import save_model
+from napari_medrefine.superres.magnified import Magnified
 from napari_medrefine.superres.models import load_model
 from napari_medrefine.superres.recipe import Recipe
 
@@ -205,6 +206,17 @@ def test_two_jobs_at_a_time_on_a_cluster_are_two(client: Any, tmp_path: Path) ->
         np.testing.assert_array_equal(made, magnify(part, 2))
 
 
+def test_what_only_says_that_it_is_huge_is_not_written_for_ever(tmp_path: Path) -> None:
+    path, side = tmp_path / "huge.zarr", 2**40
+    group = zarr.create_group(path)
+    group.create_array("0", shape=(side, side), chunks=(512, 512), dtype="u1")
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    group.attrs["ome"] = {"multiscales": [{"axes": axes, "datasets": [{"path": "0"}]}]}
+    with pytest.raises(MedRefineError, match=rf"{side**2:,} values, more than"):
+        finish(magnify_slide_steps(path, tmp_path / "out.zarr", Recipe("sharpen", 1.0)))
+    assert [one.name for one in tmp_path.iterdir()] == ["huge.zarr"]
+
+
 def test_from_the_command_line(
     slide: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -262,3 +274,20 @@ def test_the_pixel_size_of_a_photo_is_that_of_the_pixels_it_became(tmp_path: Pat
     assert main(words) == 0
     made = read_photo(tmp_path / "b.tif")
     assert made.pixel_um * made.image.shape[0] == pytest.approx(1.25 * 101, rel=1e-4)
+
+
+def test_a_photo_that_is_taken_away_before_it_is_hashed_leaves_nothing_of_another_job(
+    slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noted as a folder's, without a hash, the unfinished result could not be gone on with."""
+    real = Magnified.fingerprint
+
+    def taken_away(picture: Magnified) -> str:
+        print_ = real(picture)
+        slide.rename(tmp_path / "elsewhere.png")
+        return print_
+
+    monkeypatch.setattr(Magnified, "fingerprint", taken_away)
+    with pytest.raises(MedRefineError, match=slide.name):
+        finish(magnify_slide_steps(slide, tmp_path / "out.ome.zarr", TWICE))
+    assert not list(tmp_path.glob("out*"))

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage as ndi
 from skimage.data import coffee, immunohistochemistry
 from torch.nn import functional as nnf
@@ -14,10 +16,11 @@ from torch.nn import functional as nnf
 from napari_medrefine.compare.filters import back_projection
 from napari_medrefine.photos import read_photo
 from napari_medrefine.superres.api import magnify
-from napari_medrefine.superres.consistency import KINDS, Kind, Reduction, borne_out
+from napari_medrefine.superres.consistency import KINDS, Kind, Reduction, borne_out, is_bicubic
 from napari_medrefine.superres.generator import Trunk, UNet, compose
 from napari_medrefine.superres.origin import reduction_of
 from napari_medrefine.superres.ready import ready_generator
+from napari_medrefine.superres.reduction_spectrum import spectrum_levels
 
 
 def reduced(image: np.ndarray, kind: Kind, scale: int) -> np.ndarray:
@@ -107,6 +110,47 @@ def test_what_is_borne_out_is_what_the_input_lacks() -> None:
 def test_a_clean_reduction_of_another_stain_is_recognised() -> None:
     small = np.rint(reduced(immunohistochemistry(), "area", 4)).astype(np.uint8)
     assert reduction_of(small, ready_generator("magnify"), 4) is not None
+
+
+@pytest.mark.photos
+@pytest.mark.parametrize("kind", KINDS)
+def test_how_a_soft_slide_was_reduced_is_told(fields_dir: Path, kind: Kind) -> None:
+    """The generator's output does not tell: it takes nearly all for averaging."""
+    right = []
+    for slide in ("celiac-disease", "molluscum-contagiosum"):
+        for file in sorted((fields_dir / "test" / slide).iterdir())[:2]:
+            sharp = np.asarray(read_photo(file).image, np.float32)[..., :3]
+            soft = ndi.gaussian_filter(sharp, (1.4, 1.4, 0))
+            small = np.rint(reduced(soft, kind, 4)).clip(0, 255).astype(np.uint8)
+            found = reduction_of(small, ready_generator("magnify"), 4)
+            right.append(found is not None and found.kind == kind)
+    assert sum(right) >= 3
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.2, 5), st.sampled_from([1, 3]))
+@settings(max_examples=10, deadline=None)
+def test_levels_are_of_the_pattern_and_not_of_its_contrast_or_side(
+    seed: int, contrast: float, channels: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    noise = np.repeat(rng.normal(0, 0.05, (1, 256, 320)), channels, axis=0)
+    levels = spectrum_levels(noise)
+    assert levels is not None
+    for same in (noise * contrast - 0.3, noise.swapaxes(1, 2), noise[:, ::-1]):
+        np.testing.assert_allclose(spectrum_levels(same), levels, atol=1e-3)
+
+
+def test_small_images_have_no_levels_and_are_told_apart_by_the_output_alone() -> None:
+    assert spectrum_levels(np.zeros((3, 255, 300))) is None
+    assert is_bicubic(4, 0.5, 0.1, None)
+    assert not is_bicubic(2, 0.5, 0.1, None)  # cameras bin by averaging
+    assert not is_bicubic(7, 0.5, -0.3, np.zeros(3))
+
+
+def test_where_the_output_is_sure_the_spectrum_is_not_asked() -> None:
+    astray = np.full(39, np.nan)
+    assert is_bicubic(4, 1.0, 0.6, astray)
+    assert not is_bicubic(4, 1.0, -0.6, astray)
 
 
 def test_what_an_objective_blurred_is_not_forced(tissue: np.ndarray) -> None:

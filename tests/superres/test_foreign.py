@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ from napari_medrefine.superres.model_files import look_at
 from napari_medrefine.superres.models import load_model, weights_of
 from napari_medrefine.superres.reach import reach_of
 from napari_medrefine.superres.recipe import Recipe
-from napari_medrefine.superres.spandrel_import import spandrel
 
 EXACT = 2e-5  # of white: two hundredths of a grey level of 255 is four times that
 
@@ -320,11 +320,26 @@ def test_without_spandrel_one_sentence_says_what_to_install(
         load_model(tmp_path / "x2.pth")
 
 
-def test_spandrel_leaves_no_stand_in_for_torchvision() -> None:
-    known()
-    assert spandrel(Path()) is sys.modules["spandrel"]
-    there = sys.modules.get("torchvision")
-    assert there is None or getattr(there, "__file__", None)
+@pytest.mark.skipif(
+    tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 8),
+    reason="THE COMPILER IS LOADED: by einops, beside PyTorch before 2.8",
+)
+def test_neither_torchvision_nor_the_compiler_of_torch_is_loaded(tmp_path: Path) -> None:
+    """Compilers take seconds, and Triton's LLVM crashes beside that of software OpenGL."""
+    models = {str(written(tmp_path, name)): int(name[-1]) for name, _ in KINDS}
+    code = f"""
+        import sys
+        import numpy as np
+        from napari_medrefine import magnify
+        for model, scale in {{None: 2, **{models}}}.items():
+            made = magnify(np.zeros((20, 20, 3), np.uint8), scale, model=model)
+            assert made.shape == (20 * scale, 20 * scale, 3)
+        print(*(name for name in ("torchvision", "torch._dynamo", "triton") if name in sys.modules))
+    """
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == ""
 
 
 def test_the_reach_is_measured() -> None:

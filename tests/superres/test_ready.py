@@ -10,7 +10,7 @@ import torch
 
 from napari_medrefine import MedRefineError, magnify
 from napari_medrefine.progress import finish
-from napari_medrefine.superres import ModelCard, save_model
+from napari_medrefine.superres import ModelCard, models, save_model
 from napari_medrefine.superres.chain import Chain
 from napari_medrefine.superres.generator import Trunk
 from napari_medrefine.superres.inference import run_steps
@@ -51,10 +51,10 @@ def test_changed_weights_are_noticed_and_missing_ones_refused(tmp_path: Path) ->
 def test_unchanged_weights_are_read_once(realism: float, monkeypatch: pytest.MonkeyPatch) -> None:
     first = magnify(scene(), 2, realism=realism)
 
-    def refused(path: Path) -> bytes:
+    def refused(path: Path) -> None:
         raise AssertionError(f"read {path} again")
 
-    monkeypatch.setattr(Path, "read_bytes", refused)
+    monkeypatch.setattr(models, "read_file", refused)
     np.testing.assert_array_equal(magnify(scene(), 2, realism=realism), first)
     with pytest.raises(AssertionError, match="again"):
         magnify(scene(), 2, realism=realism + 0.05)

@@ -19,6 +19,7 @@ from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import read_photo, write_image
 from napari_medrefine.progress import finish
 from napari_medrefine.superres.data import read_dataset, read_photos
+from napari_medrefine.superres.training import TrainingConfig, read_sides, train_steps
 
 QUICK = ["--epochs", "2", "--steps-per-epoch", "2", "--batch", "1", "--crop", "16"]
 
@@ -93,6 +94,16 @@ def test_a_dataset_split_by_photo_is_used_with_a_caution(slides, tmp_path, capsy
     assert not (tmp_path / "run" / "gan.safetensors").exists()
 
 
+@pytest.mark.parametrize(("task", "room"), [("magnify", 32), ("sharpen", 128)])
+def test_crops_that_the_tiles_have_no_room_for_are_a_caution(dataset, task, room):
+    config = TrainingConfig(task=task, crop=100_000)
+    assert f"128 pixels a side, has room for crops of {room} input" in (
+        read_sides(dataset, config).caution
+    )
+    assert read_sides(dataset, config.model_copy(update={"crop": room})).caution == ""
+    assert read_sides(dataset, TrainingConfig(task=task)).caution == ""
+
+
 def test_a_dataset_without_validation_tiles_is_refused(slides, tmp_path):
     folder = tmp_path / "tiles"
     finish(prepare_steps(slides, folder, Recipe(tile=128, reduce=1, proportions=(1, 0, 1))))
@@ -159,6 +170,20 @@ def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(slides, tmp_path):
     with pytest.raises(MedRefineError, match="epochs 50, not 3"):
         # other settings than it began with are refused; the ones left out are taken from the run
         _raise(["train", str(slides), "-o", str(run), "--resume", "--epochs", "3"])
+
+
+def test_sigterm_keeps_a_checkpoint_as_well(slides, tmp_path, monkeypatch, capsys):
+    def told_to_end(*given, **options):
+        for event in train_steps(*given, **options):
+            signal.raise_signal(signal.SIGTERM)
+            yield event
+
+    monkeypatch.setattr("napari_medrefine.superres.training.train_steps", told_to_end)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["train", str(slides), "-o", str(tmp_path / "run"), *QUICK]) == 143
+    assert "go on with: medrefine train" in capsys.readouterr().err
+    assert (tmp_path / "run" / "checkpoint.pt").is_file()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def _raise(argv: list[str]) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +21,7 @@ from skimage.data import immunohistochemistry
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres import checkpoints, run
 from napari_medrefine.superres.api import magnify, sharpen
-from napari_medrefine.superres.data import Tile
+from napari_medrefine.superres.data import Tile, load_batches
 from napari_medrefine.superres.models import load_model
 from napari_medrefine.superres.optimisation import Optimisation
 from napari_medrefine.superres.precision import Precision, choose_precision
@@ -264,6 +268,25 @@ def test_a_folder_that_is_taken_is_left_alone(sides, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
+@pytest.mark.parametrize("workers", [-1, 100_000])
+def test_an_impossible_number_of_workers_is_told_before_there_is_a_folder(sides, tmp_path, workers):
+    with pytest.raises(MedRefineError, match=f"0 to 256, not {workers}"):
+        next(train_steps(*sides, MAGNIFY, tmp_path / "run", workers=workers))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process that is sent SIGTERM")
+def test_processes_that_prepare_batches_go_on_when_their_group_is_to_end(sides):
+    """The training would end in a traceback, instead of with a checkpoint."""
+    pairs = make_pairs(sides[0], MAGNIFY, batch=1, steps=8, seed=0)
+    before = set(active_children())
+    batches = load_batches(pairs, range(8), workers=1)
+    next(batches)
+    (worker,) = set(active_children()) - before
+    os.kill(worker.pid, signal.SIGTERM)
+    assert len(list(batches)) == 7
+
+
 def test_resuming_with_other_settings_or_tiles_is_refused(sides, whole, tmp_path):
     other = MAGNIFY.model_copy(update={"learning_rate": 0.5})
     with pytest.raises(MedRefineError, match=r"started with learning_rate 0\.001, not 0\.5"):
@@ -316,6 +339,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(sides, tmp
         {"task": "sharpen", "crop": 14},
         {"learning_rate": float("nan")},
         {"scales": ()},
+        {"seed": 2**64},
     ],
 )
 def test_impossible_settings_are_refused(wrong):

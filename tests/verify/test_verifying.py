@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -19,6 +22,7 @@ from napari_medrefine.registration import Placement
 from napari_medrefine.registration.pyramid import block_mean
 from napari_medrefine.superres.models import list_models
 from napari_medrefine.verify import verify
+from napari_medrefine.verify.pictures import Apart
 
 PHOTO = immunohistochemistry()[100:190, 100:196]
 
@@ -29,7 +33,7 @@ def once(tmp_path_factory):
     folder = tmp_path_factory.mktemp("once")
     write_image(folder / "s_4x.png", PHOTO, pixel_um=1.25)
     photo = str(folder / "s_4x.png")
-    for name in ("x.png", "x.jpg", "x.ome.zarr"):
+    for name in ("x.png", "x.jpg", "x.ome.zarr", "x.ome.tif"):
         assert main(["magnify", photo, "--scale", "2", "-o", str(folder / name)]) == 0
     assert main(["sharpen", photo, "--realism", "1", "-o", str(folder / "sharp.tif")]) == 0
     return folder
@@ -40,7 +44,17 @@ def folder(once, tmp_path):
     return shutil.copytree(once, tmp_path / "copy")
 
 
-@pytest.mark.parametrize("name", ["x.png", "x.jpg", "sharp.tif", "x.ome.zarr"])
+def change_provenance(path, **changes):
+    """Write a PNG again whose provenance says otherwise; of inputs and weights the first."""
+    made = json.loads(read_note(path).partition(": ")[2])
+    for name, change in changes.items():
+        (made[name][0] if name in ("inputs", "weights") else made[name]).update(change)
+    note = Provenance.model_validate(made).as_text()
+    photo = read_photo(path)
+    write_image(path, photo.image, pixel_um=photo.pixel_um, note=note)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "sharp.tif", "x.ome.zarr", "x.ome.tif"])
 def test_what_is_as_it_was_is_confirmed(folder, name, capsys):
     assert main(["verify", str(folder / name)]) == 0
     said = capsys.readouterr().out
@@ -58,6 +72,13 @@ def test_files_say_from_what_and_with_what_they_were_made(once):
     assert read_header(once / "x.png").objective is None  # the input's name says nothing of it
 
 
+def test_a_picture_named_so_is_an_ome_tiff(once):
+    with tifffile.TiffFile(once / "x.ome.tif") as file:
+        assert file.is_ome
+        np.testing.assert_array_equal(file.asarray(), read_photo(once / "x.png").image)
+    assert read_header(once / "x.ome.tif").pixel_um == pytest.approx(0.625)
+
+
 @pytest.mark.parametrize("name", ["x.png", "x.ome.zarr"])
 def test_an_input_that_was_changed_or_is_gone_is_named(folder, name, capsys):
     changed = PHOTO.copy()
@@ -70,18 +91,100 @@ def test_an_input_that_was_changed_or_is_gone_is_named(folder, name, capsys):
     assert "--inputs" in capsys.readouterr().out
 
 
-def test_an_input_elsewhere_and_under_another_name_is_found(folder, tmp_path):
+@pytest.mark.parametrize("name", ["a\0b", "a" * 5000])
+def test_a_name_that_no_file_can_have_is_looked_for_by_its_hash(folder, name):
+    change_provenance(folder / "x.png", inputs={"name": name})
+    report = verify(folder / "x.png")
+    assert report.ok
+    assert "is there as s_4x.png." in report.confirmed[0]
+    change_provenance(folder / "x.png", parameters={"model": name})
+    assert "weights are missing" in verify(folder / "x.png").problems[0]
+
+
+def test_of_an_input_without_a_hash_it_is_said_that_nothing_is_known(folder):
+    change_provenance(folder / "x.png", inputs={"sha256": None})
+    report = verify(folder / "x.png")
+    assert report.remarks == [
+        "No hash of the input s_4x.png was noted: whether it is as it was is not known."
+    ]
+    assert not any("s_4x.png" in text for text in report.confirmed)
+    group = zarr.open_group(folder / "x.ome.zarr")
+    facts = group.attrs["napari-medrefine"]
+    facts["provenance"]["inputs"] = [
+        one | {"sha256": None} for one in facts["provenance"]["inputs"]
+    ]
+    group.attrs["napari-medrefine"] = facts
+    again = verify(folder / "x.ome.zarr")
+    assert report.remarks[0] in again.remarks
+    assert not any("s_4x.png" in text for text in again.confirmed)
+
+
+def test_weights_are_called_as_they_are_and_not_as_the_picture_says(folder):
+    change_provenance(folder / "x.png", weights={"name": "magnify-gan"})
+    report = verify(folder / "x.png")
+    assert "The weights magnify-faithful are those that were used." in report.confirmed
+    assert "It calls these weights magnify-gan." in report.remarks
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"shape": [1, 2, 3]}, "It says that the input is (1, 2, 3), and that is (90, 96, 3)."),
+        ({"rows": [0, 5]}, "The input s_4x.png has other pixels than it had."),
+        ({"level": 3}, "It was made from level 3 of s_4x.png, which is not found again."),
+        ({"planes": {0: [0, 1]}}, "It was made from a part of s_4x.png, which is not found again."),
+    ],
+)
+def test_an_input_that_is_not_what_the_picture_says_is_named(folder, change, problem):
+    change_provenance(folder / "x.png", inputs=change)
+    assert verify(folder / "x.png").problems == [problem]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["made_from", "made_from_sha256", "made_from_windows_sha256", "task", "scale", "model",
+     "weights", "warning", "version"],
+)  # fmt: skip
+def test_facts_beside_the_provenance_are_compared_with_it(folder, name):
+    group = zarr.open_group(folder / "x.ome.zarr")
+    group.attrs["napari-medrefine"] = group.attrs["napari-medrefine"] | {name: "a photograph"}
+    (problem,) = verify(folder / "x.ome.zarr").problems
+    assert problem == f"Beside its provenance it says otherwise than there: {name}."
+
+
+@pytest.mark.parametrize("more", ["patient7.png", "s_4x.png"])
+def test_an_input_that_has_no_part_in_it_is_named(folder, more):
+    group = zarr.open_group(folder / "x.ome.zarr")
+    facts = group.attrs["napari-medrefine"]
+    facts["provenance"]["inputs"].append({"name": more, "sha256": "0" * 64, "of": "pixels"})
+    group.attrs["napari-medrefine"] = facts
+    (problem,) = verify(folder / "x.ome.zarr").problems
+    assert problem.startswith(f"It names an input more, {more} (SHA-256 of its pixels)")
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.ome.zarr"])
+def test_an_input_elsewhere_and_under_another_name_is_found(folder, tmp_path, name):
     (tmp_path / "inputs").mkdir()
     (folder / "s_4x.png").rename(tmp_path / "inputs" / "renamed.png")
-    report = verify(folder / "x.png", inputs=tmp_path / "inputs")
+    write_image(folder / "s_4x.png", PHOTO[::-1])  # another of its name
+    report = verify(folder / name, inputs=tmp_path / "inputs")
     assert report.ok
     assert any("renamed.png" in text for text in report.confirmed)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="here all names of files are text")
+@pytest.mark.parametrize("name", ["x.png", "x.ome.zarr"])
+def test_an_input_whose_name_is_no_text_is_found(folder, tmp_path, name):
+    photo = tmp_path / os.fsdecode(b"s\xff_4x.png")
+    shutil.copy(folder / "s_4x.png", photo)
+    assert main(["magnify", str(photo), "--scale", "2", "-o", str(tmp_path / name)]) == 0
+    assert verify(tmp_path / name).ok
 
 
 def test_pixels_that_were_changed_are_said_with_how_much(folder):
     image = read_photo(folder / "x.png").image.copy()
     image[50, 60, 1] ^= 64
-    write_image(folder / "x.png", image, note=read_note(folder / "x.png"))
+    write_image(folder / "x.png", image, pixel_um=0.625, note=read_note(folder / "x.png"))
     report = verify(folder / "x.png")
     assert not report.ok
     assert "at most 64.00 of 255" in report.problems[0]
@@ -90,35 +193,72 @@ def test_pixels_that_were_changed_are_said_with_how_much(folder):
     assert "at most 64.00 of 255" in verify(folder / "x.ome.zarr").problems[0]
 
 
+def test_a_pixel_that_became_no_number_is_apart_from_what_it_was():
+    was, gone = np.zeros((2, 2), np.float32), np.array([[0, 0], [0, np.nan]], np.float32)
+    apart = Apart()
+    apart.add(gone, gone, 1.0)
+    assert apart.most == 0
+    apart.add(gone, was, 1.0)
+    assert np.isnan(apart.most)
+
+
 def test_other_weights_and_versions_are_said(folder):
     made = Provenance.of_text(read_note(folder / "x.png"), "")
     image = read_photo(folder / "x.png").image.copy()
     older = made.model_copy(update={"version": "0.0.1"})
-    write_image(folder / "x.png", image, note=older.as_text())
+    write_image(folder / "x.png", image, pixel_um=0.625, note=older.as_text())
     report = verify(folder / "x.png")
     assert report.ok
     assert "0.0.1" in report.remarks[0]
     others = made.model_copy(
         update={"weights": (made.weights[0].model_copy(update={"sha256": "ab"}),)}
     )
-    write_image(folder / "x.png", image, note=others.as_text())
+    write_image(folder / "x.png", image, pixel_um=0.625, note=others.as_text())
     assert "others than those" in verify(folder / "x.png").problems[0]
     gone = made.model_copy(update={"parameters": made.parameters | {"model": "my.safetensors"}})
-    write_image(folder / "x.png", image, note=gone.as_text())
+    write_image(folder / "x.png", image, pixel_um=0.625, note=gone.as_text())
     assert "weights are missing" in verify(folder / "x.png").problems[0]
+
+
+@pytest.mark.parametrize("wrong", [None, 0.254])
+def test_a_pixel_size_that_does_not_follow_from_the_inputs_is_said(folder, wrong):
+    photo, note = read_photo(folder / "x.png"), read_note(folder / "x.png")
+    assert any("Its pixel size, 0.625 x 0.625 um," in text for text in verify(photo.path).confirmed)
+    write_image(photo.path, photo.image, pixel_um=wrong, note=note)
+    (problem,) = verify(photo.path).problems
+    told = "unknown" if wrong is None else "0.254 x 0.254 um"
+    assert problem == f"Its pixel size is {told}, and by the input's it is 0.625 x 0.625 um."
+
+
+def test_the_pixel_size_of_a_pyramid_is_compared(folder):
+    group = zarr.open_group(folder / "x.ome.zarr")
+    ome = group.attrs["ome"]
+    moves = ome["multiscales"][0]["datasets"][0]["coordinateTransformations"]
+    moves[0]["scale"] = [1.0, 14.0, 14.0]
+    group.attrs["ome"] = ome
+    (problem,) = verify(folder / "x.ome.zarr").problems
+    assert problem == "Its pixel size is 14 x 14 um, and by the input's it is 0.625 x 0.625 um."
+
+
+def test_a_photo_without_a_pixel_size_gets_none(folder):
+    write_image(folder / "s_4x.png", PHOTO)
+    assert main(["sharpen", str(folder / "s_4x.png"), "-o", str(folder / "y.png")]) == 0
+    report = verify(folder / "y.png")
+    assert report.ok
+    assert not any("pixel size" in line for line in report.lines())
 
 
 def test_another_precision_may_round_otherwise(folder):
     made = Provenance.of_text(read_note(folder / "x.png"), "")
     image = read_photo(folder / "x.png").image.copy()
     image[50, 60, 1] = image[50, 60, 1] + 3 if image[50, 60, 1] < 200 else image[50, 60, 1] - 3
-    write_image(folder / "x.png", image, note=made.as_text())
+    write_image(folder / "x.png", image, pixel_um=0.625, note=made.as_text())
     assert not verify(folder / "x.png").ok
     elsewhere = made.model_copy(update={"computed": "cpu quadruple"})
-    write_image(folder / "x.png", image, note=elsewhere.as_text())
+    write_image(folder / "x.png", image, pixel_um=0.625, note=elsewhere.as_text())
     report = verify(folder / "x.png")
     assert report.ok
-    assert "made on cpu quadruple" in report.confirmed[-1]
+    assert any("made on cpu quadruple" in text for text in report.confirmed)
 
 
 def test_of_a_large_picture_a_sample_is_taken_unless_all_is_asked_for(folder, monkeypatch):
@@ -148,6 +288,7 @@ def test_a_generated_layer_that_was_saved(viewer, once, tmp_path, wait):
         finish(save_image_steps(tmp_path / name, [made.as_layer_data_tuple()]))
         report = verify(tmp_path / name, inputs=once)
         assert report.ok, report.lines()
+        assert any("had that it was made from is not known" in text for text in report.remarks)
     made.data = np.asarray(made.data) ^ np.uint8(32)
     finish(save_image_steps(tmp_path / "l.ome.tif", [made.as_layer_data_tuple()]))
     assert not verify(tmp_path / "l.ome.tif", inputs=once).ok
@@ -224,6 +365,18 @@ def test_a_dataset_and_a_model(tmp_path):
         write_image(tmp_path / "photos" / f"slide{slide}_40x.png", image)
     finish(prepare_steps(tmp_path / "photos", tmp_path / "set", Recipe(tile=64, reduce=1)))
     assert verify(tmp_path / "set", inputs=tmp_path / "photos").ok
+    path = tmp_path / "set" / "medrefine-dataset.json"
+    true = path.read_text()
+    forged = json.loads(true)
+    forged["photos"][0] |= {"objective": 10.0, "crop_origin": [3, 3]}
+    one, other = forged["tiles"][:2]
+    for key in ("file", "sha256"):
+        one[key], other[key] = other[key], one[key]
+    path.write_text(json.dumps(forged))
+    wrong, exchanged = verify(tmp_path / "set", inputs=tmp_path / "photos").problems
+    assert wrong == "Of slide1_40x.png it notes another objective and crop origin than is so."
+    assert exchanged.startswith("2 tiles of slide1_40x.png do not hold what it has there (")
+    path.write_text(true)
     tile = next((tmp_path / "set" / "tiles").rglob("*.png"))
     tile.write_bytes(tile.read_bytes() + b"x")
     report = verify(tmp_path / "set", inputs=tmp_path / "photos")
@@ -240,4 +393,6 @@ def test_what_says_nothing_cannot_be_verified(folder, capsys):
     capsys.readouterr()
     assert main(["verify", str(folder / "x.txt")]) == 1
     assert "x.txt cannot be verified: choose a picture" in capsys.readouterr().err
+    assert main(["verify", str(folder / "nope")]) == 1
+    assert "nope: it is not there." in capsys.readouterr().err
     assert main(["verify", str(folder / "x.png"), "--inputs", str(folder / "no")]) == 1

@@ -13,6 +13,7 @@ import textwrap
 import dask.array as da
 import numpy as np
 import pytest
+from napari.layers._layer_actions import _duplicate_layer
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
@@ -457,6 +458,37 @@ def test_removing_all_layers_at_once_ends_it(seen):
     assert len(viewer.layers) == 0
     assert see.mode.value == "off"
     assert "removed" in see.said.value
+
+
+@pytest.mark.parametrize("mode", ["fade", "swipe", "blink"])
+def test_layers_that_are_linked_with_ours_stay_as_they_are(seen, mode):
+    viewer, see, _, _ = seen
+    above, below = viewer.layers["s_40x"], viewer.layers["s_4x"]
+    before = [(x.visible, x.opacity, np.array(x.affine.affine_matrix)) for x in (above, below)]
+    see.mode.value = mode
+    viewer.layers.link_layers(list(viewer.layers))
+    see.modes["fade"].share.value = 0.3
+    viewer.scene.camera.zoom *= 1.2
+    see._running.redraw()
+    see.mode.value = "off"
+    for layer, (visible, opacity, affine) in zip((above, below), before, strict=True):
+        assert (layer.visible, layer.opacity) == (visible, opacity)
+        np.testing.assert_array_equal(layer.affine.affine_matrix, affine)
+    assert list(viewer.layers) == [below, above]
+
+
+@pytest.mark.parametrize("chosen_by_user", [False, True])
+def test_copies_of_our_layers_go_when_all_are_duplicated(seen, qtbot, chosen_by_user):
+    viewer, see, _, _ = seen
+    see._pair._chosen_by_user = chosen_by_user
+    see.mode.value = "swipe"
+    viewer.layers.select_all()
+    _duplicate_layer(viewer.layers)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 6)
+    see.mode.value = "off"
+    assert {layer.name for layer in viewer.layers} == {
+        "s_4x", "s_4x copy", "s_40x", "s_40x copy",
+    }  # fmt: skip
 
 
 def test_it_says_what_to_do_when_the_layers_are_not_right(real_viewer):

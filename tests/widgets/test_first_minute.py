@@ -44,7 +44,10 @@ def press(tour, qtbot):
         while tour._at < stop:
             before = tour._at
             tour.job.start.native.click()
-            qtbot.waitUntil(lambda now=before: tour._at > now, timeout=120_000)
+            qtbot.waitUntil(lambda now=before: has_left(now), timeout=120_000)
+
+    def has_left(stop):  # a job says what it found before it lets the next one begin
+        return tour._at > stop and not tour.job.running
 
     return until
 

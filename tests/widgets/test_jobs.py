@@ -154,7 +154,7 @@ def test_napari_lists_how_far_it_is_and_can_cancel_it(panel, wait, qtbot):
             yield Step(k, 10_000, f"step {k}")
 
     panel.run(work, on_done=lambda _: None)
-    qtbot.waitUntil(lambda: panel._activity.n > 3, timeout=40_000)
+    qtbot.waitUntil(lambda: panel._activity is not None and panel._activity.n > 3, timeout=40_000)
     assert panel._activity.total == 10_000
     panel._activity.cancel()  # what the button in napari's list does
     wait(panel)
@@ -201,6 +201,45 @@ def test_what_there_was_before_a_job_is_not_looked_at_by_the_garbage_collector(p
     wait(panel)
     assert during[0] > before + 10_000
     assert gc.get_freeze_count() == 0
+
+
+class Ring:
+    """Garbage that only the collector finds; tells in which thread it did."""
+
+    def __init__(self, found):
+        self.itself, self.found = self, found
+
+    def __del__(self):
+        self.found.append(threading.current_thread())
+
+
+def test_garbage_is_collected_during_a_job_and_in_the_main_thread_only(panel, wait):
+    found = []
+
+    def work():
+        while len(found) < 50:
+            for _ in range(100):
+                Ring(found)
+            yield Step(0, 0, "")
+            look_up()
+
+    assert gc.isenabled()
+    panel.run(work, on_done=lambda _: None)
+    wait(panel)
+    assert set(found) == {threading.main_thread()}
+    assert gc.isenabled()
+
+
+def test_a_collector_that_somebody_switched_off_stays_off(panel, wait):
+    gc.disable()
+    try:
+        panel.run(
+            lambda: (item for item in ["item"]), on_done=lambda _: None, on_item=lambda _: None
+        )
+        wait(panel)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 @pytest.mark.skipif(

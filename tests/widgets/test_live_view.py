@@ -175,3 +175,26 @@ def test_to_follow_the_view_of_a_stack_it_has_to_be_taken_apart(viewer):
     widget.job.start.native.click()
     assert "Split Stack" in widget.job.message.value
     assert not widget.job.running
+
+
+def test_the_tiles_move_along_and_are_made_anew_of_other_pixels(real_viewer, qtbot):
+    viewer = real_viewer
+    source = viewer.add_image(PHOTO[:200, :150].copy(), rgb=True, name="s")
+    _, widget = viewer.window.add_plugin_dock_widget("napari-medrefine", "Magnify & sharpen")
+    look_at(viewer, source, (100, 75), zoom=1.0)
+    widget.region.value, widget.scale.value = "follow", 2.0
+    widget.job.start.native.click()
+    made = viewer.layers[1]
+
+    def shows(photo):
+        there = made.data[..., 3] == 255
+        return there.all() and np.array_equal(made.data[..., :3], magnify(photo, 2))
+
+    qtbot.waitUntil(lambda: bool((made.data[..., 3] == 255).all()), timeout=60_000)
+    source.translate = (10, 20)
+    qtbot.waitUntil(lambda: np.allclose(made.translate, (9.75, 19.75)), timeout=20_000)
+    other = 255 - source.data
+    source.data = other
+    qtbot.waitUntil(lambda: shows(other), timeout=60_000)
+    widget.job.stop()
+    qtbot.waitUntil(lambda: not widget.job.running, timeout=20_000)

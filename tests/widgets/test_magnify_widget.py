@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -309,6 +311,40 @@ def test_large_results_become_a_pyramid_of_the_same_place():
     assert [level.shape[1] for level in levels[:2]] == [9001, 4501]
     assert levels[1][0, 2000] == 200
     assert in_pieces(image[:, :5000]).shape == (10, 5000)
-    much = np.broadcast_to(np.uint8(3), (4800, 4800, 3))  # napari would stand still meanwhile
-    assert [level.shape for level in in_pieces(much)][1:] == [(n, n, 3) for n in (2400, 1200, 600)]
-    assert in_pieces(much, planes=2).shape == (4800, 4800, 3)
+    much = np.broadcast_to(np.uint8(3), (3600, 3600, 3))  # napari would stand still meanwhile
+    assert [level.shape for level in in_pieces(much)][1:] == [(n, n, 3) for n in (1800, 900)]
+    assert in_pieces(much, planes=2).shape == (3600, 3600, 3)
+
+
+def test_a_trust_map_comes_only_with_its_picture_and_lies_on_it(
+    viewer, tissue, enlarger, wait, monkeypatch, qtbot
+):
+    go_on = threading.Event()
+
+    def trust_map_steps(image, scale, *, generated, **how):
+        yield Step(0, 1, "comparing")
+        assert go_on.wait(60)
+        return np.ones(generated.shape[:2], np.float32)
+
+    monkeypatch.setattr("napari_medrefine.superres.trust_map_steps", trust_map_steps, raising=False)
+    for change, count in ((viewer.layers.remove, 1), (move, 3)):
+        viewer.layers.clear()
+        viewer.add_image(tissue(40, 60), rgb=True, name="slide")
+        go_on.clear()
+        widget = MagnifyWidget(viewer)
+        widget.region.value, widget.trust.value = "whole", True
+        widget.job.start.native.click()
+        qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=60_000)
+        qtbot.waitUntil(lambda: viewer.layers[1].visible, timeout=60_000)
+        made = viewer.layers[1]
+        change(made)
+        go_on.set()
+        wait(widget.job)
+        assert len(viewer.layers) == count
+        if count == 1:
+            assert f"'{made.name}' was removed meanwhile" in widget.job.message.value
+    np.testing.assert_allclose(outer_corners(viewer.layers[2]), outer_corners(made))
+
+
+def move(layer):
+    layer.translate = (500, 400)

@@ -252,6 +252,66 @@ def test_a_layer_removed_meanwhile_is_left_alone(viewer, search, photos, wait, q
     np.testing.assert_allclose(world(photos[1], CORNERS), before)
 
 
+def to_stack(layer):
+    layer.rgb = False
+    layer.data = np.zeros((5, 180, 240), np.uint8)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("change", [lambda x: setattr(x, "data", x.data[::-1].copy()), to_stack])
+def test_pixels_replaced_meanwhile_change_nothing(
+    viewer, search, photos, wait, qtbot, which, change
+):
+    widget = RegisterWidget(viewer)
+    widget.fields.value = [photos[1]]
+    search.go_on.clear()
+    widget.register()
+    qtbot.waitUntil(lambda: "searching" in widget.job.message.value, timeout=10_000)
+    change(photos[which])
+    search.go_on.set()
+    wait(widget.job)
+    name = photos[which].name
+    assert f"what '{name}' shows was replaced during the search" in widget.job.message.value
+    assert "placement" not in photos[1].metadata.get("medrefine", {})
+    size = photos[1].ndim + 1
+    np.testing.assert_array_equal(photos[1].affine.affine_matrix, np.eye(size))
+    assert not widget.undo.enabled
+
+
+def test_a_refused_field_that_became_a_stack_is_not_put_anyway(viewer, search, photos, wait):
+    field = photos[1]
+    field.data = field.data // 8
+    widget = RegisterWidget(viewer)
+    widget.fields.value = [field]
+    widget.register()
+    wait(widget.job)
+    to_stack(field)
+    widget.anyway.native.click()
+    assert "'s_40x_1' has 3 dimensions" in widget.job.message.value
+    assert not widget.undo.enabled
+
+
+def test_layers_that_are_linked_stay_where_they_are(viewer, search, photos, wait):
+    overview, field, _ = photos
+    marks = viewer.add_points([[1, 2]], name="marks")
+    viewer.layers.link_layers([overview, field, marks])
+    before = [world(layer, CORNERS) for layer in (overview, marks)]
+    widget = RegisterWidget(viewer)
+    widget.fields.choose([field])
+    widget.register()
+    wait(widget.job)
+    np.testing.assert_allclose(world(field, CORNERS), expected_world(overview), atol=1e-6)
+    for layer, there in zip((overview, marks), before, strict=True):
+        np.testing.assert_array_equal(world(layer, CORNERS), there)
+    assert "linked with that of 's_4x', 'marks'" in widget.job.message.value
+    field.opacity = 0.25  # what is linked besides stays so
+    assert overview.opacity == 0.25
+
+    widget.register()
+    wait(widget.job)
+    assert "linked" not in widget.job.message.value
+
+
 def test_entered_objectives_and_any_angle_reach_the_search(viewer, search, tissue, wait):
     for name in ("one", "two"):
         viewer.add_image(tissue(180, 240), rgb=True, name=name)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 import warnings
 from pathlib import Path
 
@@ -267,6 +269,49 @@ def test_a_damaged_layer_costs_only_itself(viewer, session, quiet):
     again, said = opened(path)
     assert [layer.name for layer in again.layers] == ["s_4x", "s_40x"]
     assert said == ["'s_40x · outline' is not restored: what the session says of it is damaged."]
+
+
+VECTOR = {"data": [[1, 2]]}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"vector": {**VECTOR, "affine": [[1]]}},
+        {"vector": {**VECTOR, "evil": 1}},
+        {"vector": {**VECTOR, "scale": [0, 0]}},
+        {"vector": {**VECTOR, "ndim": 10**12, "data": []}},
+        {"vector": {**VECTOR, "symbol": ["no such"]}},
+        {"vector": None, "source": {"relative": "x" * 5000, "absolute": "/x"}},
+        {"vector": None, "kind": "image", "attributes": {"blending": "no such"}},
+    ],
+)
+def test_whatever_is_damaged_in_a_layer_the_others_come_back(tmp_path, damage):
+    path, photo = tmp_path / "s.medrefine-session.json", tmp_path / "s.png"
+    write_image(photo, np.zeros((30, 40), np.uint8))
+    (layer,) = layers_of(photo, PLUGIN)
+    points = np.zeros((1, 2)), {"name": "p"}, "points"
+    save_session(path, [(layer, str(photo), PLUGIN), (points, None, None)])
+    record = json.loads(path.read_text(encoding="utf-8"))
+    whole = record["layers"][0]
+    record["layers"][1] = {"attributes": {}, **whole, **record["layers"][1], **damage}
+    path.write_text(json.dumps(record), encoding="utf-8")
+    again, said = opened(path)
+    assert [layer.name for layer in again.layers] == ["s"]
+    assert len(said) == 1
+    assert said[0].startswith("'p' is not restored: ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="here all names of files are text")
+def test_a_file_whose_name_is_no_text_costs_its_layer(tmp_path):
+    path, photo = tmp_path / "s.medrefine-session.json", tmp_path / os.fsdecode(b"q\xff.png")
+    write_image(photo, np.zeros((30, 40), np.uint8))
+    (layer,) = layers_of(photo, PLUGIN)
+    points = np.zeros((1, 2)), {"name": photo.stem}, "points"
+    (said,) = save_session(path, [(layer, str(photo), PLUGIN), (points, None, None)])
+    assert "'q\ufffd' is left out" in said
+    assert "rename it" in said
+    assert [one[1]["name"] for one in read_session(path)] == ["q\ufffd"]
 
 
 @pytest.mark.parametrize("file", ["x.medrefine.json", "x.ome.tif", "x.ome.zarr"])

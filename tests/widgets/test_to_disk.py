@@ -10,6 +10,7 @@ import pytest
 from skimage.data import immunohistochemistry
 
 from napari_medrefine import magnify
+from napari_medrefine.io.layer_images import write_images
 from napari_medrefine.widgets._preferences import Preferences
 from napari_medrefine.widgets.magnify import MagnifyWidget
 
@@ -121,7 +122,9 @@ def test_what_is_made_is_seen_from_far_and_near(
     qtbot.waitUntil(lambda: len(viewer.layers) > 1, timeout=60_000)
     layer, whole = viewer.layers[1], magnify(PHOTO, 2)
     far, near = layer.data[-1], layer.data[0]
-    qtbot.waitUntil(lambda: bool(np.asarray(far)[..., 3].any()), timeout=60_000)
+    qtbot.waitUntil(
+        lambda: all(np.asarray(one)[..., 3].any() for one in (far, near)), timeout=60_000
+    )
     there = np.asarray(near)[..., 3] > 0
     assert 0 < there.mean() < 1
     np.testing.assert_array_equal(np.asarray(near)[there][:, :3], whole[there])
@@ -141,6 +144,25 @@ def test_no_file_no_job_and_nothing_is_overwritten(viewer, start, wait):
         widget.job.message.value
     )
     assert len(viewer.layers) == 1
+
+
+def test_a_picture_is_not_written_into_the_one_it_is_made_from(viewer, wait, monkeypatch, tmp_path):
+    from npe2 import PluginManager
+
+    PluginManager.instance().discover()
+    source = tmp_path / "in.ome.zarr"
+    write_images(str(source), [(PHOTO[:30, :40], {"name": "slide", "rgb": True}, "image")])
+    before = sorted(source.rglob("*"))
+    viewer.open(str(source / "zarr.json"), plugin="napari-medrefine")
+    monkeypatch.setattr(
+        "napari_medrefine.widgets.magnify.ask_save_path", lambda *_: source / "out.ome.zarr"
+    )
+    widget = MagnifyWidget(viewer)
+    widget.region.value, widget.scale.value = "disk", 2.0
+    widget.job.start.native.click()
+    wait(widget.job)
+    assert "a picture that is an input" in widget.job.message.value
+    assert sorted(source.rglob("*")) == before
 
 
 def test_another_layer_of_the_same_name_is_not_mixed_in(viewer, start, wait, qtbot, half):

@@ -122,12 +122,12 @@ def test_training_shows_its_course_while_napari_goes_on(widget, slides, tmp_path
     assert widget.job.running
     assert not widget.job.start.enabled
     assert not widget.settings.epochs.enabled
-    qtbot.waitUntil(lambda: bool(widget.course.history.epochs), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(widget.course.history.epochs), timeout=180_000)
     assert widget.job.progress.value.startswith("Epoch ")
     assert "left" in widget.job.progress.value
     pictures = [folder / "samples" / f"epoch-00{epoch}.png" for epoch in (1, 2)]
     assert widget.course.samples.shown in pictures  # both, where the two came between two looks
-    qtbot.waitUntil(lambda: not widget.job.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not widget.job.running, timeout=180_000)
     assert widget.course.samples.shown == pictures[-1]
     clock.stop()
     assert len(ticks) > 20  # the window never waited for the training, or hardly one would be heard
@@ -150,10 +150,10 @@ def test_stopped_then_resumed_in_another_napari_then_closed(viewer, slides, tmp_
     choose_quick(first, slides, folder)
     first.settings.epochs.value = 500
     first.job.start.native.click()
-    qtbot.waitUntil(lambda: bool(first.course.history.epochs), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(first.course.history.epochs), timeout=180_000)
     first.job.cancel.native.click()
     assert "Stopping" in first.job.progress.value
-    qtbot.waitUntil(lambda: not first.job.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not first.job.running, timeout=180_000)
     assert "checkpoint is kept in" in first.job.message.value
     assert "press 'Resume'" in first.job.message.value
     before = len(read_log(folder))
@@ -165,11 +165,11 @@ def test_stopped_then_resumed_in_another_napari_then_closed(viewer, slides, tmp_
     assert f"stopped after epoch {before} of 500" in second.state.value
     assert not second.job.start.enabled
     second.job.resume.native.click()
-    qtbot.waitUntil(lambda: len(second.course.history.epochs) > before, timeout=60_000)
+    qtbot.waitUntil(lambda: len(second.course.history.epochs) > before, timeout=180_000)
     pid = second.job._training.pid
     second._parent_changed(None)  # what napari does when the dock widget is closed
     second.native.deleteLater()
-    qtbot.waitUntil(lambda: is_gone(pid), timeout=60_000)
+    qtbot.waitUntil(lambda: is_gone(pid), timeout=180_000)
     assert len(read_log(folder)) > before
     assert read_run(folder).config.epochs == 500
 
@@ -187,7 +187,7 @@ def test_what_goes_wrong_is_one_sentence(widget, slides, tmp_path, qtbot, broken
     choose_quick(widget, slides, tmp_path / "taken")
     assert widget.state.value == "Something else is in this folder; choose another one."
     widget.job.start.native.click()
-    qtbot.waitUntil(lambda: not widget.job.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not widget.job.running, timeout=180_000)
     assert widget.job.message.value.startswith("The training ended unexpectedly (ModuleNotFound")
     assert widget.job.start.enabled
     widget.settings.crop.value = 15

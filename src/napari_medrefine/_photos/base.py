@@ -68,6 +68,11 @@ def check_size(shape: tuple[int, ...], itemsize: int, file_size: int) -> None:
         )
 
 
+def orientation_of(value: object) -> int:
+    """Return how a photo is to be turned, from what EXIF says; nothing but 1 to 8 says anything."""
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
 def turn(image: Image, orientation: int) -> Image:
     """Return `image` as EXIF `orientation` (1 to 8) wants it shown."""
     if orientation >= 5:

@@ -8,12 +8,16 @@ gives None here, and Pillow decides.
 
 from __future__ import annotations
 
+import logging
 import re
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_medrefine.images import Image
+
+# imagecodecs tells what libpng warns of to a logger; without a handler Python would print it.
+logging.getLogger("imagecodecs").addHandler(logging.NullHandler())
 
 # 0xFF and what stands for a marker: not a stuffed zero, not a restart, not another 0xFF.
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")

@@ -24,11 +24,13 @@ from napari_medrefine._photos.base import (
     as_array,
     check_size,
     cmyk_as_rgb,
+    orientation_of,
     strips,
     turn,
     turned_shape,
 )
 from napari_medrefine._photos.direct import jpeg_pixels, png_pixels
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.provenance import is_note
 
@@ -61,9 +63,11 @@ class PillowPhoto:
             self._image: Pillow.Image = kind(file, str(path))
             exif = Pillow.Exif()  # not getexif(): that decodes a whole PNG
             exif.load(self._image.info.get("exif", b""))
-            self._orientation = _whole(exif.get(ORIENTATION))
+            self._orientation = orientation_of(exif.get(ORIENTATION))
             density = _number(exif.get(X_RESOLUTION)), _number(exif.get(Y_RESOLUTION))
             texts = [str(exif.get(DESCRIPTION, "")), str(self._image.info.get(NOTE, ""))]
+        if self._image.mode == "P" and self._image.palette is None:
+            raise MedRefineError("it is damaged: its colours are numbers, and it has no palette")
         self.note = next(filter(is_note, texts), "")
         self.texts: Sequence[str] = [text for text in texts if text != self.note]
         self._raw = str(self._image.tile[0].args) if self._image.format == "PNG" else ""

@@ -18,11 +18,19 @@ from napari_medrefine._photos.base import (
     as_array,
     check_size,
     cmyk_as_rgb,
+    orientation_of,
     turn,
     turned_shape,
 )
+from napari_medrefine._photos.tiff_kinds import check_codec, colours_refused, has_codec
 from napari_medrefine._photos.tiff_pages import check_pages
-from napari_medrefine._photos.tiff_pixels import as_whole, read_series, upside_down
+from napari_medrefine._photos.tiff_pixels import (
+    as_brightness,
+    as_colours,
+    as_whole,
+    has_spare,
+    read_series,
+)
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.provenance import is_note
@@ -55,11 +63,12 @@ class TiffPhoto:
         check_pages(self._tiff)
         self._series = self._tiff.series[0]
         self._page = self._series.keyframe
-        self._orientation = int(number_tag(self._page, "Orientation", 1))
+        self._orientation = orientation_of(int(number_tag(self._page, "Orientation")))
         self._plain = self._page.photometric in _PLAIN
         shape = _photo_shape(self._series.axes, self._series.shape)
         _check_alone(self._tiff.series)
-        shape = shape if self._plain else (*shape[:2], 3)
+        if has_spare(self._page) or not self._plain:
+            shape = (*shape[:2], 3)
         check_size(shape, self._series.dtype.itemsize, path.stat().st_size)
         self.shape: tuple[int, ...] = turned_shape(shape, self._orientation)
         stored = self._series.dtype
@@ -74,11 +83,11 @@ class TiffPhoto:
         if not self._for_tifffile:
             return as_whole(self._by_pillow(), self.dtype)
         image = _channels_last(read_series(self._series), self._series.axes)
-        if self._page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-            image = upside_down(image)
+        image = as_brightness(image, self._page)
         if self._page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
             image = cmyk_as_rgb(np.asarray(image, np.uint8))
-        return turn(as_whole(image, self.dtype), self._orientation)
+        image = as_colours(as_whole(image, self.dtype), self._page)
+        return turn(image, self._orientation)
 
     def reduced(self, box: Box, side: int) -> None:
         """Return None: it is no faster."""
@@ -90,20 +99,21 @@ class TiffPhoto:
 
     @property
     def _for_tifffile(self) -> bool:
-        known = self._page.compression in tifffile.TIFF.DECOMPRESSORS
         plain = self._plain or _is_jpeg_in_colour(self._page) or _is_cmyk(self._page)
-        return plain and known and self._page.predictor in tifffile.TIFF.UNPREDICTORS
+        return plain and has_codec(self._page)
 
     def _by_pillow(self) -> Image:
         """Decode with Pillow, which turns a photo upright, and white to white, by itself."""
         page = self._page
         if page.bitspersample > 8 and page.samplesperpixel > 1:
-            codec = tifffile.COMPRESSION(page.compression).name
-            raise MedRefineError(
-                f"its {codec} compression needs another package: pip install imagecodecs"
-            )
+            check_codec(page)
+            raise colours_refused(page)
         self._file.seek(0)
-        image = TiffImageFile(self._file)
+        try:
+            image = TiffImageFile(self._file)
+        except SyntaxError as error:  # Pillow's, of all that it has no way to read
+            check_codec(page)
+            raise colours_refused(page) from error
         if not self._plain:
             return as_array(image, "RGB")
         return as_array(image, image.mode) if image.mode in MODES else np.asarray(image)

@@ -12,9 +12,10 @@ MOST = 4096  # pages; pyramids have a dozen, and a stack is refused anyway
 
 
 def check_pages(tiff: tifffile.TiffFile) -> None:
-    """Refuse a file whose pages follow each other in a ring, or are too many to be looked at.
+    """Refuse a file whose pages form a ring, are too many to be looked at, or partly gone.
 
-    tifffile itself follows a ring of up to 100 pages for ever.
+    tifffile itself follows a ring of up to 100 pages for ever, and takes the pages that are left of
+    a file that was cut off for all of it.
 
     Raises
     ------
@@ -23,7 +24,7 @@ def check_pages(tiff: tifffile.TiffFile) -> None:
     """
     layout, file = tiff.tiff, tiff.filehandle
     offset, seen = int(tiff.pages.first.offset), set[int]()
-    while 0 < offset < file.size:
+    while offset > 0:
         if offset in seen:
             raise MedRefineError("it is damaged: its list of pages goes round in a ring")
         if len(seen) == MOST:
@@ -34,5 +35,7 @@ def check_pages(tiff: tifffile.TiffFile) -> None:
             (tags,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
             file.seek(offset + layout.tagnosize + tags * layout.tagsize)
             (offset,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
-        except (struct.error, OSError, OverflowError):
-            return  # it ends here; tifffile says what is missing, if that matters
+        except (struct.error, OSError, OverflowError, ValueError) as error:
+            raise MedRefineError(
+                "it is damaged or incomplete (its list of pages goes on behind its end)"
+            ) from error

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from napari_medrefine._atomic import PART, cannot, move, part_beside, sync_folder
 from napari_medrefine._cluster import client_for, executor_of
 from napari_medrefine._hashing import sha256_of_file
+from napari_medrefine._names import as_text
 from napari_medrefine._paths import real
 from napari_medrefine._photos.refusal import NO_ROOM
 from napari_medrefine._tables import Cell, write_csv
@@ -149,6 +150,36 @@ def finished_steps(
     then = {photo.source: (photo.sha256, photo.objective) for photo in atlas.photos}
     same = now == then and real(output / atlas.folder) == real(photos)
     return atlas if same and chosen in (None, {one.source for one in atlas.overviews}) else None
+
+
+def looked_at_steps(
+    paths: Mapping[str, Path], atlas: Atlas
+) -> Generator[Step, None, dict[str, PhotoRecord]]:
+    """Return what the records of an atlas would say of their photos' files today; a job.
+
+    Parameters
+    ----------
+    paths : mapping of str to Path
+        The photos that are there, by source.
+    atlas : Atlas
+        Whose photos are looked at; those that are gone are left out.
+
+    Returns
+    -------
+    dict of str to PhotoRecord
+        By source; what no file says, such as the role, is as in the atlas.
+    """
+    names = name_photos(photo.source for photo in atlas.photos)
+    there = {photo.source: photo for photo in atlas.photos if photo.source in paths}
+    files = yield from _look_at_files({source: paths[source] for source in there})
+    now = {}
+    for file in files:
+        photo = there[file.source]
+        box = None if file.header is None else _in_box(file, {})
+        record = _record(file, box, photo.role, photo.reason)
+        kept = {"overview": photo.overview, "placement": photo.placement}
+        now[file.source] = record.model_copy(update={"name": names[file.source], **kept})
+    return now
 
 
 def rows_of(path: str | Path, atlas: Atlas) -> list[dict[str, Cell]]:
@@ -290,7 +321,7 @@ def _write(
     """
     atlas = Atlas(
         software=f"napari-medrefine {version('napari-medrefine')}",
-        folder=_relative(photos, output),
+        folder=as_text(_relative(photos, output)),
         photos=tuple(record for record, _ in records),
     )
     before = _placements_of(output)

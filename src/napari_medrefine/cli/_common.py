@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from tqdm import tqdm
 
 from napari_medrefine._cluster import connected
 from napari_medrefine._paths import check_no_input, is_file, is_folder
+from napari_medrefine._records import first_problem
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, finish
 
 T = TypeVar("T")
+Settings = TypeVar("Settings", bound=BaseModel)
 Commands = Any  # argparse keeps the type of add_subparsers() private
 
 
@@ -67,9 +70,37 @@ def parse_objective(text: str) -> float:
     return parse_positive(text.strip().rstrip("xX×"))
 
 
+def settings_of(kind: type[Settings], given: Mapping[str, Any]) -> Settings:
+    """Return the settings that were `given`; what is None is as usual.
+
+    Raises
+    ------
+    MedRefineError
+        If they are impossible.
+    """
+    try:
+        return kind(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        option, colon, what = first_problem(error).partition(": ")
+        said = option.replace("_", "-") + colon + what
+        raise MedRefineError(f"These settings are impossible: {said}.") from error
+
+
+def parse_address(text: str) -> str:
+    """Return `text` if it is not empty: an empty variable in a script is not meant as none."""
+    if not text.strip():
+        raise ValueError(text)
+    return text
+
+
 def add_scheduler(parser: argparse.ArgumentParser, does: str) -> None:
     """Add ``--scheduler``; what the cluster `does` goes into the help."""
-    parser.add_argument("--scheduler", metavar="ADDRESS", help=f"of a Dask cluster that {does}")
+    parser.add_argument(
+        "--scheduler",
+        type=argument(parse_address, "an address, such as tcp://10.0.0.1:8786"),
+        metavar="ADDRESS",
+        help=f"of a Dask cluster that {does}",
+    )
 
 
 def cluster_of(arguments: argparse.Namespace) -> AbstractContextManager[Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from napari_medrefine._atomic import cannot, write_bytes
 from napari_medrefine._hashing import digest
+from napari_medrefine._paths import read_file
 from napari_medrefine.errors import MedRefineError
 
 RECORD = "made-by-medrefine.json"
@@ -53,7 +54,7 @@ class OwnFiles:
 def _read(path: Path) -> dict[str, str]:
     """Return names and hashes; none where nothing or something else is noted."""
     with suppress(OSError, ValueError):
-        found = json.loads(path.read_bytes())
+        found = json.loads(read_file(path))
         if isinstance(found, dict):
             return {str(name): str(one) for name, one in found.items()}
     return {}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_medrefine._atomic import cannot
+from napari_medrefine._paths import SMALL, read_file
 from napari_medrefine._words import counted
 from napari_medrefine.cli._common import (
     Commands,
@@ -85,8 +87,8 @@ def read_objectives(path: Path) -> dict[str, float]:
         If it cannot be read, or a row is something else.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if any(row)]
+        text = read_file(path, SMALL).decode("utf-8-sig")
+        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if any(row)]
     except OSError as error:
         raise MedRefineError(cannot("read", path, error)) from error
     except (UnicodeDecodeError, csv.Error) as error:

@@ -15,6 +15,7 @@ from napari_medrefine.cli._common import (
     argument,
     check_folder,
     run_with_progress,
+    settings_of,
 )
 from napari_medrefine.cli.register import ANGLE, RATIO, parse_angle, parse_ratio
 from napari_medrefine.errors import MedRefineError
@@ -76,10 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_medrefine.learning import check_unused, learn_steps
     from napari_medrefine.superres.learning_events import LearningConfig
 
-    given = {"steps": arguments.steps, "seed": arguments.seed}
-    if any(value is not None and value < least for value, least in ((given["steps"], 1),)):
-        raise MedRefineError("--steps must be 1 or more.")
-    config = LearningConfig(**{name: value for name, value in given.items() if value is not None})
+    config = settings_of(LearningConfig, {"steps": arguments.steps, "seed": arguments.seed})
     check_unused(check_folder(arguments.output))
     overview = read_photo(arguments.overview)
     fields = _fields(arguments, overview)

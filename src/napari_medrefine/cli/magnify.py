@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from napari_medrefine._paths import is_folder
 from napari_medrefine.cli._common import (
     Commands,
@@ -19,7 +17,9 @@ from napari_medrefine.cli._common import (
     run_with_progress,
 )
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import sha256_of
+from napari_medrefine.images import Image, sha256_of
+from napari_medrefine.io._layers import image_layer
+from napari_medrefine.io.layer_images import TIFF, save_image_steps
 from napari_medrefine.photos import read_photo, write_image, writer_of
 from napari_medrefine.provenance import Input
 from napari_medrefine.superres.recipe import Recipe
@@ -135,21 +135,36 @@ def _note(recipe: Recipe, shape: tuple[int, ...]) -> str:
 
 def _run_photo(arguments: argparse.Namespace, recipe: Recipe) -> int:
     from napari_medrefine.superres.api import generate_steps
-    from napari_medrefine.superres.made import provenance_of
+    from napari_medrefine.superres.made import made_um
 
     writer_of(arguments.output)
     if is_folder(arguments.output):
         raise MedRefineError(f"{arguments.output} is a folder; choose a file's name.")
+    if is_folder(arguments.photo):
+        raise MedRefineError(
+            f"Cannot read {arguments.photo}: it is a folder, not a photo; an OME-Zarr becomes "
+            "another one, so let the output's name end in .zarr."
+        )
     photo = read_photo(arguments.photo)
     made = run_with_progress(generate_steps(photo.image, recipe), arguments.photo.name)
-    finer = np.sqrt(np.prod(made.shape[:2]) / np.prod(photo.image.shape[:2]))  # sides are rounded
-    pixel_um = float(photo.pixel_um / finer) if photo.pixel_um else None
+    pixel_um = made_um(photo.pixel_um, photo.image.shape, made.shape)
     one = Input(name=photo.path.name, sha256=sha256_of(photo.image), shape=photo.image.shape)
-    note = provenance_of(recipe, [one]).as_text()
-    write_image(arguments.output, made, pixel_um=pixel_um, note=note)
+    _write(arguments.output, made, pixel_um, recipe, one)
     said = _note(recipe, photo.image.shape)
     print(f"Wrote {arguments.output} ({made.shape[1]} x {made.shape[0]}). {said}")
     return 0
+
+
+def _write(path: Path, made: Image, pixel_um: float | None, recipe: Recipe, one: Input) -> None:
+    """Write what was made, and how; an OME-TIFF as napari's layers are saved."""
+    from napari_medrefine.superres.made import made_facts, provenance_of
+
+    if not path.name.lower().endswith(TIFF):
+        note = provenance_of(recipe, [one]).as_text()
+        write_image(path, made, pixel_um=pixel_um, note=note)
+        return
+    layer = image_layer(made, path.name, pixel_um, made_facts(recipe, one.name, [one]))
+    run_with_progress(save_image_steps(path, [layer]), path.name)
 
 
 def _run_slide(arguments: argparse.Namespace, recipe: Recipe) -> int:

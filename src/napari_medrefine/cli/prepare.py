@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,10 +145,21 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
             split_by=arguments.split_by,
             seed=arguments.seed,
             objective=arguments.objective,
-            pixel_um=dict(arguments.pixel_um),
+            pixel_um=_pixel_sizes(arguments.pixel_um),
         )
     except ValidationError as error:
         raise MedRefineError(_impossible(error)) from error
+
+
+def _pixel_sizes(given: Sequence[tuple[float, float]]) -> dict[float, float]:
+    sizes: dict[float, float] = {}
+    for objective, size in given:
+        if sizes.setdefault(objective, size) != size:
+            raise MedRefineError(
+                f"--pixel-um names two sizes for {objective:g}x, {sizes[objective]:g} and "
+                f"{size:g}; name one."
+            )
+    return sizes
 
 
 def _impossible(error: ValidationError) -> str:

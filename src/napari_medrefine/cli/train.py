@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from napari_medrefine.cli._common import Commands, add_command
-from napari_medrefine.errors import MedRefineError
+from napari_medrefine.cli._common import Commands, add_command, settings_of
+from napari_medrefine.cli._stopping import status_of, terminate
 from napari_medrefine.progress import say_duration
 from napari_medrefine.superres.events import TrainingConfig
 
@@ -29,6 +29,7 @@ EXAMPLES = """\
 
 _SETTINGS = ("task", "epochs", "steps_per_epoch", "batch", "crop", "learning_rate", "seed",
              "patience", "held_out", "precision")  # fmt: skip
+_AT_ONCE = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: terminate}
 
 
 def add_to(commands: Commands) -> None:
@@ -96,21 +97,19 @@ def run(arguments: argparse.Namespace) -> int:
         source=arguments.dataset,
     )
     result = _follow(job)
-    if result is None:
+    if isinstance(result, int):
         print(
             f"Stopped; go on with: medrefine train {arguments.dataset} -o {arguments.output} "
             "--resume",
             file=sys.stderr,
         )
-        return 130
+        return status_of(result)
     _tell(result, config.task)
     return 0
 
 
 def _config(arguments: argparse.Namespace) -> TrainingConfig:
     """Return the settings asked for; when resuming, the run's own stand in for those left out."""
-    from pydantic import ValidationError
-
     settings: dict[str, Any] = {}
     if arguments.resume:
         from napari_medrefine.superres.training import stored_config
@@ -121,17 +120,11 @@ def _config(arguments: argparse.Namespace) -> TrainingConfig:
     if arguments.gan is not None:
         share = TrainingConfig.model_fields["adversarial"].default
         settings["adversarial"] = share if arguments.gan else 0.0
-    try:
-        return TrainingConfig(**settings)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = "".join(f"{part}: " for part in problem["loc"]).replace("_", "-")
-        what = problem["msg"].removeprefix("Value error, ")
-        raise MedRefineError(f"These settings are impossible: {where}{what}.") from error
+    return settings_of(TrainingConfig, settings)
 
 
-def _follow(job: Generator[TrainingEvent, None, TrainingResult]) -> TrainingResult | None:
-    """Run `job` to its end, or to Ctrl-C and return None."""
+def _follow(job: Generator[TrainingEvent, None, TrainingResult]) -> TrainingResult | int:
+    """Run `job` to its end, or to Ctrl-C or SIGTERM and return the number of that signal."""
     with _interrupts() as interrupted, tqdm(disable=None, leave=False, file=sys.stderr) as bar:
         try:
             while True:
@@ -143,7 +136,7 @@ def _follow(job: Generator[TrainingEvent, None, TrainingResult]) -> TrainingResu
                     bar.clear()
                     print(_line(event), flush=True)
                 if interrupted:
-                    return None
+                    return interrupted[0]
         except StopIteration as stop:
             result: TrainingResult = stop.value
             return result
@@ -153,7 +146,7 @@ def _follow(job: Generator[TrainingEvent, None, TrainingResult]) -> TrainingResu
 
 @contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """Collect the first Ctrl-C, so that the batch is finished and a checkpoint can be written.
+    """Collect the first Ctrl-C or SIGTERM: the batch is finished, and a checkpoint written.
 
     The second one interrupts at once; the last checkpoint is then kept.
     """
@@ -161,17 +154,19 @@ def _interrupts() -> Iterator[list[int]]:
 
     def note(number: int, frame: object) -> None:  # noqa: ARG001
         seen.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for one, at_once in _AT_ONCE.items():
+            signal.signal(one, at_once)
 
     try:
-        before = signal.signal(signal.SIGINT, note)
-    except ValueError:  # not the main thread: whoever runs us there handles Ctrl-C
+        before = {one: signal.signal(one, note) for one in _AT_ONCE}
+    except ValueError:  # not the main thread: whoever runs us there handles signals
         yield seen
         return
     try:
         yield seen
     finally:
-        signal.signal(signal.SIGINT, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _line(event: TrainingEvent) -> str:

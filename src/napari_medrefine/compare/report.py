@@ -13,6 +13,7 @@ from textwrap import wrap
 import numpy as np
 
 from napari_medrefine._atomic import cannot, write_bytes
+from napari_medrefine._names import as_text
 from napari_medrefine.compare.chart import chart_png
 from napari_medrefine.compare.columns import COLUMNS, Column
 from napari_medrefine.compare.evaluate import BLACK, IDENTITY, Evaluation, Row, Summary
@@ -59,7 +60,7 @@ def write_report(
     panels = [png_of(panel(evaluation)) for evaluation in evaluations]
     charts = [_chart(evaluation, facts) for evaluation in evaluations]
     page = render_page(evaluations, facts, panels, charts)
-    contents = {"report.csv": _csv(evaluations), "report.html": page.encode()}
+    contents = {"report.csv": _csv(evaluations), "report.html": as_text(page).encode()}
     for evaluation, picture, chart in zip(evaluations, panels, charts, strict=True):
         slug = re.sub(r"[^0-9a-z]+", "-", evaluation.protocol.name.lower()).strip("-")
         contents[f"{slug}-chart.png"], contents[f"{slug}.png"] = chart, picture
@@ -124,7 +125,7 @@ def _csv(evaluations: Sequence[Evaluation]) -> bytes:
         for method in evaluation.refused.keys() - measured:
             blank = ["" if name != "method" else method for name in names]
             table.writerow([evaluation.protocol.name, *blank, evaluation.refused[method]])
-    return text.getvalue().encode()
+    return as_text(text.getvalue()).encode()
 
 
 def _summary_csv(evaluations: Sequence[Evaluation]) -> bytes:
@@ -137,4 +138,4 @@ def _summary_csv(evaluations: Sequence[Evaluation]) -> bytes:
         everything = overall(evaluation) if len(evaluation.slides) > 1 else []
         for summary in (*everything, *evaluation.summaries()):
             table.writerow([evaluation.protocol.name, *(getattr(summary, n) for n in names)])
-    return text.getvalue().encode()
+    return as_text(text.getvalue()).encode()

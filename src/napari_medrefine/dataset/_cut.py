@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from napari_medrefine._atomic import cannot, write_bytes
 from napari_medrefine._photos.refusal import NO_ROOM
-from napari_medrefine.dataset.clean import fault, fingerprint, measure
+from napari_medrefine.dataset.clean import Quality, fault, fingerprint, measure
 from napari_medrefine.dataset.manifest import LeftOut, PhotoEntry, TileEntry
 from napari_medrefine.dataset.recipe import Cut, Pixels, Recipe, cut_and_reduce, plan_cut
 from napari_medrefine.dataset.split import slide_of
@@ -80,9 +80,25 @@ def cut_photo(
     quality = measure(picture)
     if (reason := fault(quality, recipe.cleaning)) is not None:
         return LeftOut(source=source, sha256=sha256, reason=reason)
+    entry = describe(header, cut, picture, quality, recipe, name=name, source=source, sha256=sha256)
+    return CutPhoto(photo=entry, tiles=_write_tiles(picture, name, recipe.tile, output))
+
+
+def describe(
+    header: PhotoHeader,
+    cut: Cut,
+    picture: Pixels,
+    quality: Quality,
+    recipe: Recipe,
+    *,
+    name: str,
+    source: str,
+    sha256: str,
+) -> PhotoEntry:
+    """Return what a manifest says of a photo that `read_reduced` read, before the split."""
     objective = header.objective or recipe.objective
     stored_um = header.pixel_um or (recipe.pixel_um.get(objective) if objective else None)
-    entry = PhotoEntry(
+    return PhotoEntry(
         name=name,
         source=source,
         sha256=sha256,
@@ -99,7 +115,6 @@ def cut_photo(
         clipped=round(quality.clipped, 4),
         fingerprint=fingerprint(picture).hex(),
     )
-    return CutPhoto(photo=entry, tiles=_write_tiles(picture, name, recipe.tile, output))
 
 
 def read_reduced(path: Path, recipe: Recipe) -> tuple[PhotoHeader, Cut, Pixels]:

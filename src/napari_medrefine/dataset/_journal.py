@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_medrefine._atomic import cannot, write_bytes
+from napari_medrefine._paths import read_file
 from napari_medrefine.dataset._cut import CutPhoto
 from napari_medrefine.dataset.manifest import (
     MANIFEST,
@@ -123,7 +124,7 @@ def _line(done: Done) -> str:
 
 def _read_journal(path: Path) -> Before:
     try:
-        header, *lines = path.read_bytes().splitlines() or [b""]
+        header, *lines = read_file(path).splitlines() or [b""]
         first = _Header.model_validate_json(header)
     except OSError as error:
         raise MedRefineError(cannot("read", path, error)) from error

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from napari_medrefine._atomic import PART, write_bytes
+from napari_medrefine._paths import read_file
 from napari_medrefine.dataset._journal import Done
 from napari_medrefine.dataset._parallel import in_order
 from napari_medrefine.dataset._thumbnails import Thumbnails
@@ -28,9 +29,9 @@ def is_right(output: Path, manifest: Manifest) -> bool:
     The summary holds digests of the manifest and of the sheets.
     """
     try:
-        page = (output / SUMMARY).read_bytes()
+        page = read_file(output / SUMMARY)
         shown = [Sheet(name.decode(), digest.decode()) for name, digest in _SHOWN.findall(page)]
-        there = [_digest((output / sheet.name).read_bytes()) for sheet in shown]
+        there = [_digest(read_file(output / sheet.name)) for sheet in shown]
     except OSError:
         return False
     return there == [sheet.sha256 for sheet in shown] and page == render_summary(manifest, shown)

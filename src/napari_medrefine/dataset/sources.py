@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from napari_medrefine._names import safe_name
+from napari_medrefine._names import as_text, safe_name
 from napari_medrefine._paths import real
 from napari_medrefine.dataset._journal import JOURNAL
 from napari_medrefine.dataset.manifest import MANIFEST
@@ -34,9 +33,7 @@ def find_sources(photos: Path, output: Path) -> dict[str, Path]:
         inside = path.relative_to(photos).parents
         folders = [photos / folder for folder in list(inside)[:-1]]
         if not any(real(folder) in datasets or _is_dataset(folder) for folder in folders):
-            # Names that are no valid text cannot stand in a manifest as they are.
-            text = os.fsencode(path.relative_to(photos).as_posix()).decode("utf-8", "replace")
-            sources[text] = path
+            sources[as_text(path.relative_to(photos).as_posix())] = path
     if not sources:
         raise no_photos(photos)
     return sources

@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from napari_medrefine._names import as_text
+from napari_medrefine._photos.scale import MICRONS
 from napari_medrefine._records import first_problem
 from napari_medrefine.dataset.layer_state import LayerAttributes
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io._layers import KEY
 from napari_medrefine.registration import Placement, placement_file
 
-MICROMETRES = {"um": 1.0, "µm": 1.0, "micrometer": 1.0, "nm": 1e-3, "nanometer": 1e-3, "mm": 1e3,
-               "millimeter": 1e3, "cm": 1e4, "centimeter": 1e4, "m": 1e6, "meter": 1e6}  # fmt: skip
+MICROMETRES = {**MICRONS, "µm": 1.0, "pm": 1e-6, "picometer": 1e-6, "angstrom": 1e-4, "dm": 1e5,
+               "decimeter": 1e5, "km": 1e9, "kilometer": 1e9, "foot": 304_800.0}  # fmt: skip
 SECONDS = {"s": 1.0, "second": 1.0, "ms": 1e-3, "millisecond": 1e-3, "min": 60.0, "minute": 60.0,
            "h": 3600.0, "hour": 3600.0}  # fmt: skip
 
@@ -95,10 +97,9 @@ def _kept_metadata(name: str, metadata: Mapping[Any, Any]) -> dict[str, Any]:
     for key, value in metadata.items():
         try:
             text = json.dumps({key: value}, allow_nan=False, ensure_ascii=False, default=_as_json)
-            text.encode()
             if not _text_keys({key: value}):
                 raise TypeError("JSON has text for keys")
-            kept |= json.loads(text)
+            kept |= json.loads(as_text(text))
         except (TypeError, ValueError, RecursionError):
             lost.append(str(key))
     if lost:
@@ -129,6 +130,8 @@ def _plain(value: Any) -> Any:
     """Return arrays, enumerations and the models of napari as Python's lists, texts and dicts."""
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, str):
+        return as_text(value)
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, Mapping):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_medrefine._names import as_text
 from napari_medrefine.dataset.layer_state import LayerAttributes
 from napari_medrefine.dataset.recipe import SPLITS, Split
 from napari_medrefine.errors import MedRefineError
@@ -114,7 +115,7 @@ def image_of(data: Any, state: Mapping[str, Any], kind: str) -> tuple[str, Any]:
     MedRefineError
         If it is no image, or there is nothing in it.
     """
-    name = str(state.get("name") or "layer")
+    name = as_text(str(state.get("name") or "layer"))
     said = " ".join(name.split())  # line ends are not for messages
     if kind != "image":
         raise MedRefineError(
@@ -156,7 +157,7 @@ def _positive(value: Any) -> float | None:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= 1024 else None
+    return as_text(value) if isinstance(value, str) and 0 < len(value) <= 1024 else None
 
 
 def _source(value: Any) -> str | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_medrefine._atomic import cannot
+from napari_medrefine._paths import is_zarr
 from napari_medrefine.errors import MedRefineError
-
-_MARKS = ("zarr.json", ".zgroup", ".zattrs", ".zarray")  # one of them lies in every Zarr
 
 
 def check_replaceable(path: Path) -> None:
@@ -16,14 +15,10 @@ def check_replaceable(path: Path) -> None:
     Who lets a picture be replaced does not mean whatever else has its name.
     """
     try:
-        if path.is_dir() and any(path.iterdir()) and not _is_zarr(path):
+        if path.is_dir() and any(path.iterdir()) and not is_zarr(path):
             raise MedRefineError(
                 f"{path} is a folder with something in it, and no Zarr; it is not replaced: move "
                 "it away, or choose another name."
             )
     except OSError as error:
         raise MedRefineError(cannot("look into", path, error)) from error
-
-
-def _is_zarr(path: Path) -> bool:
-    return any((path / mark).is_file() for mark in _MARKS)

@@ -11,6 +11,7 @@ from typing import Any
 import tifffile
 import zarr
 
+from napari_medrefine._paths import open_file
 from napari_medrefine.io.ome_zarr_attributes import FACTS_KEY
 
 _DESCRIPTION = re.compile(r"<Description>(.*?)</Description>", re.DOTALL)
@@ -34,6 +35,6 @@ def _of_zarr(path: Path) -> Any:
 
 
 def _of_tiff(path: Path) -> Any:
-    with tifffile.TiffFile(path) as file:
-        found = _DESCRIPTION.search(file.ome_metadata or "")
+    with open_file(path) as file, tifffile.TiffFile(file) as tiff:
+        found = _DESCRIPTION.search(tiff.ome_metadata or "")
     return json.loads(html.unescape(found[1])) if found else None

@@ -14,6 +14,7 @@ import numpy as np
 import tifffile
 import zarr
 
+from napari_medrefine._paths import open_file
 from napari_medrefine._photos.ome_xml import descriptions
 from napari_medrefine._photos.refusal import one_sentence
 from napari_medrefine.errors import MedRefineError
@@ -31,6 +32,7 @@ AT_ONCE = 2**26  # pixels up to which a layer without levels is read now, as it 
 MARKERS = ("zarr.json", ".zattrs", ".zgroup")
 
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
+Saved = tuple[Slide | Stack, SavedLayer]
 
 
 def get_image_reader(path: str | Sequence[str]) -> Reader | None:
@@ -70,39 +72,19 @@ def _place(path: Path) -> Path:
     return path.absolute().parent if path.name in MARKERS else path
 
 
-def _read(path: Path) -> list[LayerData]:
-    return _of_zarr(path) if path.is_dir() else _of_tiff(path)
+def saved_pictures(path: Path) -> list[Saved]:
+    """Return the pictures in a file or folder that we saved, each with the layer that it was.
+
+    Raises
+    ------
+    MedRefineError
+        If one cannot be read.
+    """
+    return [one for place in _parts(_place(path)) for one in _saved_in(place)]
 
 
-def _of_tiff(path: Path) -> list[LayerData]:
-    with one_sentence(path), tifffile.TiffFile(path) as tiff:
-        texts = descriptions(tiff.ome_metadata or "")
-    saved = [saved_in(_json(text), path) for text in texts]
-    if not saved or None in saved:
-        return read_slides(path)
-    ours = [one for one in saved if one is not None]
-    pictures = open_pictures(path, [one.axes is not None for one in ours])
-    if len(pictures) != len(ours):
-        raise MedRefineError(f"{path} holds {len(pictures)} pictures and describes {len(ours)}.")
-    return [_layer(picture, one) for picture, one in zip(pictures, ours, strict=True)]
-
-
-def _of_zarr(folder: Path) -> list[LayerData]:
-    with one_sentence(folder):
-        group: Any = zarr.open(folder, mode="r")
-        attributes = dict(group.attrs)
-        ome = attributes.get("ome", attributes)
-        several = isinstance(ome, Mapping) and "bioformats2raw.layout" in ome
-        numbers = sorted((int(k) for k in group if k.isdigit()) if several else [])
-    if numbers:
-        return [layer for number in numbers for layer in _of_zarr(folder / str(number))]
-    saved = saved_in(attributes, folder)
-    if saved is None:
-        return read_slides(folder)
-    return [_layer(open_slide(folder) if saved.axes is None else open_stack(folder), saved)]
-
-
-def _layer(picture: Slide | Stack, saved: SavedLayer) -> LayerData:
+def layer_of(picture: Slide | Stack, saved: SavedLayer) -> LayerData:
+    """Return the layer that was saved as a picture."""
     attributes = {"rgb": saved.channels > 0, "multiscale": saved.multiscale}
     attributes |= restore(saved.attributes)
     dtype = np.dtype(saved.dtype)
@@ -116,6 +98,51 @@ def _layer(picture: Slide | Stack, saved: SavedLayer) -> LayerData:
     if first.size // max(saved.channels, 1) > AT_ONCE:
         return first.astype(dtype), attributes, "image"
     return np.asarray(first).astype(dtype, copy=False), attributes, "image"
+
+
+def _read(path: Path) -> list[LayerData]:
+    layers = []
+    for place in _parts(path):
+        layers += [layer_of(*one) for one in _saved_in(place)] or read_slides(place)
+    return layers
+
+
+def _parts(path: Path) -> list[Path]:
+    """Return the folders of the several pictures in one; of one picture, its own."""
+    if not path.is_dir():
+        return [path]
+    with one_sentence(path):
+        group: Any = zarr.open(path, mode="r")
+        attributes = dict(group.attrs)
+        ome = attributes.get("ome", attributes)
+        several = isinstance(ome, Mapping) and "bioformats2raw.layout" in ome
+        numbers = sorted((int(k) for k in group if k.isdigit()) if several else [])
+    return [path / str(number) for number in numbers] or [path]
+
+
+def _saved_in(path: Path) -> list[Saved]:
+    return _of_zarr(path) if path.is_dir() else _of_tiff(path)
+
+
+def _of_tiff(path: Path) -> list[Saved]:
+    with one_sentence(path), open_file(path) as file, tifffile.TiffFile(file) as tiff:
+        texts = descriptions(tiff.ome_metadata or "")
+    saved = [saved_in(_json(text), path) for text in texts]
+    if not saved or None in saved:
+        return []
+    ours = [one for one in saved if one is not None]
+    pictures = open_pictures(path, [one.axes is not None for one in ours])
+    if len(pictures) != len(ours):
+        raise MedRefineError(f"{path} holds {len(pictures)} pictures and describes {len(ours)}.")
+    return list(zip(pictures, ours, strict=True))
+
+
+def _of_zarr(folder: Path) -> list[Saved]:
+    with one_sentence(folder):
+        saved = saved_in(dict(zarr.open(folder, mode="r").attrs), folder)
+    if saved is None:
+        return []
+    return [(open_slide(folder) if saved.axes is None else open_stack(folder), saved)]
 
 
 def _photo_levels(slide: Slide, saved: SavedLayer) -> list[Any]:

@@ -18,6 +18,7 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from napari_medrefine._atomic import going_on
+from napari_medrefine._paths import ZARR
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.ome_zarr_attributes import Version, metadata_of
 from napari_medrefine.io.pyramid_writer import (
@@ -146,9 +147,8 @@ def begin(
 
 def _has_begun(folder: Path) -> bool:
     """Say whether there is more in `folder` than what a job leaves that was killed in `begin`."""
-    names = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
     files = (path for path in folder.rglob("*") if path.is_file())
-    if any(not _is_zarrs(path, names) for path in files):
+    if any(not _is_zarrs(path) for path in files):
         return True
     try:
         return bool(dict(zarr.open_group(folder, mode="r").attrs))
@@ -156,8 +156,8 @@ def _has_begun(folder: Path) -> bool:
         return False
 
 
-def _is_zarrs(path: Path, names: tuple[str, ...]) -> bool:
-    return path.name in names or path.suffix == ".partial" or path.name.isdigit()
+def _is_zarrs(path: Path) -> bool:
+    return path.name in ZARR or path.suffix == ".partial" or path.name.isdigit()
 
 
 def _empty(folder: Path) -> None:

@@ -6,16 +6,26 @@ screenful. An odd last row or column is repeated, so no pixel is lost.
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_medrefine._atomic import cannot, move, part_beside, sync_folder, sync_tree
+from napari_medrefine._atomic import (
+    cannot,
+    move,
+    part_beside,
+    remove_dead,
+    sync_folder,
+    sync_tree,
+)
+from napari_medrefine._lock import writing
+from napari_medrefine._paths import is_folder
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io._zarr_folder import check_replaceable
 
@@ -23,6 +33,7 @@ Pixels = npt.NDArray[Any]
 PixelSize = float | tuple[float, float] | None  # side, or height and width, in micrometres
 T = TypeVar("T", bound=np.generic)
 Facts = Mapping[str, Any]
+MOST = 2**42  # values of a picture; the largest slides have 2**39, others only say so
 TILE = 512  # also the size below which no further level is made
 
 
@@ -110,6 +121,11 @@ def check_target(path: Path, source: PixelSource, pixel_um: PixelSize, overwrite
         raise MedRefineError(
             f"The picture has shape {source.shape}; it must be (H, W) or (H, W, channels)."
         )
+    if math.prod(source.shape) > MOST:
+        raise MedRefineError(
+            f"Cannot write {path}: the picture would have {math.prod(source.shape):,} values, more "
+            f"than the {MOST:,} that can be written; take a part of it, or a smaller scale."
+        )
     if not all(np.isfinite(side) and side > 0 for side in sides_um(pixel_um) or ()):
         raise MedRefineError(f"The pixel size is {pixel_um} um; it must be more than 0.")
     if path.exists() and not overwrite:
@@ -131,23 +147,32 @@ def replacing_folder(path: Path, part: Path | None = None) -> Iterator[Path]:
         What to replace.
     part : Path, optional
         Where to make it: kept if the block ends badly, so that it can be gone on with. Default: a
-        folder beside `path`, gone afterwards.
+        folder beside `path`, gone afterwards. No two processes may write in the same.
 
     Raises
     ------
     MedRefineError
-        If it cannot be written, or `path` is a folder that is no Zarr.
+        If it cannot be written, `path` is a folder that is no Zarr, or another process is writing
+        in `part`.
     """
+    with nullcontext() if part is None else writing(path):
+        yield from _replacing(path, part)
+
+
+def _replacing(path: Path, part: Path | None) -> Iterator[Path]:
     for there in (path, _moved(path)):
         check_replaceable(there)
     kept = part is not None
     part = part or part_beside(path)
     try:
+        remove_dead(path.parent)
         part.mkdir(exist_ok=kept)
         yield part
         sync_tree(part)  # all of it, before what it replaces is gone
         _swap(part, path)
     except OSError as error:
+        if kept and isinstance(error, FileNotFoundError) and is_folder(path.parent):
+            raise gone(part) from error
         raise MedRefineError(cannot("write", path, error)) from error
     except MedRefineError as error:
         if kept:
@@ -156,6 +181,14 @@ def replacing_folder(path: Path, part: Path | None = None) -> Iterator[Path]:
     finally:
         if not kept:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def gone(part: Path) -> MedRefineError:
+    """Return the error that something was taken away of what is being written in `part`."""
+    return MedRefineError(
+        f"Cannot write {part}: parts of it are gone; bring the folder back (is its drive plugged "
+        "in?) and start again."
+    )
 
 
 def _swap(new: Path, path: Path) -> None:
@@ -184,7 +217,12 @@ def _moved(path: Path) -> Path:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        # Under its own name nothing is half removed, whenever we are killed; what is left of it
+        # then is removed a day later (see `remove_dead`).
+        doomed = part_beside(path)
+        with suppress(OSError):
+            move(path, doomed)
+            shutil.rmtree(doomed, ignore_errors=True)

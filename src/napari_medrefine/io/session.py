@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from napari_medrefine import __version__
 from napari_medrefine._hashing import sha256_of_file
+from napari_medrefine._names import as_text
+from napari_medrefine._paths import is_file, is_folder
 from napari_medrefine._records import read_record, write_record
 from napari_medrefine.dataset.layer_state import LayerAttributes
 from napari_medrefine.errors import MedRefineError
@@ -29,11 +31,13 @@ from napari_medrefine.provenance import Provenance, Weights
 
 ENDING = ".medrefine-session.json"
 HASHED = 2**28  # bytes up to which a file is hashed
+DAMAGED = "what the session says of it is damaged."
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
 _VECTOR = ("scale", "translate", "rotate", "shear", "affine", "opacity", "blending", "visible",
            "units", "axis_labels", "name", "ndim", "text", "shape_type", "z_index", "edge_color",
            "face_color", "edge_width", "size", "border_color", "border_width",
            "border_width_is_relative", "symbol", "shown", "out_of_slice_display")  # fmt: skip
+_MOST_AXES = 32
 
 
 class _Model(BaseModel):
@@ -142,7 +146,7 @@ def save_session(
     kept: list[SessionLayer] = []
     said: list[str] = []
     for data, file, plugin in layers:
-        name = str(data[1].get("name"))
+        name = as_text(str(data[1].get("name")))
         try:
             one = _session_layer(target, data, file, plugin)
         except MedRefineError as error:
@@ -203,7 +207,7 @@ def _session_layer(
     target: Path, layer: LayerData, file: str | None, plugin: str | None
 ) -> SessionLayer:
     data, state, kind = layer
-    name = str(state.get("name"))
+    name = as_text(str(state.get("name")))
     if kind == "shapes" or kind == "points":
         try:
             return SessionLayer(kind=kind, name=name, vector=_vector(data, state))
@@ -235,6 +239,8 @@ def _source(target: Path, file: Path, plugin: str | None) -> SourceFile | None:
     file = file.absolute()
     if not file.exists():
         return None
+    if as_text(str(file)) != str(file):
+        raise MedRefineError(f"the name of its file, {file}, is no text (UTF-8); rename it.")
     relative = str(file)
     with suppress(ValueError):  # another drive
         relative = Path(os.path.relpath(file, target.absolute().parent)).as_posix()
@@ -263,10 +269,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return _plain(value.tolist())
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {as_text(str(key)): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    return value if isinstance(value, int | float | bool | None) else as_text(str(value))
 
 
 def _models(layers: Sequence[SessionLayer]) -> tuple[Weights, ...]:
@@ -302,7 +308,8 @@ def _restored(
             "known to be it: check whether the right one came back."
         )
     used[path] = [other for other in used[path] if other is not one] or used[path]
-    attributes = {"rgb": layer.rgb, "multiscale": _levels(one) > 1 or layer.multiscale}
+    attributes: dict[str, Any] = {"name": layer.name, "rgb": layer.rgb}
+    attributes["multiscale"] = _levels(one) > 1 or layer.multiscale
     data = one[0]
     if attributes["multiscale"] and not isinstance(data, list):
         data = [data]
@@ -323,7 +330,7 @@ def _chosen(same: Sequence[LayerData], layer: SessionLayer) -> LayerData | None:
 
 def _found(target: Path, source: SourceFile) -> Path:
     for path in (target.absolute().parent / source.relative, Path(source.absolute)):
-        if path.exists():
+        if is_file(path) or is_folder(path):
             return path
     raise MedRefineError(f"its file {Path(source.absolute).name} is not there any more.")
 
@@ -342,14 +349,19 @@ def _fits(one: LayerData, layer: SessionLayer) -> bool:
 
 
 def _restored_vector(layer: SessionLayer) -> LayerData:
-    given = dict(layer.vector or {})
+    given = {"name": layer.name, **(layer.vector or {})}
     data: Any = given.pop("data", [])
     try:
+        if not given.keys() <= {*_VECTOR, "features", "metadata"}:
+            raise ValueError("a property that is not known")
+        ndim = int(str(given.get("ndim", 2)))
+        if not 2 <= ndim <= _MOST_AXES:  # napari makes matrices of as many rows
+            raise ValueError("no number of axes")
         if layer.kind == "shapes":
             return [np.asarray(one, np.float64) for one in data], given, "shapes"
         points = np.asarray(data, np.float64)
         if not points.size:
-            points = points.reshape(0, int(str(given.get("ndim", 2))))
+            points = points.reshape(0, ndim)
         return points, given, "points"
     except (TypeError, ValueError) as error:
-        raise MedRefineError("what the session says of it is damaged.") from error
+        raise MedRefineError(DAMAGED) from error

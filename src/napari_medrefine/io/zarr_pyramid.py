@@ -18,8 +18,7 @@ import numpy.typing as npt
 import zarr
 
 from napari_medrefine._atomic import sync_file
-from napari_medrefine.errors import MedRefineError
-from napari_medrefine.io.pyramid_writer import TILE, PixelSource, doubled, halved, level_sizes
+from napari_medrefine.io.pyramid_writer import TILE, PixelSource, doubled, gone, halved, level_sizes
 from napari_medrefine.io.stack_layout import Index, Layout, plane_of, planes_of
 
 Pixels = npt.NDArray[Any]
@@ -157,23 +156,17 @@ class ZarrPyramid:
             self._check_there(level)
         for block in self.blocks():
             if not self.has(block):
-                raise self._gone()
+                raise gone(self.folder)
             yield
 
     def _check_finer(self, block: Block) -> None:
         if not all(self.has(finer) for finer in self.finer(block)):
-            raise self._gone()
+            raise gone(self.folder)
 
     def _check_there(self, level: int) -> None:
         folders = (self.folder, self.folder / str(level))
         if not all(any(map(Path.is_file, map(x.joinpath, _MARKERS))) for x in folders):
-            raise self._gone()
-
-    def _gone(self) -> MedRefineError:
-        return MedRefineError(
-            f"Cannot write {self.folder}: parts of it are gone; bring the folder back (is its "
-            "drive plugged in?) and start again."
-        )
+            raise gone(self.folder)
 
 
 def _size(path: Path) -> int:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, finish
 from napari_medrefine.registration.brute_force import brute_force_steps
+from napari_medrefine.registration.coarse import LEAST_ON_OVERVIEW
 from napari_medrefine.registration.keypoints import IN_OVERVIEW, Keypoints
 from napari_medrefine.registration.locate import Locator
 from napari_medrefine.registration.placement import Asked, Placement
@@ -118,7 +119,7 @@ class Overview:
         """Return the search for `sought`, not yet begun; see `napari_medrefine.register`."""
         window = window_of(ratio, angle)
         self._check_size(sought.shape, window)
-        return Locator(self, sought, _large_enough(sought.shape, window), trace)
+        return Locator(self, sought, _possible(sought.shape, self.shape, window), trace)
 
     def _check_size(self, shape: tuple[int, int], window: Window) -> None:
         smallest = np.array(shape) / window.ratio[1]
@@ -156,7 +157,8 @@ def register(
     ratio : float, (float, float) or None
         How many field pixels make one overview pixel: the nominal number (10 for 40x on 4x with one
         camera; the search allows for 8 %), a range, or None where it is unknown: 2 to 40 are
-        searched, and the field mirrored as well (a slide put in upside down).
+        searched, and the field mirrored as well (a slide put in upside down). Of a wide range,
+        only ratios are searched at which photos of these sizes can be told apart.
     angle : (float, float), optional
         Range of camera angles in degrees; ``(-180, 180)`` for any. By default -15 to 15, or any
         where the ratio is unknown.
@@ -177,8 +179,13 @@ def register(
     return Overview(overview).register(field, ratio=ratio, angle=angle, method=method)
 
 
-def _large_enough(shape: tuple[int, int], window: Window) -> Window:
-    """Return `window` without ratios at which the field would be too small to be told apart."""
+def _possible(shape: tuple[int, int], ground: tuple[int, int], window: Window) -> Window:
+    """Return `window` without ratios at which the field would be too small to be told apart.
+
+    Nor with those at which hardly any of it would lie on the overview, of the shape `ground`.
+    """
     low, high = window.ratio
+    lowest = float(np.sqrt(LEAST_ON_OVERVIEW * np.prod(shape) / np.prod(ground)))
+    low = max(low, min(high, lowest))
     highest = max(low, min(high, min(shape) / SMALLEST))
     return Window((low, highest), window.angle, window.mirrored)

@@ -5,15 +5,28 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from napari_medrefine._atomic import cannot, write_bytes
+from napari_medrefine._names import as_text
+from napari_medrefine._paths import SMALL, read_file
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.registration.lens import STRONGEST, Lens
 from napari_medrefine.registration.placement import Asked, Distortion, Matrix, Placement
+from napari_medrefine.registration.window import turned_by, window_of
+
+MOST_SCORE = 1.001  # a correlation is 1 at most, but for rounding
+QUOTED = 1e-3  # by which a ratio (in parts of it), angle (degrees) or overlap is rounded at most
 
 
 def write(path: str | Path, placement: Placement) -> None:
@@ -44,12 +57,34 @@ def from_json(data: object, where: str) -> Placement:
 
 def read(path: str | Path) -> Placement:
     """Read a placement, or say in one sentence why `path` is none."""
+    return _read(path).placement()
+
+
+def misquoted(path: str | Path) -> list[str]:
+    """Return what a file tells people, its ratio, angle or overlap, and its matrix does not.
+
+    Raises
+    ------
+    MedRefineError
+        If it is no placement.
+    """
+    told = _read(path)
+    true = _File.of(told.placement())
+    wrong = {
+        "ratio": abs(told.ratio - true.ratio) > QUOTED * true.ratio,
+        "angle": abs(turned_by(told.angle - true.angle)) > QUOTED,
+        "overlap": abs(told.overlap - true.overlap) > QUOTED,
+    }
+    return [name for name, differs in wrong.items() if differs]
+
+
+def _read(path: str | Path) -> _File:
     try:
-        content = Path(path).read_bytes()
+        content = read_file(Path(path), SMALL)
     except OSError as error:
         raise MedRefineError(cannot("read", Path(path), error)) from error
     try:
-        return _File.model_validate_json(content).placement()
+        return _File.model_validate_json(content)
     except ValidationError as error:
         if _is_newer(content):
             raise MedRefineError(
@@ -90,6 +125,7 @@ def _affine(rows: tuple[Row, Row, Row]) -> tuple[Row, Row, Row]:
 
 
 Affine = Annotated[tuple[Row, Row, Row], AfterValidator(_affine)]
+Amount = Annotated[float, Field(ge=0)]
 Shape = tuple[Annotated[int, Field(gt=0, lt=2**31)], Annotated[int, Field(gt=0, lt=2**31)]]
 
 
@@ -102,7 +138,7 @@ class _Photo(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     shape: Shape
     sha256: str
-    name: str = ""
+    name: Annotated[str, AfterValidator(as_text)] = ""
 
 
 class _Distortion(BaseModel):
@@ -113,9 +149,14 @@ class _Distortion(BaseModel):
 
 
 class _Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     ratio: float | tuple[float, float] | None
     angle: tuple[float, float] | None
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Self:
+        window_of(self.ratio, self.angle)
+        return self
 
 
 class _Units(BaseModel):
@@ -139,13 +180,13 @@ class _File(BaseModel):
     accepted: bool
     reason: str
     method: str
-    score: float | None
-    false_alarms: float | None
-    residual: float | None = None
-    standard_error: float | None
-    ratio: float
-    angle: float
-    overlap: float
+    score: Annotated[float, Field(ge=-MOST_SCORE, le=MOST_SCORE)] | None
+    false_alarms: Amount | None
+    residual: Amount | None = None
+    standard_error: Amount | None
+    ratio: Annotated[float, Field(gt=0)]
+    angle: Annotated[float, Field(ge=-180, le=180)]
+    overlap: Annotated[float, Field(ge=0, le=1)]
     matrix: Affine
     distortion: _Distortion | None
     field: _Photo

@@ -46,12 +46,19 @@ class Slide:
     Parameters
     ----------
     seed : int
-        Which slide.
+        Which slide; 0 or more.
     size_um : tuple of float
         Height and width of the scene; outside is whatever the fields say, without cells.
+
+    Raises
+    ------
+    MedRefineError
+        If the seed is negative.
     """
 
     def __init__(self, seed: int = 0, size_um: tuple[float, float] = (3435.0, 4480.0)) -> None:
+        if seed < 0:
+            raise MedRefineError(f"The seed of a slide must be 0 or more, not {seed}.")
         self.seed = seed
         self.size_um = size_um
         rng = np.random.default_rng(seed)

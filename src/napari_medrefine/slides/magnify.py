@@ -10,9 +10,10 @@ from typing import Any
 
 from dask.delayed import Delayed
 
-from napari_medrefine._atomic import going_on
+from napari_medrefine._atomic import cannot, going_on
 from napari_medrefine._cluster import client_for
-from napari_medrefine._paths import check_no_input
+from napari_medrefine._paths import check_no_input, is_folder
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.ome_zarr import begin, part_of
 from napari_medrefine.io.ome_zarr_attributes import Version, metadata_of
 from napari_medrefine.io.pyramid_writer import check_target, replacing_folder
@@ -145,19 +146,21 @@ def _facts(slide: Slide, recipe: Recipe, fingerprint: str) -> Generator[Step, No
     hashes = (("file", sha256), ("windows", fingerprint))
     inputs = inputs_of(slide.path.name, hashes, shape=slide.levels[0].shape)
     return made_facts(recipe, slide.path.name, inputs) | {
-        "made_from_sha256": sha256,
-        "made_from_windows_sha256": fingerprint,
         "objective": slide.objective,
     }
 
 
 def _hashed(path: Path) -> Generator[Step, None, str | None]:
     """Return the SHA-256 of a file; None of a folder."""
-    if not path.is_file():
+    if is_folder(path):
         return None
-    digest, size = hashlib.sha256(), path.stat().st_size
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-            yield Step(file.tell(), size, f"Reading {path.name}")
+    digest = hashlib.sha256()
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+                yield Step(file.tell(), size, f"Reading {path.name}")
+    except OSError as error:
+        raise MedRefineError(cannot("read", path, error)) from error
     return digest.hexdigest()

@@ -15,6 +15,7 @@ Images are ``(N, 3, H, W)``; residuals are sub-pixels as `Generator.residual` gi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -33,6 +34,7 @@ from napari_medrefine.superres.generator import (
     bands,
     interpolated_sub_pixels,
 )
+from napari_medrefine.superres.reduction_spectrum import log_odds
 
 Kind = Literal["area", "bicubic"]
 KINDS: tuple[Kind, ...] = ("area", "bicubic")
@@ -44,10 +46,12 @@ ROUNDS = 5
 # input's fine detail, is 0.03 to 0.13 of the former; JPEG leaves 0.13 to 0.25.
 _LEAST_SHARE, _UNEXPLAINED = 0.25, 0.15
 _WHOLE = 0.85  # a share from here on is as good as all: shares of crisp tissue scatter above it
-# Averaging, unless antialiased bicubic reduction is nearer by so much. At x4 the two differ enough:
-# of 63 training fields reduced in both ways, one is taken for the other.
+# Averaging, unless antialiased bicubic is nearer by so much; of a reduction at x4 and above the two
+# differ enough.
 UNUSUAL: dict[Kind, float] = {"area": 1.0, "bicubic": 1.15}
 _TOLD = 4
+# From these on, the generator's output alone is right of crisp training fields as often as ever.
+_SURE_SHARE, _SURE_RATIO = 0.95, 0.3
 _NOTHING = 1e-9
 # What is cut off where the result would be lighter than white or darker than black has to come from
 # the pixels beside it.
@@ -199,12 +203,14 @@ def drift_reach(scale: int) -> int:
     return round(3 * _WIDE[scale == 1])
 
 
-def detect_reduction(image: Tensor, residual: Tensor, scale: int) -> Reduction | None:
+def detect_reduction(
+    image: Tensor, residual: Tensor, scale: int, levels: npt.NDArray[np.float64] | None = None
+) -> Reduction | None:
     """Return the clean reduction that `image` has come from, or None if it does not look like one.
 
     A generator that has learned from reductions and from optics of several kinds undoes the one it
-    sees: its output, reduced in that way, is close to the input. No other reduction, and none at
-    all of a blurred image, comes as close.
+    sees: its output, reduced in that way, is close to the input; none at all of a blurred image
+    comes as close. Which of two reductions that come close it is, the spectrum tells, too.
 
     Parameters
     ----------
@@ -214,14 +220,50 @@ def detect_reduction(image: Tensor, residual: Tensor, scale: int) -> Reduction |
         ``(1, scale * scale * 3, H, W)``, what the generator adds to its interpolation.
     scale : int
         2 or more.
+    levels : ndarray, optional
+        `spectrum_levels` of a larger piece.
     """
-    ways = (Reduction(kind, scale) for kind in KINDS)
+    rests = {}
     found = {}
-    for way in ways:
-        share, rest = borne_out(way.lacking(image), way.reduced(residual.float()))
-        if share >= _LEAST_SHARE / _WHOLE and explained(rest, image):
-            found[replace(way, share=share)] = rest * (1.0 if scale >= _TOLD else UNUSUAL[way.kind])
-    return min(found, key=found.__getitem__) if found else None
+    for kind in KINDS:
+        way = Reduction(kind, scale)
+        share, rests[kind] = borne_out(way.lacking(image), way.reduced(residual.float()))
+        if share >= _LEAST_SHARE / _WHOLE and explained(rests[kind], image):
+            found[kind] = replace(way, share=share)
+    if len(found) < len(KINDS):
+        return next(iter(found.values()), None)
+    ratio = math.log(max(rests["area"], _NOTHING) / max(rests["bicubic"], _NOTHING))
+    least = min(way.share for way in found.values())
+    return found["bicubic" if is_bicubic(scale, least, ratio, levels) else "area"]
+
+
+def is_bicubic(
+    scale: int, share: float, ratio: float, levels: npt.NDArray[np.float64] | None
+) -> bool:
+    """Return which of two reductions that both come close it was: not averaging, but bicubic.
+
+    Parameters
+    ----------
+    scale : int
+        2 or more.
+    share : float
+        The smaller of the two that `borne_out` tells.
+    ratio : float
+        Log ratio of what remains then: averaging's to bicubic's.
+    levels : ndarray or None
+        `spectrum_levels` of the image; None where it is too small for that.
+    """
+    if is_sure(share, ratio):
+        return ratio > 0
+    odds = log_odds(scale, ratio, levels)
+    if odds is None:
+        return ratio > (0 if scale >= _TOLD else math.log(UNUSUAL["bicubic"]))
+    return odds > 0
+
+
+def is_sure(share: float, ratio: float) -> bool:
+    """Return whether the generator's output alone, as `is_bicubic` has it, is enough."""
+    return share >= _SURE_SHARE and abs(ratio) > _SURE_RATIO
 
 
 def borne_out(lacking: Tensor, added: Tensor) -> tuple[float, float]:

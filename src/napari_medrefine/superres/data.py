@@ -8,6 +8,7 @@ uninterrupted one would have seen.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -286,6 +287,11 @@ class _Told(Dataset[Batch | MedRefineError]):
             return error
 
 
+def _leave_sigterm(_: int) -> None:
+    """Leave SIGTERM, which a whole group of processes may be sent, to the one that trains."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 def load_batches(pairs: MagnifyPairs, steps: range, workers: int) -> Iterator[Batch]:
     """Yield the batches of `steps`, prepared in `workers` processes; 0: in this one, in between.
 
@@ -297,7 +303,12 @@ def load_batches(pairs: MagnifyPairs, steps: range, workers: int) -> Iterator[Ba
     # A generator of its own: the loader would otherwise draw from the user's.
     own = torch.Generator()
     for batch in DataLoader(
-        _Told(pairs), batch_size=None, sampler=steps, num_workers=workers, generator=own
+        _Told(pairs),
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        generator=own,
+        worker_init_fn=_leave_sigterm,
     ):
         if isinstance(batch, MedRefineError):
             raise batch

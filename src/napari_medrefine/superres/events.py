@@ -64,7 +64,7 @@ class TrainingConfig(BaseModel):
     crop: Annotated[int, Field(ge=8, multiple_of=2)] | None = None
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
     adversarial: Annotated[float, Field(ge=0, le=0.9)] = 1 / 3
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = 0  # torch takes no larger one
     checkpoint_every: Positive = 100
     patience: Positive = 8
     validation_steps: Positive = 8

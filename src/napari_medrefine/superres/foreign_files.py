@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from napari_medrefine._atomic import cannot
+from napari_medrefine._paths import open_file
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.cards import Task
 
@@ -72,7 +73,7 @@ def container_of(path: Path) -> Container | None:
         If it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             start = file.read(8)
             if start.startswith(b"PK\x03\x04"):
                 return "zip"
@@ -116,7 +117,7 @@ def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
         As `scale_in`.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             if zipfile.is_zipfile(file):
                 return _zipped(path)
             file.seek(0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_medrefine._atomic import cannot
+from napari_medrefine._paths import open_file
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.cards import ModelCard, Task, parse_card
 from napari_medrefine.superres.foreign_files import container_of, scale_in, task_of
@@ -65,7 +66,7 @@ def read_card(path: Path) -> ModelCard:
         If it is missing, damaged, or holds no model of ours.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             length = int.from_bytes(file.read(8), "little")
             header = file.read(length) if length <= _LONGEST else b""
     except OSError as error:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from napari_medrefine._atomic import cannot, write_bytes
 from napari_medrefine._hashing import sha256_of_file
+from napari_medrefine._paths import read_file
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.cards import ModelCard, Task, parse_card
 from napari_medrefine.superres.foreign_files import ForeignCard, container_of
@@ -181,6 +182,8 @@ def save_model(path: Path, generator: Generator, card: ModelCard, *, half: bool 
 
 
 def _as_bytes(state: dict[str, Tensor], card: ModelCard) -> bytes:
+    # Where there is no room for its copies, let Python say so: Rust says more than a user can read.
+    bytearray(3 * sum(tensor.nbytes for tensor in state.values()))
     try:
         return save(state, {"card": card.model_dump_json()})
     except BaseException as error:
@@ -237,7 +240,7 @@ def _partner(path: Path) -> Path:
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise MedRefineError(cannot("read", path, error)) from error
     try:

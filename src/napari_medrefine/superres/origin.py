@@ -11,8 +11,10 @@ from napari_medrefine.images import Image, colours_of, white_level
 from napari_medrefine.superres.consistency import Reduction, detect_reduction
 from napari_medrefine.superres.enlargement import FACTOR, Enlargement, detect_enlargement
 from napari_medrefine.superres.generator import Generator
+from napari_medrefine.superres.reduction_spectrum import spectrum_levels, tells
 
 _WINDOW = 128  # pixels a side: what is looked at
+_WIDE = 512  # of the spectrum: the more windows, the less depends on what lies in them
 _LEAST = 32
 _STEP = 4  # rows and columns between those that are searched for detail
 
@@ -20,7 +22,7 @@ _STEP = 4  # rows and columns between those that are searched for detail
 def reduction_of(
     image: Image, faithful: Generator, scale: int, generator: Generator | None = None
 ) -> Reduction | None:
-    """Return how `image` was reduced, if it was; from the window with the most detail.
+    """Return how `image` was reduced, if it was; from the windows with the most detail.
 
     Parameters
     ----------
@@ -35,9 +37,10 @@ def reduction_of(
     """
     if min(image.shape[:2]) < _LEAST:
         return None
+    levels = spectrum_levels(_window(image, _WIDE)[0].numpy()) if tells(scale) else None
     with torch.inference_mode():
         shades = _window(image).to(faithful.device)
-        found = detect_reduction(shades, faithful.sub_pixels(shades, scale), scale)
+        found = detect_reduction(shades, faithful.sub_pixels(shades, scale), scale, levels)
         if found is None or generator is None or generator is faithful:
             return found
         return found.bearing_out(shades, generator.sub_pixels(shades, scale))
@@ -63,33 +66,33 @@ def enlargement_of(
         return found.bearing_out(shades, generator.residual(shades, 1).float())
 
 
-def _window(image: Image) -> Tensor:
+def _window(image: Image, side: int = _WINDOW) -> Tensor:
     """Return the window with the most detail, ``(1, 3, h, w)``, float32, white at 0."""
-    top, left = _most_detail(image)
-    window = image[top : top + _WINDOW, left : left + _WINDOW]
+    top, left = _most_detail(image, side)
+    window = image[top : top + side, left : left + side]
     unit = window.astype(np.float32) / np.float32(white_level(image))
     if image.dtype.kind == "u":
         unit = np.minimum(unit, 1)  # hot pixels tell nothing
     return torch.from_numpy(np.ascontiguousarray(colours_of(unit))).permute(2, 0, 1)[None] - 1
 
 
-def _most_detail(image: Image) -> tuple[int, int]:
+def _most_detail(image: Image, side: int) -> tuple[int, int]:
     """Return where, on a grid of half its side, the window begins that varies most."""
     colour = image if image.ndim == 2 else image[..., 1]  # green: both stains show
     thin = colour[::_STEP, :].astype(np.float32)
     change = np.abs(np.diff(thin, axis=1)) if thin.shape[1] > 1 else thin
     height, width = image.shape[:2]
-    tops, lefts = _starts(height), _starts(width)
-    sums = [[_total(change, top, left) for left in lefts] for top in tops]
+    tops, lefts = _starts(height, side), _starts(width, side)
+    sums = [[_total(change, top, left, side) for left in lefts] for top in tops]
     best = int(np.argmax(sums))
     return tops[best // len(lefts)], lefts[best % len(lefts)]
 
 
-def _total(change: npt.NDArray[np.float32], top: int, left: int) -> float:
-    rows = slice(-(-top // _STEP), (top + _WINDOW) // _STEP)
-    return float(change[rows, left : left + _WINDOW].sum(dtype=np.float64))
+def _total(change: npt.NDArray[np.float32], top: int, left: int, side: int) -> float:
+    rows = slice(-(-top // _STEP), (top + side) // _STEP)
+    return float(change[rows, left : left + side].sum(dtype=np.float64))
 
 
-def _starts(length: int) -> list[int]:
-    last = max(0, length - _WINDOW)
-    return [*range(0, last, _WINDOW // 2), last]
+def _starts(length: int, side: int) -> list[int]:
+    last = max(0, length - side)
+    return [*range(0, last, side // 2), last]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from napari_medrefine._atomic import cannot, write_bytes
+from napari_medrefine._paths import read_file
 from napari_medrefine._records import read_record_in, write_record
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres.events import Stage, TrainingConfig
@@ -114,7 +115,7 @@ def read_log(folder: Path) -> list[Epoch]:
 def _whole_lines(path: Path) -> list[str]:
     """Return the lines of a log; the last one may still be being written, and is left out."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = read_file(path).decode().split("\n")
     except FileNotFoundError:
         return []
     except UnicodeDecodeError as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from napari_medrefine._atomic import cannot
+from napari_medrefine._lock import take
 from napari_medrefine.errors import MedRefineError
 
 LOCK = "running.lock"
@@ -29,7 +28,7 @@ def held(folder: Path) -> Iterator[None]:
         raise MedRefineError(cannot("write", folder / LOCK, error)) from error
     with file:
         try:
-            _lock(file)
+            take(file)
         except (BlockingIOError, PermissionError) as error:
             raise MedRefineError(
                 f"Another process is training in {folder}; wait until it has ended, or choose "
@@ -38,17 +37,3 @@ def held(folder: Path) -> Iterator[None]:
         except OSError:
             pass  # a file system without locks: better to train unguarded than not at all
         yield
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: IO[bytes]) -> None:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: IO[bytes]) -> None:
-        # lockf, not flock: a forked worker process must not go on holding it.
-        fcntl.lockf(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

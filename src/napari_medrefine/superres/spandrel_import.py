@@ -1,8 +1,10 @@
 """Importing spandrel, which knows the architectures of others' networks, when one is to be run.
 
 Two of its networks take functions from torchvision: one for faces, one for inpainting, neither of
-which is of use here. torchvision has to be built for the very torch it runs with, and the one that
-pip brings does not load beside a torch for the CPU only: then spandrel goes without it.
+which is of use here. So spandrel goes without it: it brings torch's compiler, which takes seconds,
+and, with a torch for CUDA, Triton, whose LLVM may crash beside the LLVM of the software OpenGL that
+napari draws with (https://github.com/tensorflow/tensorflow/issues/124205 is of the same kind). And
+the torchvision that pip brings does not load beside a torch for the CPU only.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ def spandrel(path: Path) -> Any:
         with _ONE_AT_A_TIME:  # or another thread would be given what has only begun
             if sys.modules.get("spandrel") is not None:
                 return sys.modules["spandrel"]
-            return import_module("spandrel") if _has_torchvision() else _without_torchvision()
+            return _without_torchvision()
     except ModuleNotFoundError as error:
         if error.name not in ("spandrel", "einops"):
             raise
@@ -51,16 +53,8 @@ def spandrel(path: Path) -> Any:
         ) from error
 
 
-def _has_torchvision() -> bool:
-    try:
-        import_module("torchvision")
-    except (ImportError, RuntimeError, OSError):  # RuntimeError: built for another torch
-        return False
-    return True
-
-
 def _without_torchvision() -> ModuleType:
-    """Import spandrel with stand-ins for what it never calls; leave no trace of them."""
+    """Import spandrel with stand-ins for what is never called here; leave no trace of them."""
     kept = {name: one for name, one in sys.modules.items() if name.split(".")[0] == "torchvision"}
     for name, attributes in _ABSENT.items():
         stand_in = ModuleType(name)

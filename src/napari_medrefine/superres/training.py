@@ -33,6 +33,8 @@ __all__ = [
     "train_steps",
 ]
 
+MOST_WORKERS = 256  # each is a Python of its own
+
 
 def read_sides(dataset: Path, config: TrainingConfig) -> Sides:
     """Return what there is to train on, and what is held out.
@@ -42,7 +44,7 @@ def read_sides(dataset: Path, config: TrainingConfig) -> Sides:
     dataset : Path
         A prepared dataset, or a folder with one sub-folder of photos per slide.
     config : TrainingConfig
-        Says which slides of such a folder are held out.
+        Says which slides of such a folder are held out, and how large crops should be.
 
     Raises
     ------
@@ -52,8 +54,23 @@ def read_sides(dataset: Path, config: TrainingConfig) -> Sides:
     if not dataset.exists():
         raise MedRefineError(f"There is no dataset or folder of photos at {dataset}.")
     if dataset.is_file() or (dataset / MANIFEST).is_file():
-        return read_dataset(dataset)
-    return read_photos(dataset, config.held_out, config.seed)
+        sides = read_dataset(dataset)
+    else:
+        sides = read_photos(dataset, config.held_out, config.seed)
+    cautions = (sides.caution, _smaller_crops(sides.training, config))
+    return sides._replace(caution="; ".join(caution for caution in cautions if caution))
+
+
+def _smaller_crops(tiles: Sequence[Tile], config: TrainingConfig) -> str:
+    """Return a caution where the tiles have no room for the crops that were asked for."""
+    side = min(min(tile.shape[:2]) for tile in tiles)
+    room = side // max(config.enlargements) // 2 * 2
+    if config.crop is None or config.crop <= room:
+        return ""
+    return (
+        f"the smallest tile, {side} pixels a side, has room for crops of {room} input pixels, not "
+        f"{config.crop}"
+    )
 
 
 def train_steps(
@@ -83,7 +100,7 @@ def train_steps(
         Go on with the training in `folder`, to the same result as if it had never stopped (to the
         bit on the same machine with the same number of threads).
     workers : int
-        Processes that prepare batches; 0: none, done between the steps.
+        Processes that prepare batches, at most `MOST_WORKERS`; 0: none, done between the steps.
     source : Path or None
         Where the tiles come from, noted in `folder` for whoever resumes it.
 
@@ -104,6 +121,8 @@ def train_steps(
         to resume or it was started with other settings or tiles, another process is training
         there, or the loss is not a number.
     """
+    if not 0 <= workers <= MOST_WORKERS:
+        raise MedRefineError(f"The workers must be 0 to {MOST_WORKERS}, not {workers}.")
     check_split(training, validation)
     folder = Path(folder)
     with ExitStack() as stack:

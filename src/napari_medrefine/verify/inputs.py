@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_medrefine._hashing import sha256_of_file
+from napari_medrefine._names import MARK, as_text
+from napari_medrefine._paths import is_there, real
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image, sha256_of
-from napari_medrefine.photos import SUFFIXES, read_photo
+from napari_medrefine.io.slide_layers import SUFFIXES as SLIDES
+from napari_medrefine.photos import SUFFIXES, Photo, read_photo
 from napari_medrefine.verify.report import Report
 
 MOST = 200  # files that are looked through for one that was renamed
@@ -45,28 +48,44 @@ class Folders:
         """Yield what has this name, or stands where it says inside a folder."""
         for place in self.places:
             inside = place / name
-            if name and inside.resolve().is_relative_to(place.resolve()) and inside.exists():
+            if name and is_there(inside) and real(inside).is_relative_to(real(place)):
                 yield inside
+            if MARK in name:  # a name that is no text was noted with marks
+                yield from (path for path in sorted(place.iterdir()) if as_text(path.name) == name)
 
     def photos(self) -> Iterator[Path]:
         """Yield the photos there."""
+        return self._ending(SUFFIXES)
+
+    def slides(self) -> Iterator[Path]:
+        """Yield the photos and the files of slides there."""
+        return self._ending(SUFFIXES | frozenset(SLIDES))
+
+    def _ending(self, suffixes: frozenset[str]) -> Iterator[Path]:
         for place in self.places:
-            found = sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES)
+            found = sorted(p for p in place.iterdir() if p.suffix.lower() in suffixes)
             yield from found[:MOST]
 
 
 def find_file(folders: Folders, name: str, sha256: str | None, report: Report) -> Path | None:
-    """Return the input called `name` if its bytes are as they were; report what is so."""
-    found = next(folders.called(name), None)
-    if found is None:
-        report.problems.append(f"The input {name} is not there; say where with --inputs.")
-        return None
-    if sha256 is not None and found.is_file():
-        if sha256_of_file(found) != sha256:
-            report.problems.append(f"The input {found.name} is another file than it was.")
-            return None
-        report.confirmed.append(f"The input {found.name} is the file that it was.")
-    return found
+    """Return the file with the bytes that the input `name` had, whatever its name now.
+
+    Without a hash of the bytes the one of that name, of which nothing is said.
+    """
+    problem = f"The input {name} is not there; say where with --inputs."
+    for path in folders.called(name):
+        if sha256 is None or not path.is_file():
+            return path
+        if sha256_of_file(path) == sha256:
+            report.confirmed.append(f"The input {path.name} is the file that it was.")
+            return path
+        problem = f"The input {path.name} is another file than it was."
+    for path in folders.slides() if sha256 is not None else ():
+        if path.is_file() and _hash(path) == sha256:
+            report.confirmed.append(f"The input {name} is there as {path.name}.")
+            return path
+    report.problems.append(problem)
+    return None
 
 
 def find_photo(
@@ -75,26 +94,41 @@ def find_photo(
     sha256: str | None,
     report: Report,
     part: Callable[[Image], Image] = lambda image: image,
-) -> Image | None:
+) -> Photo | None:
     """Return the photo of which `part` has the pixels it had, whatever its name now."""
     problem = f"The input {name or 'photo'} is not there; say where with --inputs."
     for path in folders.called(name):
-        image = read_photo(path).image
-        if sha256 is None or sha256_of(part(image)) == sha256:
+        photo = read_photo(path)
+        if sha256 is None:
+            report.remarks.append(not_known(path.name))
+            return photo
+        if sha256_of(part(photo.image)) == sha256:
             report.confirmed.append(f"The input {path.name} has the pixels that it had.")
-            return image
+            return photo
         problem = f"The input {path.name} has other pixels than it had."
     for path in folders.photos() if sha256 is not None else ():
         other = _read(path)
-        if other is not None and sha256_of(part(other)) == sha256:
+        if other is not None and sha256_of(part(other.image)) == sha256:
             report.confirmed.append(f"The input {name} is there as {path.name}.")
             return other
     report.problems.append(problem)
     return None
 
 
-def _read(path: Path) -> Image | None:
+def not_known(name: str) -> str:
+    """Return what is to be said of an input of which no hash was noted."""
+    return f"No hash of the input {name} was noted: whether it is as it was is not known."
+
+
+def _read(path: Path) -> Photo | None:
     try:
-        return read_photo(path).image
+        return read_photo(path)
+    except MedRefineError:
+        return None
+
+
+def _hash(path: Path) -> str | None:
+    try:
+        return sha256_of_file(path)
     except MedRefineError:
         return None

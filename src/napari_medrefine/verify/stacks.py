@@ -15,8 +15,8 @@ from napari_medrefine.progress import Step
 from napari_medrefine.provenance import Input, Provenance
 from napari_medrefine.superres.made import recipe_of
 from napari_medrefine.superres.planes import Stack, StackHash
-from napari_medrefine.verify.inputs import Folders
-from napari_medrefine.verify.pictures import Apart, check_weights, judge, only, other_kind
+from napari_medrefine.verify.inputs import Folders, not_known
+from napari_medrefine.verify.pictures import Apart, check_weights, judge, only, other_kind, sample
 from napari_medrefine.verify.report import Report
 
 SAMPLE = 3  # planes that are made again, unless all are asked for
@@ -45,7 +45,7 @@ def verify_stack(
             f"its shape is {tuple(pixels.shape)}."
         )
         return
-    for where in places if everything else _sample(places):
+    for where in places if everything else sample(places, SAMPLE):
         plane = check_image(np.asarray(stack.data[where]), "plane of the input")
         again = yield from generate_steps(plane, recipe)
         found = np.asarray(pixels[where]) if _has(pixels, where) else plane[:0]
@@ -56,18 +56,12 @@ def verify_stack(
     few = not everything and len(places) > SAMPLE
     share = f"A sample of {SAMPLE} of {len(places)} planes (--all takes all)"
     judge(apart, made, report, share if few else "All of it")
+    report.remarks.append("Its pixel size was not compared.")
 
 
 def _has(pixels: Any, where: tuple[int | slice, ...]) -> bool:
     each = zip(where, pixels.shape, strict=True)
     return all(isinstance(part, slice) or part < length for part, length in each)
-
-
-def _sample(places: list[Any]) -> list[Any]:
-    if len(places) <= SAMPLE:
-        return places
-    chosen = np.random.default_rng(0).choice(len(places), SAMPLE, replace=False)
-    return [places[number] for number in sorted(chosen)]
 
 
 def _source_steps(
@@ -87,6 +81,9 @@ def _source_steps(
             for number, plane in enumerate(stack):
                 yield Step(number, stack.count, f"Reading {path.name}")
                 digest.add(plane)
+            if one.sha256 is None:
+                report.remarks.append(not_known(path.name))
+                return stack
             if digest.value() == one.sha256:
                 report.confirmed.append(f"The input {path.name} has the pixels that it had.")
                 return stack

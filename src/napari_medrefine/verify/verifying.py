@@ -8,23 +8,26 @@ from typing import Any
 
 import zarr
 
+from napari_medrefine._paths import is_there
 from napari_medrefine._photos.refusal import one_sentence
 from napari_medrefine.atlas import RECORD, load_atlas
 from napari_medrefine.dataset import open_dataset
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io._layers import KEY
 from napari_medrefine.io.layer_images import TIFF
-from napari_medrefine.io.layer_reader import is_ome_zarr, read_images
+from napari_medrefine.io.layer_reader import is_ome_zarr, layer_of, saved_pictures
 from napari_medrefine.io.ome_zarr_attributes import FACTS_KEY
 from napari_medrefine.io.reader import ENDING, MANIFEST
-from napari_medrefine.io.slides import open_slide
+from napari_medrefine.io.slides import Stack, open_slide
 from napari_medrefine.photos import SUFFIXES, read_note
 from napari_medrefine.progress import Step, finish
 from napari_medrefine.provenance import Provenance
 from napari_medrefine.registration import Placement
 from napari_medrefine.superres.cards import ModelCard
 from napari_medrefine.verify.collections import verify_atlas, verify_dataset
+from napari_medrefine.verify.facts import check_facts, check_inputs
 from napari_medrefine.verify.inputs import Folders
+from napari_medrefine.verify.levels import verify_levels
 from napari_medrefine.verify.pictures import verify_photo, verify_pixels
 from napari_medrefine.verify.placements import verify_placement
 from napari_medrefine.verify.report import Report
@@ -92,6 +95,8 @@ def _job(
         return _layers(path, folders, report, everything)
     if path.suffix.lower() in SUFFIXES:
         return _photo(path, folders, report)
+    if not is_there(path):
+        raise MedRefineError(f"Cannot verify {path}: it is not there.")
     raise MedRefineError(
         f"{path} cannot be verified: choose a picture, a slide, a placement, a dataset, an atlas "
         "or a weight file."
@@ -103,6 +108,7 @@ def _photo(path: Path, folders: Folders, report: Report) -> Generator[Step, None
     if made is None:
         raise _silent(path)
     report.check_version(made.version)
+    check_inputs(made, report)
     yield from verify_photo(path, made, folders, report)
 
 
@@ -111,7 +117,8 @@ def _layers(
 ) -> Generator[Step, None, None]:
     """Verify every derived layer of a saved file."""
     found = 0
-    for data, attributes, _ in read_images(path):
+    for picture, saved in saved_pictures(path):
+        data, attributes, _ = layer_of(picture, saved)
         facts = (attributes.get("metadata") or {}).get(KEY)
         made = Provenance.of_facts(facts, path)
         if made is None or facts is None:
@@ -121,10 +128,18 @@ def _layers(
             report.problems.append("It shows what was in view; which part is not recorded.")
             continue
         report.check_version(made.version)
+        check_inputs(made, report)
+        check_facts(facts, made, report)
         pixels = data[0] if isinstance(data, list) else data
         stacked = any(one.planes for one in made.inputs)
-        job = verify_stack if stacked else verify_pixels
-        yield from job(pixels, made, folders, report, everything=everything)
+        if stacked:
+            yield from verify_stack(pixels, made, folders, report, everything=everything)
+        else:
+            sides_um = None if isinstance(picture, Stack) else picture.sides_um
+            yield from verify_pixels(
+                pixels, made, folders, report, sides_um=sides_um, everything=everything
+            )
+        yield from verify_levels(picture, report, everything=everything)
     if not found:
         raise _silent(path)
 
@@ -134,7 +149,7 @@ def _pyramid(
 ) -> Generator[Step, None, None]:
     with one_sentence(path):
         group: Any = zarr.open_group(path, mode="r")
-        facts = group.attrs.asdict().get(FACTS_KEY)
+        facts: Any = group.attrs.asdict().get(FACTS_KEY)
     made = Provenance.of_facts(facts, path)
     if made is None:
         layered = not isinstance(facts, Mapping) or "layer" in facts
@@ -143,8 +158,18 @@ def _pyramid(
         yield from _layers(path, folders, report, everything)
         return
     report.check_version(made.version)
+    check_inputs(made, report)
+    check_facts(facts, made, report)
     with open_slide(path) as slide:
-        yield from verify_pixels(slide.levels[0], made, folders, report, everything=everything)
+        yield from verify_pixels(
+            slide.levels[0],
+            made,
+            folders,
+            report,
+            sides_um=slide.sides_um,
+            everything=everything,
+        )
+        yield from verify_levels(slide, report, everything=everything)
 
 
 def _model(path: Path, report: Report) -> Generator[Step, None, None]:

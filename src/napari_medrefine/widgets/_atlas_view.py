@@ -12,6 +12,7 @@ from napari.layers import Layer as NapariLayer
 from napari_medrefine._tables import Cell
 from napari_medrefine.atlas import Atlas
 from napari_medrefine.atlas.layers import LayerData
+from napari_medrefine.widgets._adding import InTurns, add_in_turns
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._layers import Viewer, about
 from napari_medrefine.widgets._undo import History
@@ -38,21 +39,26 @@ class AtlasView:
         self._next: Shown | None = None
         self.history = History(viewer)
 
-    def begin(self, shown: Shown) -> None:
+    def begin(self, shown: Shown) -> InTurns:
         """Remove the atlas that is there: all that is added from now on is of another one."""
         self.history.begin()
         self._next = shown
-        with self.history.changing(SHOWN, []):
-            for layer in self._there():
+        for layer in self._there():
+            with self.history.changing(SHOWN, []):
                 self._viewer.layers.remove(layer)
+            yield
 
-    def add(self, data: LayerData) -> None:
+    def add(self, data: LayerData) -> InTurns:
         """Add a layer of the atlas."""
         layer = NapariLayer.create(*data)
+        yield
         if self._next is not None:
             self._own[layer] = self._next
+        adding = add_in_turns(self._viewer, layer)
         with self.history.changing(SHOWN, []):
-            self._viewer.add_layer(layer)
+            next(adding)
+        yield
+        yield from adding
 
     def forget_removed(self) -> None:
         """Let go of layers that somebody else removed from the viewer."""

@@ -126,6 +126,12 @@ def same_place(layer: Layer) -> dict[str, Any]:
     return {name: getattr(layer, name) for name in TRANSFORMS}
 
 
+def lay(layer: Layer, place: dict[str, Any]) -> None:
+    """Lay a layer that is there already where `same_place` or `part_place` says."""
+    for name, value in place.items():
+        setattr(layer, name, value)
+
+
 def part_place(layer: Layer, first: Sequence[float], zoom: Sequence[float]) -> dict[str, Any]:
     """Return the keyword arguments with which an image made from a part lies on that part.
 

@@ -10,7 +10,8 @@ from napari.layers import Image
 from napari_medrefine.compare.blending import Seen
 from napari_medrefine.compare.seen import View
 from napari_medrefine.widgets._geometry import Layer
-from napari_medrefine.widgets._layers import HELPER, KEY, Viewer
+from napari_medrefine.widgets._layers import HELPER, KEY, Viewer, about
+from napari_medrefine.widgets._still_points import still_points
 
 
 class Guest:
@@ -33,14 +34,22 @@ class Guest:
         if layer is None or layer not in layers:
             return
         selected = [each for each in layers.selection if each is not layer] or self._selected
-        layers.remove(layer)
+        with still_points(self._viewer):
+            layers.remove(layer)
         layers.selection = [each for each in selected if each in layers]
+
+    def set(self, **values: Any) -> None:
+        """Set attributes of our layer only: the user may have linked it with others."""
+        self._viewer.layers.unlink_layers([self.layer])
+        for name, value in values.items():
+            setattr(self.layer, name, value)
 
     def _enter(self, layer: Layer, index: int) -> None:
         """Put `layer` into the list."""
         layers = self._viewer.layers
         self._selected, self.layer = list(layers.selection), layer
-        layers.insert(index, layer)
+        with still_points(self._viewer):
+            layers.insert(index, layer)
         layers.selection = self._selected
 
     @property
@@ -53,15 +62,7 @@ class Guest:
         """Be measured as the canvas is: another layer may have changed that."""
         units = self._units
         if units is not None and tuple(units) != tuple(self.layer.units):
-            self.layer.units = units
-
-
-def restore_points(viewer: Viewer, points: tuple[float, ...]) -> None:
-    """Give the displayed axes their points: napari sets them anew with every layer's extent."""
-    dims = viewer.dims
-    if dims.ndim == len(points):
-        for axis in dims.displayed:
-            dims.set_point(axis, points[axis])
+            self.set(units=units)
 
 
 class HelperLayer(Guest):
@@ -85,15 +86,18 @@ class HelperLayer(Guest):
             return
         self._follow_units()
         if self._hidden:
-            self._hidden, self.layer.visible = False, True
+            self._hidden = False
+            self.set(visible=True)
         if self.layer.data.shape == picture.shape:
             self.layer.data[...] = picture
         else:
-            self.layer.data = picture
+            with still_points(self._viewer):
+                self.layer.data = picture
         if np.array_equal(self.layer.affine.affine_matrix, view.to_world):
             self.refresh()
         else:
-            self.layer.affine = view.to_world
+            with still_points(self._viewer):
+                self.set(affine=view.to_world)
 
     def refresh(self) -> None:
         """Show what was changed in the layer's pixels, and nothing that takes longer."""
@@ -102,7 +106,16 @@ class HelperLayer(Guest):
     def hide(self) -> None:
         """Be gone from the canvas, at once; safe while the layer list is being changed."""
         if self.layer is not None and not self._hidden:
-            self._hidden, self.layer.visible = True, False
+            self._hidden = True
+            self.set(visible=False)
+
+    def remove(self) -> None:
+        """Be gone from the layer list, with the copies that a user has made of all layers."""
+        super().remove()
+        layers = self._viewer.layers
+        with still_points(self._viewer):
+            for copy in [each for each in layers if about(each).get(HELPER) == self._name]:
+                layers.remove(copy)
 
     def _add(self, picture: Seen, view: View) -> None:
         layer = Image(

@@ -18,13 +18,16 @@ from qtpy.QtCore import QTimer
 from napari_medrefine._atomic import cannot
 from napari_medrefine.errors import NO_MEMORY, MedRefineError, is_out_of_memory
 from napari_medrefine.progress import JobStopped, Step, apart, stoppable
+from napari_medrefine.widgets._adding import know_units
 from napari_medrefine.widgets._progress_panel import ProgressPanel
-from napari_medrefine.widgets._still_heap import no_collection, still_heap
+from napari_medrefine.widgets._still_heap import collect, hold_heap, no_collection, release_heap
 from napari_medrefine.widgets._torch_library import load_library
+from napari_medrefine.widgets._turns import Turns
 
 Work = Generator[object, None, object]
 _PATIENCE_S = 0.1
 OFTEN_MS = 50  # between two steps that are shown
+TIDY_MS = 200  # between two looks for garbage
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ class _Worker(WorkerBase):
         start, self._start = self._start, None
         if start is None:
             return None
-        with still_heap(), stoppable(lambda: self.abort_requested):
+        with stoppable(lambda: self.abort_requested):
+            know_units()
             job = start()
             try:
                 self._go_through(job)
@@ -153,6 +157,7 @@ class JobPanel(ProgressPanel):
     def __init__(self, start_text: str, start_tooltip: str, desc: str) -> None:
         self._desc = desc
         self._worker: Any = None
+        self._activity: _Activity | None = None
         self.start = PushButton(text=start_text, tooltip=start_tooltip)
         self.cancel = PushButton(
             text="Cancel",
@@ -166,9 +171,10 @@ class JobPanel(ProgressPanel):
         self._resting.setSingleShot(True)
         self._resting.setInterval(OFTEN_MS)
         self._resting.timeout.connect(self._show)
-        self._breathing = QTimer(self.native)  # between two items, Qt handles all that has happened
-        self._breathing.setSingleShot(True)
-        self._breathing.timeout.connect(self._take_next)
+        self._tidying = QTimer(self.native)
+        self._tidying.setInterval(TIDY_MS)
+        self._tidying.timeout.connect(collect)
+        self._turns = Turns(self.native)  # between two items, Qt handles all that has happened
 
     @property
     def running(self) -> bool:
@@ -192,7 +198,9 @@ class JobPanel(ProgressPanel):
         on_done : callable
             Gets what the generator returned, in the main thread; not after Cancel or an error.
         on_item : callable, optional
-            Gets everything the generator yields that is not a `Step`, in the main thread.
+            Gets everything the generator yields that is not a `Step`, in the main thread. It may be
+            a generator function: it goes on in the next turn of the event loop wherever it yields,
+            and what the job comes to next waits for it.
         on_stop : callable, optional
             Called after Cancel, in place of `on_done`.
         on_end : callable, optional
@@ -209,8 +217,15 @@ class JobPanel(ProgressPanel):
         worker.finished.connect(self._ended)
         self.start.enabled, self.cancel.enabled = False, True
         self.bar.min, self.bar.max, self.bar.visible = 0, 0, True
-        self._activity = _Activity(self._desc, self.stop)
+        self._turns.add(self._show_activity)
+        hold_heap()
+        self._tidying.start()
         worker.start()
+
+    def _show_activity(self) -> None:
+        """Have napari list the job among its activities, which takes it as long as all the rest."""
+        if self._wanted:
+            self._activity = _Activity(self._desc, self.stop)
 
     def stop(self) -> None:
         """Ask the running job to stop: at its next step, or where it looks up within one."""
@@ -222,17 +237,21 @@ class JobPanel(ProgressPanel):
     def _yielded(self, item: object) -> None:
         if not self.alive:
             return
-        if self._worker is None or not self.cancel.enabled:
-            return  # stopped: nobody wants to see it any more
         if not isinstance(item, Step):
-            try:
-                self._guarded(self._on_item, item)
-            finally:
-                self._breathing.start()
-            return
-        self._latest = item
-        if not self._resting.isActive():
-            self._show()
+            self._turns.add(lambda: self._take(item))
+            self._turns.add(self._take_next)
+        elif self._wanted:
+            self._latest = item
+            if not self._resting.isActive():
+                self._show()
+
+    @property
+    def _wanted(self) -> bool:
+        """Whether a job is under way, and was not stopped."""
+        return self._worker is not None and self.alive and bool(self.cancel.enabled)
+
+    def _take(self, item: object) -> object:
+        return self._guarded(self._on_item, item) if self._wanted else None
 
     def _take_next(self) -> None:
         if self._worker is not None:
@@ -241,48 +260,65 @@ class JobPanel(ProgressPanel):
     def _show(self) -> None:
         """Show the latest step; those that come at once after it wait, and only the last counts."""
         step, self._latest = self._latest, None
-        if step is None or self._worker is None or not (self.alive and self.cancel.enabled):
+        if step is None or not self._wanted:
             return
         self._resting.start()
         self.bar.max, self.bar.value = max(step.total, 1), min(step.done, step.total)
         self.message.value = step.text
-        self._activity.tell(step)
+        if self._activity is not None:
+            self._activity.tell(step)
 
     def _returned(self, outcome: object) -> None:
         self._latest = None
+        self._turns.then(lambda: self._tell(outcome))
+
+    def _tell(self, outcome: object) -> object:
         if not self.alive:
-            return
+            return None
         if isinstance(outcome, _Finished):
-            self._guarded(self._on_done, outcome.result)
-        elif isinstance(outcome, _Failed):
+            return self._guarded(self._on_done, outcome.result)
+        if isinstance(outcome, _Failed):
             self.say(outcome.sentence, problem=True)
+        return None
 
     def _aborted(self) -> None:
         self._latest = None
+        self._turns.then(self._tell_stopped)
+
+    def _tell_stopped(self) -> None:
         if self.alive:
             self.message.value = "Stopped."
             if self._on_stop is not None:
                 self._on_stop()
 
     def _ended(self) -> None:
+        self._turns.then(self._end)
+
+    def _end(self) -> None:
+        release_heap()
         self._worker = None
-        self._activity.close()
+        if self._activity is not None:
+            self._activity.close()
+            self._activity = None
         if not self.alive:
             return
+        self._tidying.stop()
         self.start.enabled, self.cancel.enabled, self.bar.visible = True, False, False
         if self._on_end is not None:
             self._on_end()
 
-    def _guarded(self, callback: Callable[[Any], object] | None, value: object) -> None:
-        """Call back; what the user's layers make impossible becomes a sentence."""
-        if callback is None:
-            return
+    def _guarded(self, callback: Callable[[Any], object] | None, value: object) -> Work:
+        """Call back, in turns; what the user's layers make impossible becomes a sentence."""
         try:
-            callback(value)
+            steps = None if callback is None else callback(value)
+            if isinstance(steps, Generator):
+                yield from steps
         except MedRefineError as error:
             self.say(str(error), problem=True)
+        return None
 
     def _forget(self) -> None:
         super()._forget()
+        self._turns.finish()
         if self._worker is not None:
             self._worker.quit()

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from napari.layers import Image as NapariImage
 
 from napari_medrefine import __version__
 from napari_medrefine.errors import MedRefineError
@@ -21,13 +22,16 @@ from napari_medrefine.provenance import KEY as PROVENANCE
 from napari_medrefine.provenance import inputs_of
 from napari_medrefine.superres.cards import NOT_FOR_DIAGNOSIS
 from napari_medrefine.superres.recipe import Recipe
+from napari_medrefine.widgets._adding import add_in_turns
 from napari_medrefine.widgets._generating import title_of
-from napari_medrefine.widgets._geometry import Layer, part_place
-from napari_medrefine.widgets._layers import KEY, about, file_of, note, pixels, shape
-from napari_medrefine.widgets._origins import MADE_FROM, put_above, remember
+from napari_medrefine.widgets._geometry import Layer, lay, part_place
+from napari_medrefine.widgets._layers import KEY, about, check_photo, file_of, note, pixels, shape
+from napari_medrefine.widgets._origins import MADE_FROM, place_above, remember
 from napari_medrefine.widgets._preferences import load_networks, preferences
 from napari_medrefine.widgets._regions import in_view
+from napari_medrefine.widgets._still_points import still_points
 from napari_medrefine.widgets._tile_store import TileStore
+from napari_medrefine.widgets._turns import Turns
 
 TILE = 512  # pixels of the result a side: half a second on two slow cores
 LARGEST = 2560  # pixels of the result a side that are shown at once: uploaded with every tile
@@ -79,6 +83,7 @@ class LiveView:
         self._viewer, self._recipe = viewer, recipe
         self.layer: Layer | None = None
         self.made = 0
+        self._turns = Turns()
         self._size = recipe.result_shape(shape(layer))
         self._view: _View | None = None
         self._canvas: Colours = np.zeros((1, 1, 4), np.uint8)
@@ -97,6 +102,7 @@ class LiveView:
         MedRefineError
             If too much or nothing of the layer is in view.
         """
+        check_photo(self.source, "a photo")
         view = self._in_view()
         if view == self._view and self.layer in self._viewer.layers:
             return
@@ -111,12 +117,20 @@ class LiveView:
         self._show(top, left)
         self._moved.set()
 
+    def outdated(self, *, replaced: bool) -> None:
+        """Look at all anew the next time: the source was moved, or its pixels were replaced."""
+        with self._lock:
+            self._view = None
+            if replaced:
+                self._kept = OrderedDict()
+                self._size = self._recipe.result_shape(shape(self.source))
+
     def take(self, made: LiveTile) -> None:
         """Show a tile that has been made, if it is in view."""
         self.made += 1
         if self._view is None or self.layer is None or self.layer not in self._viewer.layers:
             return
-        if self._provenance and PROVENANCE not in about(self.layer):
+        if self._provenance and about(self.layer).get(PROVENANCE) != self._provenance:
             note(self.layer, **{PROVENANCE: self._provenance})
         if made.place in self._view.tiles and made.place in self._kept:
             self._paste(made.place)
@@ -127,17 +141,23 @@ class LiveView:
         yield Step(0, 0, "Loading the network ...")
         wanted = preferences()
         load_networks(wanted)
+        store = TileStore(Path(wanted.cache_folder)) if wanted.cache_folder.strip() else None
+        while True:
+            yield from self._tiles(store)
+
+    def _tiles(self, store: TileStore | None) -> Generator[Step | LiveTile, None, None]:
+        """Make the tiles that are asked for, until the source's pixels are replaced."""
         from napari_medrefine.superres.made import provenance_of
         from napari_medrefine.superres.magnified import Magnified
 
-        store = TileStore(Path(wanted.cache_folder)) if wanted.cache_folder.strip() else None
-        picture = Magnified(pixels(self.source), self._recipe)
+        kept = self._kept
+        picture = Magnified(pixels(check_photo(self.source, "a photo")), self._recipe)
         white = picture.told[0].levels.white
         one = inputs_of(
             file_of(self.source), [("windows", picture.fingerprint())], shape=picture.source.shape
         )
         self._provenance = provenance_of(self._recipe, one).as_dict()
-        while True:
+        while kept is self._kept:
             tile, done, total = self._next()
             if tile is None:
                 yield Step(done, total, "All in view is magnified; pan or zoom for more.")
@@ -145,8 +165,9 @@ class LiveView:
                 self._moved.clear()
                 continue
             yield Step(done, total, "Magnifying what is in view ...")
-            self._keep(tile, self._colours(_made(picture, tile, store), white))  # here: nobody is
-            yield LiveTile(tile)  # to ask for it again
+            colours = self._colours(_made(picture, tile, store), white)
+            self._keep(kept, tile, colours)  # here: nobody is to ask for it again
+            yield LiveTile(tile)
 
     def _colours(self, part: npt.NDArray[Any], white: float) -> Colours:
         """Return a part of the result as it is shown: grey as the source is shown."""
@@ -160,11 +181,11 @@ class LiveView:
             part = np.rint(np.interp(part, (0, white), (0, 255))).astype(np.uint8)
         return as_rgb(part)
 
-    def _keep(self, tile: Tile, colours: Colours) -> None:
+    def _keep(self, kept: OrderedDict[Tile, Colours], tile: Tile, colours: Colours) -> None:
         with self._lock:
-            self._kept[tile] = colours
-            while sum(kept.nbytes for kept in self._kept.values()) > KEPT:
-                self._kept.popitem(last=False)
+            kept[tile] = colours
+            while sum(each.nbytes for each in kept.values()) > KEPT:
+                kept.popitem(last=False)
 
     def _next(self) -> tuple[Tile | None, int, int]:
         """Return the next tile to make; how many in view are made, of how many."""
@@ -204,20 +225,24 @@ class LiveView:
         zoom = tuple(n / given for n, given in zip(self._size, shape(self.source), strict=True))
         place = part_place(self.source, (top / zoom[0], left / zoom[1]), (zoom[0], zoom[1]))
         if self.layer is None or self.layer not in self._viewer.layers:
-            self.layer = self._viewer.add_image(
-                self._canvas,
-                rgb=True,
-                name=f"{self.source.name} · {title_of(self._recipe)}, in view",
-                blending=self.source.blending,
-                metadata={KEY: self._facts()},
-                **place,
-            )
-            remember(self.layer, MADE_FROM, self.source)
-            put_above(self._viewer, self.layer, self.source)
+            self._add(place)
             return
-        self.layer.data = self._canvas
-        for name, value in place.items():
-            setattr(self.layer, name, value)
+        with still_points(self._viewer):
+            self.layer.data = self._canvas
+            lay(self.layer, place)
+
+    def _add(self, place: dict[str, Any]) -> None:
+        self.layer = NapariImage(
+            self._canvas,
+            rgb=True,
+            name=f"{self.source.name} · {title_of(self._recipe)}, in view",
+            blending=self.source.blending,
+            metadata={KEY: self._facts()},
+            **place,
+        )
+        remember(self.layer, MADE_FROM, self.source)
+        adding = add_in_turns(self._viewer, self.layer, place_above(self._viewer, self.source))
+        self._turns.then(lambda: adding)
 
     def _facts(self) -> dict[str, Any]:
         return {

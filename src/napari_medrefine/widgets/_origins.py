@@ -56,13 +56,13 @@ def is_origin(candidate: Layer, layer: Layer, origin: Origin) -> bool:
     return same
 
 
-def put_above(viewer: Viewer, made: Layer, below: Layer) -> None:
-    """Move what was just added, and made of a layer, above what was made of that before."""
+def place_above(viewer: Viewer, below: Layer) -> int:
+    """Return the place in the list for what is made of a layer: above what was made before."""
     layers = viewer.layers
     place = int(layers.index(below)) + 1
-    while place < len(layers) - 1 and is_origin(below, layers[place], MADE_FROM):
+    while place < len(layers) and is_origin(below, layers[place], MADE_FROM):
         place += 1
-    layers.move(layers.index(made), place)
+    return place
 
 
 def _remembered(layer: Layer, origin: Origin) -> Layer | None:

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from napari.layers import Points
 
 from napari_medrefine.compare.neighbourhood import Place
-from napari_medrefine.widgets._helper_layer import Guest, restore_points
+from napari_medrefine.widgets._helper_layer import Guest
 from napari_medrefine.widgets._layers import HELPER, KEY, Viewer
+from napari_medrefine.widgets._still_points import still_points
 
 NAME = "places that are read"
 RING, BAR, AWAY, TEXT = 15.0, 11.0, 11.0, 9.0  # points of the screen: sizes, and how far off
@@ -69,7 +70,6 @@ class PlaceMarks(Guest):
         super().__init__(viewer)
         self._kept: Sequence[Place] = ()
         self._here: npt.NDArray[np.float64] | None = None
-        self._points: tuple[float, ...] = ()
 
     def show(self, kept: Sequence[Place], here: npt.NDArray[np.float64] | None) -> None:
         """Mark the places that were kept, and the one where one reads, if it is to be seen."""
@@ -85,10 +85,8 @@ class PlaceMarks(Guest):
         if self.layer is not None:
             self._viewer.scene.camera.events.zoom.disconnect(self._draw)
             super().remove()
-            restore_points(self._viewer, self._points)
 
     def _add(self) -> None:
-        self._points = self._viewer.dims.point
         layer = Points(
             np.zeros((0, 2)),
             units=self._units,
@@ -108,7 +106,8 @@ class PlaceMarks(Guest):
         self._follow_units()
         point = 1 / float(self._viewer.scene.camera.zoom)
         shown = marks(self._kept, self._here, point)
-        layer.data = shown.at
+        with still_points(self._viewer):
+            layer.data = shown.at
         layer.features = {"place": shown.labels}
         layer.selected_data = set()
         if len(shown.at):

@@ -25,7 +25,16 @@ from napari_medrefine.widgets._geometry import (
     registered_affine,
     same_place,
 )
-from napari_medrefine.widgets._layers import KEY, about, all_pixels, file_of, note, pixels
+from napari_medrefine.widgets._layers import (
+    KEY,
+    about,
+    all_pixels,
+    check_photo,
+    file_of,
+    note,
+    pixels,
+    shape,
+)
 from napari_medrefine.widgets._origins import OVERVIEW, is_origin, remember
 
 Ratio = float | tuple[float, float] | None
@@ -53,12 +62,20 @@ class Known:
 
 @dataclass(frozen=True)
 class Found:
-    """What came of a field: where it lies, or why it could not be looked for."""
+    """What came of a field: where it lies, or why it could not be looked for.
+
+    `searched` holds each layer with the data that the search read of it.
+    """
 
     layer: Layer
     placement: Placement | None
     problem: str = ""
     walks: Sequence[Walk] = ()
+    searched: Sequence[tuple[Layer, Any]] = ()
+
+    def replaced(self) -> list[Layer]:
+        """Return the layers that show something else by now than what was searched."""
+        return [x for x, data in self.searched if x.data is not data or x.ndim != 2]
 
 
 def register_steps(
@@ -70,12 +87,14 @@ def register_steps(
     """Register every field on the overview; a field that cannot be is reported, not fatal."""
     total = PARTS * len(tasks)
     yield Step(0, total, f"Preparing '{overview.name}' ...")
+    below = (overview, overview.data)  # taken first: what is replaced from here on is noticed
     prepared = registration.Overview(all_pixels(overview))
     for k, task in enumerate(tasks):
         name = task.layer.name
         yield Step(k * PARTS, total, f"Reading '{name}' ...")
         try:
             trace = Trace()
+            searched = (below, (task.layer, task.layer.data))
             image = np.asarray(pixels(task.layer))
             job = prepared.register_steps(
                 image, ratio=task.ratio, angle=angle, method=method, trace=trace
@@ -85,7 +104,7 @@ def register_steps(
                 found, field_name=file_of(task.layer), overview_name=file_of(overview)
             )
             middle = (np.array(image.shape[:2]) - 1) / 2
-            yield Found(task.layer, placement, walks=trace.walked(middle))
+            yield Found(task.layer, placement, walks=trace.walked(middle), searched=searched)
         except MedRefineError as error:
             yield Found(task.layer, None, str(error))
 
@@ -105,12 +124,22 @@ def check_units(overview: Layer, field: Layer) -> None:
         checked_factors(overview, field)
 
 
+def check_shape(layer: Layer, found_on: tuple[int, int]) -> None:
+    """Refuse a layer that is no photo of the shape any more on which a placement was found."""
+    if shape(check_photo(layer, "a photo")) != tuple(found_on):
+        raise MedRefineError(
+            f"'{layer.name}' shows a photo of another size since it was registered; register again."
+        )
+
+
 def place(overview: Layer, field: Layer, placement: Placement) -> None:
     """Lay `field` on `overview`.
 
     Only the affine changes. Where one of the two is in plain pixels there is nothing to convert:
     then the field takes the overview's units.
     """
+    check_shape(overview, placement.overview_shape)
+    check_shape(field, placement.field_shape)
     check_units(overview, field)
     if is_plain(overview) or is_plain(field):
         field.units = overview.units

@@ -13,6 +13,7 @@ from napari_medrefine.registration import Placement
 from napari_medrefine.widgets._exporting import Item, item_of, other_pixels, take_over
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._layers import KEY, Viewer, about, images, is_derived
+from napari_medrefine.widgets._links import let_go
 from napari_medrefine.widgets._origins import OVERVIEW, origin_of
 from napari_medrefine.widgets._placing import (
     Found,
@@ -56,13 +57,20 @@ class Registrations:
             return f"{field.name}: {found.problem}"
         if not {overview, field} <= set(self._viewer.layers):
             return f"{field.name}: its layer or the overview's was removed, so nothing was changed."
+        replaced = " and ".join(f"'{layer.name}'" for layer in found.replaced())
+        if replaced:
+            return (
+                f"{field.name}: what {replaced} shows was replaced during the search, so nothing "
+                "was changed; register again."
+            )
         self._known[field] = Known(overview, placement, found.walks)
+        loosened = ""
         if placement.accepted:
             try:
-                self._place(field)
+                loosened = self._place(field)
             except MedRefineError as error:
                 return f"{field.name}: {error}"
-        return describe(field.name, placement)
+        return describe(field.name, placement) + loosened
 
     def still_covered(self, overview: Layer) -> str:
         """Name the photos that hide `overview` since they have no place on it; empty if none do."""
@@ -83,11 +91,14 @@ class Registrations:
         listed = ", ".join(names)
         return f"Not placed, and perhaps in the way: {listed}. The eye in the layer list hides it."
 
-    def _place(self, field: Layer) -> None:
+    def _place(self, field: Layer) -> str:
+        """Lay a field where it is known to lie; say what links were loosened for that."""
         known = self._known[field]
+        loosened = let_go(field, self._viewer.layers)
         with self.history.changing(PLACED, [field, known.overview]):
             place(known.overview, field, known.placement)
             bring_into_sight(self._viewer, known.overview, field)
+        return loosened
 
     def refused(self, fields: Sequence[Layer]) -> list[Layer]:
         """Return those fields that were looked for and not accepted."""
@@ -103,10 +114,12 @@ class Registrations:
         if not refused:
             raise MedRefineError("None of the chosen fields was refused; register them first.")
         self.begin()
-        for field in refused:
-            self._place(field)
+        loosened = "".join(self._place(field) for field in refused)
         names = ", ".join(field.name for field in refused)
-        return f"{names}: put at the best guess, which is not to be trusted; Undo puts it back."
+        return (
+            f"{names}: put at the best guess, which is not to be trusted; Undo puts it back."
+            f"{loosened}"
+        )
 
     def fade(self, fields: Sequence[Layer], opacity: float) -> None:
         """Give fields an opacity; one drag of a slider is undone at once."""
@@ -186,12 +199,12 @@ class Registrations:
         placement = take_over(path, overview, field)
         self._known[field] = Known(overview, placement)
         self.begin()
-        self._place(field)
+        loosened = self._place(field)
         others = other_pixels(placement, overview, field)
         if not others:
-            return f"{field.name}: placed as {path.name} says. {placement.reason}"
+            return f"{field.name}: placed as {path.name} says. {placement.reason}{loosened}"
         return (
             f"{field.name}: in doubt. {path.name} was made from other pixels than those of "
             f"{', '.join(others)}. The field lies where it says now: look whether that fits, or "
-            f"press Undo. Of the photos that it was made from it says: {placement.reason}"
+            f"press Undo. Of the photos that it was made from it says: {placement.reason}{loosened}"
         )

@@ -50,8 +50,8 @@ class Blink(Overlaid):
 
     def shown(self) -> None:
         """Show one of the two, and say which."""
-        if self.upper is not None:
-            self.upper.visible = not self._held
+        if self.stage is not None and self.upper is not None:
+            self.stage.upper.set(visible=not self._held)
             shown = self.compared.second if self._held else self.compared.first
             self.caption.say(shown.name)
 

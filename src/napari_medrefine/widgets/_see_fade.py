@@ -32,7 +32,8 @@ class Fade(Overlaid):
 
     def shown(self) -> None:
         """Fade, and say how far."""
-        if self.upper is not None:
-            share = self.upper.opacity = self.share.value
+        if self.stage is not None and self.upper is not None:
+            share = self.share.value
+            self.stage.upper.set(opacity=share)
             first, second = self.compared.first.name, self.compared.second.name
             self.caption.say(f"{share:.0%} {first}", f"{1 - share:.0%} {second}")

@@ -17,7 +17,7 @@ from qtpy.QtCore import QTimer
 from napari_medrefine.compare.blending import Seen, backed, over
 from napari_medrefine.compare.seen import View
 from napari_medrefine.widgets._geometry import Layer
-from napari_medrefine.widgets._helper_layer import HelperLayer, restore_points
+from napari_medrefine.widgets._helper_layer import HelperLayer
 from napari_medrefine.widgets._jobs import sentence_of
 from napari_medrefine.widgets._kept import Kept
 from napari_medrefine.widgets._layers import Viewer
@@ -136,7 +136,6 @@ class Stage:
         self._timer.setInterval(FRAME_MS)
         self._timer.timeout.connect(self.redraw)
         self._kept.set(viewer.canvas.grid, enabled=False)
-        self._points = viewer.dims.point
         self._listen(connect=True)
 
     def redraw(self) -> None:
@@ -175,7 +174,6 @@ class Stage:
         """Remove our layers; not while layers are being removed, which napari cannot bear."""
         self.upper.remove()
         self.lower.remove()
-        restore_points(self.viewer, self._points)
 
     def _pictures(self) -> tuple[Seen, Seen | None, View]:
         first, second = self.layers

@@ -11,7 +11,7 @@ from napari_medrefine.widgets._closing import Closing
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._jobs import sentence_of
 from napari_medrefine.widgets._layer_pair import LayerPair
-from napari_medrefine.widgets._layers import Viewer
+from napari_medrefine.widgets._layers import HELPER, Viewer, about
 from napari_medrefine.widgets._panel import tell, wrapped_label
 from napari_medrefine.widgets._see_blink import Blink
 from napari_medrefine.widgets._see_checkerboard import Checkerboard
@@ -124,13 +124,30 @@ class SeeSection:
         self._pair.changed.connect(self._pair_changed)
         # After napari's own, which must be done with the layer first.
         self._viewer.layers.events.removed.connect(self._removed, position="last")
+        self._viewer.layers.events.inserted.connect(self._inserted, position="last")
 
     def _pair_changed(self) -> None:
         gone = [layer for layer in self._seen if layer not in self._viewer.layers]
         if self.running and gone:
             self._stop_for(gone[0])
+        elif self.running:
+            self._restart()
         elif self.mode.value != OFF:
             self.start()
+
+    def _restart(self) -> None:
+        """Begin anew once napari is done with its list: it may be copying layers, ours too."""
+        QTimer.singleShot(0, self._start_again)
+
+    def _start_again(self) -> None:
+        if self._alive and not self._closing.gone and self.mode.value != OFF:
+            self.start()
+
+    def _inserted(self, event: Any) -> None:
+        """Begin without the copies of our own layers that the user has made along with others."""
+        layer, mode = event.value, self._running
+        if mode is not None and HELPER in about(layer) and not mode.owns(layer):
+            self._restart()
 
     def _removed(self, event: Any) -> None:
         """End when one of the two layers is removed, or one of our own."""

@@ -14,7 +14,9 @@ import dask
 import dask.array as da
 import numpy as np
 import zarr
+from napari.layers import Image
 
+from napari_medrefine._paths import check_no_input
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import largest_of
 from napari_medrefine.io.ome_zarr import part_of, write_ome_zarr
@@ -24,6 +26,7 @@ from napari_medrefine.io.zarr_pyramid import ZarrPyramid
 from napari_medrefine.progress import Step
 from napari_medrefine.provenance import inputs_of
 from napari_medrefine.superres.recipe import Recipe
+from napari_medrefine.widgets._adding import InTurns, add_in_turns
 from napari_medrefine.widgets._filling import Filling
 from napari_medrefine.widgets._generating import looks, title_of
 from napari_medrefine.widgets._geometry import Layer, part_place
@@ -37,7 +40,7 @@ from napari_medrefine.widgets._layers import (
     pixels,
     shape,
 )
-from napari_medrefine.widgets._origins import MADE_FROM, put_above, remember
+from napari_medrefine.widgets._origins import MADE_FROM, place_above, remember
 from napari_medrefine.widgets._preferences import load_networks, preferences
 from napari_medrefine.widgets._regions import whole
 
@@ -125,19 +128,30 @@ class DiskView:
         kept = part_of(self._path).name
         return f"Stopped. What is made is kept in {kept}: magnify to the same file to go on."
 
-    def take(self, picture: OnDisk) -> None:
+    def take(self, picture: OnDisk) -> InTurns:
         """Show what is on disk so far."""
         try:
             if self.layer is None:
-                with _reading_here():
-                    self.layer = self._viewer.add_image(picture.levels, **picture.options)
-                remember(self.layer, MADE_FROM, self._source)
-                if self._source in self._viewer.layers:
-                    put_above(self._viewer, self.layer, self._source)
+                yield from self._add(picture)
             else:
                 self._refresh()
         finally:
             self._taken.set()
+
+    def _add(self, picture: OnDisk) -> InTurns:
+        with _reading_here():
+            self.layer = layer = Image(picture.levels, **picture.options)
+        remember(layer, MADE_FROM, self._source)
+        yield
+        place = None
+        if self._source in self._viewer.layers:
+            place = place_above(self._viewer, self._source)
+        turns = add_in_turns(self._viewer, layer, place)
+        while True:
+            with _reading_here():
+                if next(turns, self) is self:
+                    return
+            yield
 
     def _refresh(self) -> None:
         if self.layer is not None and self.layer in self._viewer.layers:
@@ -156,6 +170,8 @@ class DiskView:
 
         Stopped or killed, the same again goes on where it was.
         """
+        read = self._source.source.path
+        check_no_input(self._path, [Path(read) if read else None])
         yield Step(0, 0, "Loading the network ...")
         wanted = preferences()
         load_networks(wanted)
@@ -272,7 +288,6 @@ def _facts(layer: Layer, recipe: Recipe, picture: Magnified) -> dict[str, Any]:
     )
     return made_facts(recipe, layer.name, inputs) | {
         "made_from_file": str(layer.source.path) if layer.source.path else None,
-        "made_from_windows_sha256": fingerprint,
     }
 
 

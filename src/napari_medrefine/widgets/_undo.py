@@ -12,6 +12,7 @@ import numpy as np
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._layers import Viewer
+from napari_medrefine.widgets._still_points import still_points
 
 ATTRIBUTES = ("units", "affine", "opacity", "visible", "metadata")  # all that we ever change
 MOST = 100  # changes that are remembered
@@ -153,7 +154,7 @@ class History:
         fading one and then another are two changes.
         """
         now = _State.now(self._viewer, layers)
-        with self._keeping_all():
+        with self._keeping_all(), still_points(self._viewer):
             try:
                 yield
             finally:
@@ -218,7 +219,7 @@ class History:
         """
         if not self._done:
             raise MedRefineError("There is nothing to undo.")
-        with self._keeping_all():
+        with self._keeping_all(), still_points(self._viewer):
             return self._move(self._done, self._undone).go_back(self._viewer)
 
     def redo(self) -> str:
@@ -231,7 +232,7 @@ class History:
         """
         if not self._undone:
             raise MedRefineError("There is nothing to do again.")
-        with self._keeping_all():
+        with self._keeping_all(), still_points(self._viewer):
             return self._move(self._undone, self._done).go_forth(self._viewer)
 
     def _move(self, source: list[Change], target: list[Change]) -> Change:

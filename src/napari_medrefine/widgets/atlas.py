@@ -24,6 +24,7 @@ from napari_medrefine.atlas.layers import LayerData, layers_steps
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.photos import find_photos, no_photos
 from napari_medrefine.progress import Step, in_part
+from napari_medrefine.widgets._adding import InTurns
 from napari_medrefine.widgets._atlas_export import items_of
 from napari_medrefine.widgets._atlas_table import AtlasTable
 from napari_medrefine.widgets._atlas_view import AtlasView, Shown
@@ -237,13 +238,13 @@ class AtlasWidget(Panel):
         )
         self._refresh()
 
-    def _take(self, item: Shown | LayerData) -> None:
+    def _take(self, item: Shown | LayerData) -> InTurns:
         """Take what the job has come to: the atlas, then a layer after the other."""
-        if not isinstance(item, Shown):
-            self._view.add(item)
-            return
-        self._view.begin(item)
-        self._tell_of(item)
+        if isinstance(item, Shown):
+            yield from self._view.begin(item)
+            self._tell_of(item)
+        else:
+            yield from self._view.add(item)
 
     def _done(self) -> None:
         self._viewer.reset_view()

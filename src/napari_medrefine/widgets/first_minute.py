@@ -13,6 +13,7 @@ from qtpy.QtCore import QTimer
 from napari_medrefine.progress import Step
 from napari_medrefine.samples import demo_photos_steps, layers_of
 from napari_medrefine.samples.photos import LayerData
+from napari_medrefine.widgets._adding import InTurns, add_in_turns
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._layers import about, images
@@ -158,10 +159,10 @@ class FirstMinuteWidget(Panel):
             _photographed, on_item=self._add, on_done=lambda _: self._opened(), on_end=self._show
         )
 
-    def _add(self, photo: LayerData) -> None:
+    def _add(self, photo: LayerData) -> InTurns:
         image, options, kind = photo
         options["metadata"]["medrefine"]["tour"] = True
-        self._viewer.add_layer(NapariLayer.create(image, options, kind))
+        return add_in_turns(self._viewer, NapariLayer.create(image, options, kind))
 
     def _opened(self) -> None:
         self._viewer.fit_to_view()

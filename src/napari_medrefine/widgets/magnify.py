@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
+from napari.layers import Image as NapariImage
 from qtpy.QtCore import QTimer
 
 from napari_medrefine._names import safe_name
@@ -13,6 +14,7 @@ from napari_medrefine.images import Image
 from napari_medrefine.progress import Step
 from napari_medrefine.superres.planes import Stack
 from napari_medrefine.superres.recipe import Recipe
+from napari_medrefine.widgets._adding import InTurns, add_in_turns
 from napari_medrefine.widgets._dialogs import ask_save_path
 from napari_medrefine.widgets._generating import (
     check_memory,
@@ -21,13 +23,14 @@ from napari_medrefine.widgets._generating import (
     in_pieces,
     size_of,
 )
-from napari_medrefine.widgets._geometry import Layer
+from napari_medrefine.widgets._geometry import TRANSFORMS, Layer, lay, same_place
 from napari_medrefine.widgets._layers import (
     check_photo,
     check_stack,
     images,
     is_derived,
     likely_overview,
+    shape,
 )
 from napari_medrefine.widgets._live_view import LiveView
 from napari_medrefine.widgets._magnify_controls import (
@@ -36,7 +39,7 @@ from napari_medrefine.widgets._magnify_controls import (
     VIEW,
     MagnifyControls,
 )
-from napari_medrefine.widgets._origins import MADE_FROM, put_above, remember
+from napari_medrefine.widgets._origins import MADE_FROM, place_above, remember
 from napari_medrefine.widgets._placing import Made
 from napari_medrefine.widgets._regions import Region
 from napari_medrefine.widgets._source import read_steps
@@ -80,6 +83,7 @@ class MagnifyWidget(MagnifyControls):
         events = self._viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self.reset_choices)
+        events.connect(self._layer_changed)
         camera = self._viewer.scene.camera.events
         for event in (camera.zoom, camera.center):
             event.connect(self._view_moved)
@@ -170,18 +174,24 @@ class MagnifyWidget(MagnifyControls):
     def _unfollow(self) -> None:
         self._live = None
 
-    def _add(self, item: tuple[Made, Image | list[Image]]) -> None:
+    def _add(self, item: tuple[Made, Image | list[Image]]) -> InTurns:
         (made, data), layers = item, self._viewer.layers
-        below = made.of[0]
-        if isinstance(made, Trusted) and self._generated in layers:
-            below = self._generated
-        if below not in layers:
-            self._said = f"'{below.name}' was removed meanwhile; the result is not shown."
+        added = NapariImage(data, multiscale=isinstance(data, list), **made.options)
+        yield
+        trust = isinstance(made, Trusted)
+        below = self._generated if trust else made.of[0]
+        if below is None:  # what it is the trust of was not shown, and that was said
             return
-        added = self._viewer.add_image(data, multiscale=isinstance(data, list), **made.options)
+        if below not in layers or (trust and shape(below) != made.image.shape[:2]):
+            what, self._generated = "its trust map" if trust else "the result", None
+            how = "removed" if below not in layers else "changed"
+            self._said = f"'{below.name}' was {how} meanwhile; {what} is not shown."
+            return
+        if trust:  # it may have been moved meanwhile
+            lay(added, same_place(below))
         remember(added, MADE_FROM, made.of[0])
-        put_above(self._viewer, added, below)
-        if below is self._generated:
+        yield from add_in_turns(self._viewer, added, place_above(self._viewer, below))
+        if trust:
             layers.link_layers([below, added], TOGETHER)
             largest = added.contrast_limits[1]
             self._said += (
@@ -195,6 +205,15 @@ class MagnifyWidget(MagnifyControls):
     def _layer_chosen(self) -> None:
         self._chosen_by_user = True
         self._layer_seen()
+
+    def _layer_changed(self, event: Any) -> None:
+        """Look anew at a layer that is followed, once it lies elsewhere or has other pixels."""
+        live = self._live
+        if live is None or not self.job.alive or event.type not in (*TRANSFORMS, "data"):
+            return
+        if event.source[event.index] is live.source:  # the list itself: ours may be napari's proxy
+            live.outdated(replaced=event.type == "data")
+            self._looking.start()
 
     def _view_moved(self) -> None:
         if not self.job.alive:

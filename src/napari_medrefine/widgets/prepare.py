@@ -30,6 +30,7 @@ from napari_medrefine.dataset.recipe import SPLITS, Split
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.reader import read_dataset
 from napari_medrefine.progress import Step
+from napari_medrefine.widgets._adding import InTurns, add_in_turns
 from napari_medrefine.widgets._dialogs import open_page
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._looking import Looking, Proposal
@@ -182,11 +183,15 @@ class PrepareWidget(Panel):
         added: list[Any] = []
         self.job.run(
             lambda: _open_steps(path, split),
-            on_item=lambda data: added.append(self._viewer.add_layer(Layer.create(*data))),
+            on_item=lambda data: self._add(Layer.create(*data), added),
             on_done=lambda _: self._opened(added),
             on_end=self.looking.ended,
         )
         self._refresh()
+
+    def _add(self, layer: Layer, added: list[Any]) -> InTurns:
+        added.append(layer)
+        yield from add_in_turns(self._viewer, layer)
 
     def _opened(self, added: list[Any]) -> None:
         self._viewer.reset_view()

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from magicgui.widgets import FloatSlider, PushButton
+from napari.layers import Image
 
 from napari_medrefine.errors import MedRefineError
+from napari_medrefine.widgets._adding import InTurns, add_in_turns
 from napari_medrefine.widgets._choices import LayerChoice, LayerChoices
 from napari_medrefine.widgets._dialogs import ask_file
 from napari_medrefine.widgets._exporting import READ, Exporting
@@ -251,13 +253,17 @@ class RegisterWidget(Panel):
             on_done=lambda _: self.job.say(DIFFERENCE_ADDED),
         )
 
-    def _add_difference(self, made: Made) -> None:
-        if set(made.of) <= set(self._viewer.layers):
-            with self._registrations.adding(COMPARED):
-                names = [layer.name for layer in made.of]
-                self._registrations.remove_own("difference_of", names)
-                self._viewer.add_image(made.image, **made.options)
-            self._refresh_history()
+    def _add_difference(self, made: Made) -> InTurns:
+        if not set(made.of) <= set(self._viewer.layers):
+            return
+        adding = add_in_turns(self._viewer, Image(made.image, **made.options))
+        with self._registrations.adding(COMPARED):
+            names = [layer.name for layer in made.of]
+            self._registrations.remove_own("difference_of", names)
+            next(adding)
+        self._refresh_history()
+        yield
+        yield from adding
 
     def _ask_and_load(self) -> None:
         self._do(self._load)

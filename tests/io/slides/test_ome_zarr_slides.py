@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -218,11 +219,31 @@ def test_stacks_and_other_things_are_refused(axes, shape, sentence, tmp_path):
     assert str(refused.value) == f"Cannot read {path}: {sentence}"
 
 
-def test_chunks_of_no_size_are_refused(tmp_path):
-    path = by_hand(tmp_path / "a.zarr", [np.zeros((3, 9, 9), np.uint8)], version="0.4")
-    stored = path / "s0" / ".zarray"
-    said = json.loads(stored.read_text())
-    stored.write_text(json.dumps({**said, "chunks": [0, 9, 9]}))
+def _no_size(stored, *keys):
+    """Set the first of the sizes that stand under `keys` in a file of metadata to 0."""
+    document = json.loads(stored.read_text())
+    place = document
+    for key in keys:
+        place = place[key]
+    place[0] = 0
+    stored.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("version", "keys"),
+    [
+        ("0.4", (".zarray", "chunks")),
+        ("0.5", ("zarr.json", "chunk_grid", "configuration", "chunk_shape")),
+    ],
+)
+@pytest.mark.parametrize("consolidated", [False, True])
+def test_chunks_of_no_size_are_refused(version, keys, consolidated, tmp_path):
+    path = by_hand(tmp_path / "a.zarr", [np.zeros((3, 9, 9), np.uint8)], version=version)
+    _no_size(path / "s0" / keys[0], *keys[1:])
+    if consolidated:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Zarr's own, of the size
+            zarr.consolidate_metadata(path)
     with pytest.raises(MedRefineError, match="it is damaged: the chunks of its level 's0' are"):
         open_slide(path)
 

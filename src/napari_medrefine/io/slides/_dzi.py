@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 from pydantic import BaseModel, Field, ValidationError
 
+from napari_medrefine._paths import open_file
 from napari_medrefine._records import first_problem
 from napari_medrefine.errors import MedRefineError
 
@@ -55,7 +56,7 @@ def read_description(path: Path) -> DeepZoom:
     MedRefineError
         If it is no such description; a reason, not a sentence.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
         raise MedRefineError("it is too large for the description of a Deep Zoom picture")

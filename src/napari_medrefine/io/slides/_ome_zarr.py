@@ -7,16 +7,16 @@ from typing import Any
 
 import zarr
 
+from napari_medrefine._paths import ZARR, is_zarr
 from napari_medrefine._photos.scale import objective_of
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.slides._colours import are_rgb, channel_names
-from napari_medrefine.io.slides._ome_zarr_metadata import read_metadata
+from napari_medrefine.io.slides._ome_zarr_metadata import Metadata, read_metadata
 from napari_medrefine.io.slides._slide import Slide
 from napari_medrefine.io.slides._stack import Stack, stack_level
 from napari_medrefine.io.slides._stored import stored_level
-from napari_medrefine.io.slides._zarr_chunks import Chunks, check_json
+from napari_medrefine.io.slides._zarr_chunks import Chunks, check_chunk_sizes, check_json
 
-MARKERS = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 _BIOFORMATS2RAW = "bioformats2raw.layout"
 
 
@@ -32,7 +32,7 @@ def open_ome_zarr(folder: Path) -> Slide:
     """
     group = _picture_group(_group(folder))
     metadata = read_metadata(group.attrs.asdict())
-    arrays = [_array(group, path) for path in metadata.paths]
+    arrays = [_array(group, path, folder) for path in metadata.paths]
     levels = tuple(
         stored_level(Chunks(array, folder), metadata.axes, _chunks(array), folder)
         for array in arrays
@@ -65,19 +65,25 @@ def open_ome_zarr_stack(folder: Path) -> Stack:
     group = _group(folder)
     metadata = read_metadata(group.attrs.asdict())
     levels = []
-    for array in (_array(group, path) for path in metadata.paths):
+    for array in (_array(group, path, folder) for path in metadata.paths):
         checked = Chunks(array, folder)
         levels.append(stack_level(checked, _chunks(array), folder, checked.__getitem__))
     return Stack(folder, metadata.axes, tuple(levels))
 
 
+def metadata_in(folder: Path) -> Metadata:
+    """Return what a folder says of its picture; raise as `open_ome_zarr` does."""
+    return read_metadata(_picture_group(_group(folder)).attrs.asdict())
+
+
 def _group(folder: Path) -> Any:
-    if not any((folder / marker).is_file() for marker in MARKERS):
+    if not is_zarr(folder):
         raise MedRefineError(
             "it is a folder, but not OME-Zarr (it holds neither zarr.json nor .zgroup)"
         )
-    check_json(folder, MARKERS)
-    group = zarr.open(folder, mode="r")
+    check_json(folder, ZARR)
+    # Not the copy of all metadata in one file: what is checked is what is read.
+    group = zarr.open(folder, mode="r", use_consolidated=False)
     if not isinstance(group, zarr.Group):
         raise MedRefineError("it is a single Zarr array; open the folder that holds it")
     return group
@@ -93,15 +99,14 @@ def _picture_group(group: Any) -> Any:
     return group
 
 
-def _array(group: Any, path: str) -> Any:
+def _array(group: Any, path: str, folder: Path) -> Any:
+    check_chunk_sizes(folder / group.path / path)
     try:
         array = group[path]
     except KeyError as error:
         raise MedRefineError(f"it is incomplete: its level '{path}' is missing") from error
     if not isinstance(array, zarr.Array):
         raise MedRefineError(f"its level '{path}' is no array")
-    if min(array.chunks, default=0) < 1:
-        raise MedRefineError(f"it is damaged: the chunks of its level '{path}' are {array.chunks}")
     return array
 
 

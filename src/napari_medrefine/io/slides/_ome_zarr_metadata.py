@@ -13,6 +13,7 @@ from napari_medrefine._photos import scale
 from napari_medrefine._records import first_problem
 from napari_medrefine.errors import MedRefineError
 
+ROUNDED = 1e-9  # by which a place may be off, of what it is
 _TRANSFORMS = "coordinateTransformations"
 
 
@@ -103,6 +104,23 @@ class Metadata(BaseModel):
         """Where the centre of the first pixel of the finest level lies, (row, column)."""
         _, first = self._placed()
         return first if self.sides_um else (0.0, 0.0)
+
+    @property
+    def is_halved(self) -> bool:
+        """Whether each level lies where means of 2 x 2 pixels of the next finer one do."""
+        image = self.multiscales[0]
+        count = len(image.axes)
+        first = image.datasets[0].transforms
+        side, start = _scale(first, count), _translation(first, count)
+        for number, level in enumerate(image.datasets):
+            factor = np.array([2.0**number if axis in "yx" else 1.0 for axis in self.axes])
+            apart = [
+                _scale(level.transforms, count) - factor * side,
+                _translation(level.transforms, count) - start - (factor - 1) / 2 * side,
+            ]
+            if not (np.abs(apart) <= ROUNDED * (np.abs(start) + factor * np.abs(side))).all():
+                return False
+        return True
 
     def _placed(self) -> tuple[list[float | None], tuple[float, float]]:
         """Return sides and origin of the finest level along y and x, in micrometres."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from napari_medrefine._paths import ZARR, open_file
 from napari_medrefine._photos.refusal import one_sentence
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.slides import _tiff
 from napari_medrefine.io.slides._deep_zoom import open_deep_zoom
-from napari_medrefine.io.slides._ome_zarr import MARKERS, open_ome_zarr, open_ome_zarr_stack
+from napari_medrefine.io.slides._ome_zarr import (
+    metadata_in,
+    open_ome_zarr,
+    open_ome_zarr_stack,
+)
 from napari_medrefine.io.slides._photo import open_photo_file
 from napari_medrefine.io.slides._slide import Slide
 from napari_medrefine.io.slides._stack import Stack
@@ -42,12 +47,12 @@ def open_slide(path: str | Path) -> Slide:
         or is a stack of pictures (several points in time, or planes in depth).
     """
     place = Path(path)
-    if place.name in MARKERS or not place.name:
+    if place.name in ZARR or not place.name:
         place = place.absolute().parent if place.name else place.absolute()
     with one_sentence(place):
         if place.is_dir():
             return open_ome_zarr(place)
-        with place.open("rb") as file:
+        with open_file(place) as file:
             start = file.read(1024)
         return _open_file(place, start)
 
@@ -81,6 +86,18 @@ def open_stack(folder: Path) -> Stack:
     """
     with one_sentence(folder):
         return open_ome_zarr_stack(folder)
+
+
+def levels_are_placed(folder: Path) -> bool:
+    """Return whether an OME-Zarr folder puts every level where means of the finest one lie.
+
+    Raises
+    ------
+    MedRefineError
+        If it is none, or cannot be read.
+    """
+    with one_sentence(folder):
+        return metadata_in(folder).is_halved
 
 
 def _open_file(path: Path, start: bytes) -> Slide:

@@ -17,6 +17,7 @@ from napari_medrefine._photos import ome_xml
 from napari_medrefine._photos.scale import objective_of, square
 from napari_medrefine._photos.tiff import number_tag, sides_um_of, texts_of
 from napari_medrefine._photos.tiff_pages import check_pages
+from napari_medrefine._photos.tiff_pixels import as_brightness, as_colours, has_spare
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
 from napari_medrefine.io.slides._colours import are_rgb, channel_names
@@ -153,16 +154,19 @@ def _level(path: Path, series: Any, index: int, file: _OpenFile) -> Level:
         array = zarr.open_array(series.aszarr(level=index), mode="r")
     chunks = getattr(array, "chunks", array.shape)
     stored = stored_level(array, level.axes.lower().replace("s", "c"), chunks, path)
-    inverted = level.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-    if inverted and stored.dtype.kind != "u":
+    page = level.keyframe
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and stored.dtype.kind != "u":
         raise MedRefineError(f"its white is 0 and its pixels are {stored.dtype}")
 
     def pixels(rows: slice, columns: slice) -> Image:
         file.check()
         part = stored.pixels(rows, columns)
         part = part if mapped is None else np.array(part)  # the map itself cannot be written to
-        return np.invert(part) if inverted else part
+        return as_colours(as_brightness(part, page), page)
 
+    if has_spare(page):
+        shape, parts = (*stored.shape[:2], 3), (*stored.chunks[:2], 3)
+        return replace(stored, shape=shape, chunks=parts, pixels=pixels)
     return replace(stored, pixels=pixels)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from napari_medrefine._photos.base import check_size
+from napari_medrefine._photos.base import check_size, orientation_of
 from napari_medrefine._photos.tiff import number_tag
+from napari_medrefine._photos.tiff_kinds import check_codec, colours_refused
 from napari_medrefine.errors import MedRefineError
 
 PHOTO_PIXELS = 2**26  # a picture in one piece with no more pixels is read at once, as a photo
@@ -37,16 +38,14 @@ def check_parts(series: Any) -> None:
     """Raise where parts of the picture cannot be had as they are stored."""
     page = series.keyframe
     if page.photometric not in _GREY | COLOUR:
-        raise MedRefineError(
-            f"its colours are stored as {_P(page.photometric).name}; grey and RGB can be read"
-        )
-    if number_tag(page, "Orientation", 1) != 1:
+        raise colours_refused(page)
+    if orientation_of(int(number_tag(page, "Orientation"))) != 1:
         raise MedRefineError("it is stored turned or mirrored, which only small photos may be")
     for level in series.levels:
         if not any(level.keyframe.dataoffsets):
             raise MedRefineError("it is incomplete: it does not say where its pixels are")
         _check_places(level.keyframe)
-        _check_codec(level.keyframe)
+        check_codec(level.keyframe)
     if page.compression != tifffile.COMPRESSION.NONE:
         tile = min(page.chunks[0], page.imagelength), *page.chunks[1:]
         check_size(tile, page.dtype.itemsize, page.parent.filehandle.size)
@@ -59,16 +58,4 @@ def _check_places(page: Any) -> None:
         raise MedRefineError(
             f"it is damaged: its {page.imagewidth:,} x {page.imagelength:,} pixels are {claimed:,} "
             f"tiles, and it has {stored:,}"
-        )
-
-
-def _check_codec(page: Any) -> None:
-    known = page.compression in tifffile.TIFF.DECOMPRESSORS
-    if not known or page.predictor not in tifffile.TIFF.UNPREDICTORS:
-        try:
-            codec = tifffile.COMPRESSION(page.compression).name
-        except ValueError:
-            raise MedRefineError(f"its compression {page.compression} is not known") from None
-        raise MedRefineError(
-            f"its {codec} compression needs another package: pip install imagecodecs"
         )

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from napari_medrefine._paths import open_file, read_file
 from napari_medrefine._photos.base import BOMB_BYTES, BOMB_RATIO
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
@@ -49,6 +50,10 @@ _CODECS = frozenset(
         "zstd",
     ]
 )
+_SIZES = {  # where an array says how large its chunks are, in Zarr 2 and 3
+    ".zarray": ("chunks",),
+    "zarr.json": ("chunk_grid", "configuration", "chunk_shape"),
+}
 _LARGEST = 2**31  # bytes of a decoded chunk; what blosc can hold
 _DEFLATE = 1032  # times that deflate makes the smallest file larger
 _AT_ONCE = 2**16  # bytes read
@@ -101,7 +106,7 @@ class Chunks:
     def _check(self, path: Path) -> None:
         try:
             size = path.stat().st_size
-            with path.open("rb") as file:
+            with open_file(path) as file:
                 becomes = self._becomes(file, size)
         except FileNotFoundError:
             return  # it stands for the fill value
@@ -200,8 +205,38 @@ def check_json(folder: Path, names: tuple[str, ...]) -> None:
     """
     for name in names:
         try:
-            json.loads((folder / name).read_bytes())
+            json.loads(read_file(folder / name))
         except FileNotFoundError:
             continue
         except (ValueError, RecursionError) as error:
             raise MedRefineError(f"its {name} is damaged, not JSON") from error
+
+
+def check_chunk_sizes(folder: Path) -> None:
+    """Raise where the array in `folder` is stored in chunks of no size.
+
+    Zarr 3.4 takes such an array for an empty one (with a warning), and a damaged picture would open
+    as a black one; Zarr before it divides by the size.
+
+    Raises
+    ------
+    MedRefineError
+        A reason, not a sentence.
+    """
+    for name, keys in _SIZES.items():
+        sizes = _stored_sizes(folder / name, keys)
+        if any(isinstance(size, int) and size < 1 for size in sizes):
+            raise MedRefineError(
+                f"it is damaged: the chunks of its level '{folder.name}' are {sizes}"
+            )
+
+
+def _stored_sizes(path: Path, keys: tuple[str, ...]) -> list[Any]:
+    """Return what stands in a file of metadata; nothing where Zarr will say what is wrong there."""
+    missing = FileNotFoundError, NotADirectoryError
+    with suppress(*missing, ValueError, RecursionError, KeyError, TypeError):
+        stored = json.loads(read_file(path))
+        for key in keys:
+            stored = stored[key]
+        return list(stored)
+    return []

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_medrefine._atomic import cannot
+from napari_medrefine._paths import SMALL, read_file
 from napari_medrefine.errors import MedRefineError
-
-MOST = 10_000_000  # bytes; a transform takes some hundred
 
 
 def read_text(path: Path) -> str:
@@ -23,11 +22,7 @@ def read_text(path: Path) -> str:
         If it cannot be read, is no text, or too large to be a transform.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST + 1)
-        if len(content) > MOST:
-            raise MedRefineError(f"{path} is too large to be a transform.")
-        return content.decode("utf-8-sig")
+        return read_file(path, SMALL).decode("utf-8-sig")
     except OSError as error:
         raise MedRefineError(cannot("read", path, error)) from error
     except UnicodeDecodeError as error:
