@@ -189,6 +189,18 @@ def test_a_stopped_job_leaves_nothing_behind(photos, objectives, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_two_jobs_do_not_make_one_atlas(photos, objectives, tmp_path):
+    first, again, anew = (
+        atlas_steps(photos, tmp_path / "new" / "out", objectives=objectives) for _ in range(3)
+    )
+    next(first)
+    with pytest.raises(MedRefineError, match="out is being written already"):
+        finish(again)
+    first.close()
+    assert not (tmp_path / "new").exists()  # as it was
+    next(anew)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

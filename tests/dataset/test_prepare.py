@@ -169,6 +169,18 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(
     assert contents(out) == contents(tmp_path / "whole")
 
 
+def test_two_jobs_do_not_make_one_dataset(photos: Path, tmp_path: Path, small: Recipe) -> None:
+    out = tmp_path / "new" / "data"
+    first = prepare_steps(photos, out, small)
+    next(first)
+    with pytest.raises(MedRefineError, match="data is being written already"):
+        finish(prepare_steps(photos, out, small))
+    first.close()
+    assert not (tmp_path / "new").exists()  # nothing had been made: as it was
+    finish(prepare_steps(photos, out, small))
+    assert [path.name for path in out.parent.iterdir()] == ["data"]  # no lock is left
+
+
 def test_a_dataset_of_another_recipe_is_not_touched_unless_told(
     photos: Path, tmp_path: Path, small: Recipe
 ) -> None:

@@ -85,7 +85,7 @@ def test_two_processes_do_not_write_one_picture(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        with pytest.raises(MedRefineError, match="is being written by another process"):
+        with pytest.raises(MedRefineError, match=r"is being written already, .* another process"):
             finish(write_ome_zarr(out, Held(), pixel_um=1.0, resume=True))
         other.kill()
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
@@ -216,3 +216,15 @@ def test_memory_that_runs_out_is_one_sentence_whoever_says_it(error, monkeypatch
     assert cli.main(["prepare", "a", "-o", "b"]) == 1
     assert capsys.readouterr().err == f"medrefine: {NO_MEMORY}\n"
     assert not is_out_of_memory(RuntimeError("shapes differ"))
+
+
+def test_two_jobs_of_one_process_do_not_write_one_picture(tmp_path: Path) -> None:
+    out = tmp_path / "a.ome.zarr"
+    first = write_ome_zarr(out, Held(), pixel_um=1.0, resume=True)
+    next(first)
+    (tmp_path / "link").symlink_to(tmp_path)
+    for same in (out, tmp_path / "link" / out.name):
+        with pytest.raises(MedRefineError, match="is being written already, by another job"):
+            finish(write_ome_zarr(same, Held(), pixel_um=1.0, resume=True))
+    finish(first)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [out.name, "link"]

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from napari_medrefine import Placement
 from napari_medrefine._hashing import sha256_of_file
-from napari_medrefine.dataset import open_dataset
+from napari_medrefine.atlas import atlas_steps
+from napari_medrefine.dataset import open_dataset, prepare_steps
 from napari_medrefine.io.layer_reader import read_images
 from napari_medrefine.io.reader import get_reader, read_dataset
 from napari_medrefine.io.slide_layers import get_slide_reader
@@ -318,3 +319,15 @@ def test_a_file_in_place_of_a_folder(tmp_path):
     ):
         words = [str(tmp_path / word) if "a.png" in word or word == "d" else word for word in argv]
         assert judge_command(words, tmp_path).refused
+
+
+@pytest.mark.parametrize("job", [prepare_steps, atlas_steps])
+@pytest.mark.parametrize("output", ["a\0b", "a\0b/c", "x" * 300, "x" * 300 + "/c"])
+def test_a_folder_that_cannot_be_is_told_before_the_work(tmp_path, job, output):
+    (tmp_path / "photos").mkdir()
+    write_image(tmp_path / "photos" / "a.png", picture(96, 160))
+    for above in (tmp_path, tmp_path / "new" / "er", tmp_path / "photos" / "a.png"):
+        place = above / output
+        verdict = judge(lambda to=place: next(job(tmp_path / "photos", to)), kind="no folder")
+        assert verdict.sentence
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]

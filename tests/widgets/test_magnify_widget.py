@@ -348,3 +348,16 @@ def test_a_trust_map_comes_only_with_its_picture_and_lies_on_it(
 
 def move(layer):
     layer.translate = (500, 400)
+
+
+def test_a_result_is_not_laid_on_a_photo_that_took_the_place_of_its_own(
+    viewer, tissue, enlarger, wait, monkeypatch
+):
+    layer = viewer.add_image(tissue(40, 60), rgb=True, name="slide")
+    widget = MagnifyWidget(viewer)
+    widget.region.value = "whole"
+    widget.job.start.native.click()
+    layer.data = tissue(40, 60)[::-1].copy()  # before the result has come, which needs Qt's loop
+    wait(widget.job)
+    assert widget.job.message.value == "'slide' was changed meanwhile; the result is not shown."
+    assert list(viewer.layers) == [layer]

@@ -312,6 +312,20 @@ def test_layers_that_are_linked_stay_where_they_are(viewer, search, photos, wait
     assert "linked" not in widget.job.message.value
 
 
+def test_links_of_a_field_that_cannot_be_laid_stay(viewer, search, photos, wait, qtbot):
+    overview, field, _ = photos
+    marks = viewer.add_points([[1, 2]], name="marks")
+    viewer.layers.link_layers([field, marks], ["affine"])
+    widget = RegisterWidget(viewer)
+    widget.fields.choose([field])
+    widget.register()
+    overview.units, field.units = ("um", "um"), ("s", "s")
+    wait(widget.job)
+    assert "cannot be converted" in widget.job.message.value
+    field.affine = [[1, 0, 9], [0, 1, 9], [0, 0, 1]]
+    np.testing.assert_array_equal(marks.affine.affine_matrix, field.affine.affine_matrix)
+
+
 def test_entered_objectives_and_any_angle_reach_the_search(viewer, search, tissue, wait):
     for name in ("one", "two"):
         viewer.add_image(tissue(180, 240), rgb=True, name=name)

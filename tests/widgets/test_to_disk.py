@@ -173,3 +173,44 @@ def test_another_layer_of_the_same_name_is_not_mixed_in(viewer, start, wait, qtb
     wait(widget.job)
     assert "unfinished result of another job" in widget.job.message.value
     assert not out.exists()
+
+
+@pytest.mark.parametrize("ended", ["complete", "stopped"])
+def test_the_result_lies_on_its_photo_also_if_that_is_registered_meanwhile(
+    viewer, start, wait, qtbot, half, ended
+):
+    widget, out = start()
+    qtbot.waitUntil(lambda: len(viewer.layers) > 1, timeout=60_000)
+    source, made = viewer.layers
+    source.affine = [[0.5, 0.1, 30], [-0.1, 0.5, 40], [0, 0, 1]]
+    if ended == "stopped":
+        stop(widget, out, half, wait, qtbot)
+    half.set()
+    wait(widget.job)
+    for corner, source_corner in (((-0.5, -0.5), (-0.5, -0.5)), ((799.5, 939.5), (399.5, 469.5))):
+        np.testing.assert_allclose(made.data_to_world(corner), source.data_to_world(source_corner))
+    assert "replaced" not in widget.job.message.value
+
+
+def test_a_result_that_was_put_elsewhere_stays_there(viewer, start, wait, qtbot, half):
+    widget, _ = start()
+    qtbot.waitUntil(lambda: len(viewer.layers) > 1, timeout=60_000)
+    viewer.layers[1].translate = (100, 100)
+    half.set()
+    wait(widget.job)
+    np.testing.assert_array_equal(viewer.layers[1].translate, (100, 100))
+
+
+def test_what_is_on_disk_is_of_the_photo_as_it_was(viewer, start, wait, qtbot, half):
+    widget, out = start()
+    qtbot.waitUntil(lambda: len(viewer.layers) > 1, timeout=60_000)
+    source, made = viewer.layers
+    source.data = PHOTO[:300:-1].copy()
+    place = made.affine.affine_matrix.tolist(), made.scale.tolist()
+    half.set()
+    wait(widget.job)
+    assert widget.job.message.value == (
+        f"Wrote {out}, of what 'slide' showed before it was replaced."
+    )
+    np.testing.assert_array_equal(np.asarray(made.data[0])[..., :3], magnify(PHOTO, 2))
+    assert (made.affine.affine_matrix.tolist(), made.scale.tolist()) == place

@@ -17,8 +17,9 @@ import numpy.typing as npt
 from napari_medrefine._atomic import PART, cannot, move, part_beside, sync_folder
 from napari_medrefine._cluster import client_for, executor_of
 from napari_medrefine._hashing import sha256_of_file
+from napari_medrefine._lock import making
 from napari_medrefine._names import as_text
-from napari_medrefine._paths import real
+from napari_medrefine._paths import is_folder, is_there, real
 from napari_medrefine._photos.refusal import NO_ROOM
 from napari_medrefine._tables import Cell, write_csv
 from napari_medrefine.atlas.covered import COLUMNS, coverage_rows
@@ -101,14 +102,28 @@ def atlas_steps(
     Raises
     ------
     MedRefineError
-        If there are no photos, a named file is not among them, none can be an overview, or the
-        output folder holds something else.
+        If there are no photos, a named file is not among them, none can be an overview, the output
+        folder holds something else or cannot be made, or another job is making an atlas there.
     """
     photos, output = Path(photos_folder).absolute(), Path(output_folder)
     _check_free(output, overwrite=overwrite)
     paths = find_sources(photos, output)
     given = _by_source(objectives or {}, paths)
     chosen = None if overviews is None else _by_source(dict.fromkeys(overviews, 0.0), paths)
+    with making(output):
+        files, records = yield from _looked_for(photos, paths, given, chosen, client)
+        _check_still_there(files, records)
+        return _write(photos, output, records)
+
+
+def _looked_for(
+    photos: Path,
+    paths: Mapping[str, Path],
+    given: Mapping[str, float],
+    chosen: Mapping[str, float] | None,
+    client: Any,
+) -> Generator[Step, None, tuple[list[_File], list[tuple[PhotoRecord, Placement | None]]]]:
+    """Look at the photos and for them; return their files and a record of each."""
     files = yield from in_part(_look_at_files(paths), 0, LOOKED)
     readable = [file for file in files if file.header is not None]
     box = [_in_box(file, given) for file in readable]
@@ -119,9 +134,7 @@ def atlas_steps(
         raise MedRefineError(f"No photo in {photos} can be read: {files[0].problem}")
     arranging = arrange_steps(box, roots, executor=executor_of(client_for(client)))
     arranged = yield from in_part(arranging, LOOKED, 1)
-    records = _records(files, readable, box, arranged)
-    _check_still_there(files, records)
-    return _write(photos, output, records)
+    return files, _records(files, readable, box, arranged)
 
 
 def finished_steps(
@@ -188,9 +201,9 @@ def rows_of(path: str | Path, atlas: Atlas) -> list[dict[str, Cell]]:
 
 
 def _check_free(output: Path, *, overwrite: bool) -> None:
-    if output.exists() and not output.is_dir():
+    if is_there(output) and not is_folder(output):
         raise MedRefineError(f"{output} is a file; choose a folder for the atlas.")
-    there = {path.name for path in output.iterdir()} if output.is_dir() else set()
+    there = {path.name for path in output.iterdir()} if is_folder(output) else set()
     others = {name for name in there if not name.startswith(".")} - OURS
     if (others or RECORD in there) and not overwrite:
         raise MedRefineError(

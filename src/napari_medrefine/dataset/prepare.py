@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from napari_medrefine._atomic import PART, cannot, going_on
+from napari_medrefine._lock import making
 from napari_medrefine.dataset import _journal as journal
 from napari_medrefine.dataset._copies import find_copies
 from napari_medrefine.dataset._cut import TILES, CutPhoto, cut_photo
@@ -71,11 +72,12 @@ def prepare_steps(
     Raises
     ------
     MedRefineError
-        If there are no usable photos, the folder holds something else, or the disk is full. What
-        was finished stays, and the job goes on from there when it is run again.
+        If there are no usable photos, the folder holds something else, another job is writing into
+        it, or the disk is full. What was finished stays, and the job goes on from there when it is
+        run again.
     """
     photos, output, recipe = Path(photos_folder), Path(output_folder), recipe or Recipe()
-    with threads(workers) as pool:
+    with making(output), threads(workers) as pool:
         plan = yield from make_plan(photos, output, recipe, pool, overwrite=overwrite)
         thumbnails = Thumbnails(recipe, plan.sources, output)
         if plan.complete:

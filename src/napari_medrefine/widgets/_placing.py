@@ -132,15 +132,19 @@ def check_shape(layer: Layer, found_on: tuple[int, int]) -> None:
         )
 
 
+def check_place(overview: Layer, field: Layer, placement: Placement) -> None:
+    """Refuse to lay `field` on `overview` where it cannot be."""
+    check_shape(overview, placement.overview_shape)
+    check_shape(field, placement.field_shape)
+    check_units(overview, field)
+
+
 def place(overview: Layer, field: Layer, placement: Placement) -> None:
-    """Lay `field` on `overview`.
+    """Lay `field` on `overview`, where it may be (see `check_place`).
 
     Only the affine changes. Where one of the two is in plain pixels there is nothing to convert:
     then the field takes the overview's units.
     """
-    check_shape(overview, placement.overview_shape)
-    check_shape(field, placement.field_shape)
-    check_units(overview, field)
     if is_plain(overview) or is_plain(field):
         field.units = overview.units
     field.affine = registered_affine(overview, field, placement.matrix)

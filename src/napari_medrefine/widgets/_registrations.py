@@ -19,6 +19,7 @@ from napari_medrefine.widgets._placing import (
     Found,
     Known,
     bring_into_sight,
+    check_place,
     describe,
     outline_layer,
     place,
@@ -94,6 +95,7 @@ class Registrations:
     def _place(self, field: Layer) -> str:
         """Lay a field where it is known to lie; say what links were loosened for that."""
         known = self._known[field]
+        check_place(known.overview, field, known.placement)
         loosened = let_go(field, self._viewer.layers)
         with self.history.changing(PLACED, [field, known.overview]):
             place(known.overview, field, known.placement)

@@ -29,7 +29,7 @@ from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._adding import InTurns, add_in_turns
 from napari_medrefine.widgets._filling import Filling
 from napari_medrefine.widgets._generating import looks, title_of
-from napari_medrefine.widgets._geometry import Layer, part_place
+from napari_medrefine.widgets._geometry import Layer, data_to_world, lay, part_place
 from napari_medrefine.widgets._layers import (
     KEY,
     check_stack,
@@ -43,6 +43,7 @@ from napari_medrefine.widgets._layers import (
 from napari_medrefine.widgets._origins import MADE_FROM, place_above, remember
 from napari_medrefine.widgets._preferences import load_networks, preferences
 from napari_medrefine.widgets._regions import whole
+from napari_medrefine.widgets._still_points import still_points
 
 if TYPE_CHECKING:
     from napari_medrefine.superres.magnified import Magnified
@@ -120,6 +121,7 @@ class DiskView:
     def __init__(self, viewer: Any, layer: Layer, recipe: Recipe, path: Path) -> None:
         self._viewer, self._source, self._recipe, self._path = viewer, layer, recipe, path
         self.layer: Layer | None = None
+        self._read, self._below = layer.data, _where(layer)
         self._taken = threading.Event()
 
     def stopped(self) -> str:
@@ -141,6 +143,7 @@ class DiskView:
     def _add(self, picture: OnDisk) -> InTurns:
         with _reading_here():
             self.layer = layer = Image(picture.levels, **picture.options)
+        self._follow()
         remember(layer, MADE_FROM, self._source)
         yield
         place = None
@@ -155,15 +158,32 @@ class DiskView:
 
     def _refresh(self) -> None:
         if self.layer is not None and self.layer in self._viewer.layers:
+            self._follow()
             with _reading_here():
                 self.layer.refresh(highlight=False, extent=False)
+
+    def _follow(self) -> None:
+        """Lay what is shown where its source lies by now: it may be registered meanwhile."""
+        below = _where(self._source)
+        if self._replaced or below == self._below or self.layer is None:
+            return
+        self._below = below
+        with still_points(self._viewer):
+            lay(self.layer, _place(self._source, self._recipe))
+
+    @property
+    def _replaced(self) -> bool:
+        """Whether the source shows something else by now than what is magnified."""
+        return self._source.data is not self._read
 
     def finish(self, picture: OnDisk) -> str:
         """Show what is complete, in its final place; return what to say."""
         if self.layer is not None and self.layer in self._viewer.layers:
+            self._follow()
             self.layer.data = picture.levels
             note(self.layer, saved_as=str(picture.folder.absolute()))  # for the session
-        return f"Wrote {picture.folder}."
+        before = f", of what '{self._source.name}' showed before it was replaced"
+        return f"Wrote {picture.folder}{before if self._replaced else ''}."
 
     def steps(self) -> Generator[Step | OnDisk, None, OnDisk]:
         """Magnify all of the layer; yield a `Step`, and what is there, per block.
@@ -182,7 +202,7 @@ class DiskView:
         kind: dict[str, Any] = {} if planes is None else {"rgb": False}
         picture = Magnified(_colours_last(self._source), self._recipe, **kind)
         facts = _facts(self._source, self._recipe, picture)
-        options = _options(self._source, self._recipe, picture.shape, facts)
+        options = _options(self._source, self._recipe, facts)
         filling, block = Filling(picture, colours=planes is None), _block(picture, wanted.tile)
         job = self._writing(filling, facts, block, wanted.ome_zarr)
         try:
@@ -291,14 +311,23 @@ def _facts(layer: Layer, recipe: Recipe, picture: Magnified) -> dict[str, Any]:
     }
 
 
-def _options(
-    layer: Layer, recipe: Recipe, size: tuple[int, ...], facts: dict[str, Any]
-) -> dict[str, Any]:
-    rows, cols = (n / given for n, given in zip(size, shape(layer), strict=False))
+def _where(layer: Layer) -> tuple[Any, ...]:
+    """Return where a layer lies, to compare."""
+    return data_to_world(layer).tolist(), tuple(layer.units)
+
+
+def _place(layer: Layer, recipe: Recipe) -> dict[str, Any]:
+    """Return what lays the result on all of the layer."""
+    sides = shape(layer)
+    rows, cols = (n / given for n, given in zip(recipe.result_shape(sides), sides, strict=True))
     region = whole(layer)
     zoom = region.along((rows, cols), dict.fromkeys(region.planes, 1.0))
+    return part_place(layer, [0.0] * layer.ndim, zoom)
+
+
+def _options(layer: Layer, recipe: Recipe, facts: dict[str, Any]) -> dict[str, Any]:
     options = {
-        **part_place(layer, [0.0] * layer.ndim, zoom),
+        **_place(layer, recipe),
         "name": f"{layer.name} · {title_of(recipe)}",
         "rgb": bool(layer.rgb),
         "multiscale": True,

@@ -68,6 +68,7 @@ class MagnifyWidget(MagnifyControls):
         self._generated: Layer | None = None  # by the job that runs, or ran last
         self._said = ""  # of what that job added
         self._large = ""  # and how large that is
+        self._read: Any = None  # what its layer showed when it began
         self._live: LiveView | None = None
         super().__init__(napari_viewer)
         self._looking = QTimer(self.native)
@@ -125,7 +126,7 @@ class MagnifyWidget(MagnifyControls):
             self.job.say(str(error), problem=True)
             return
         self._generated, self._said = None, ""
-        self._large = size_of(region, recipe)
+        self._large, self._read = size_of(region, recipe), layer.data
         self.job.run(
             lambda: _steps(layer, region, recipe, trust=trust),
             on_item=self._add,
@@ -182,7 +183,8 @@ class MagnifyWidget(MagnifyControls):
         below = self._generated if trust else made.of[0]
         if below is None:  # what it is the trust of was not shown, and that was said
             return
-        if below not in layers or (trust and shape(below) != made.image.shape[:2]):
+        changed = shape(below) != made.image.shape[:2] if trust else below.data is not self._read
+        if below not in layers or changed:
             what, self._generated = "its trust map" if trust else "the result", None
             how = "removed" if below not in layers else "changed"
             self._said = f"'{below.name}' was {how} meanwhile; {what} is not shown."
