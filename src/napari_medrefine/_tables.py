@@ -18,8 +18,13 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Cell]], columns: Sequence[
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, columns)
     table.writeheader()
-    table.writerows({name: _safe(value) for name, value in row.items()} for row in rows)
+    table.writerows(cells_of(row) for row in rows)
     write_bytes(path, text.getvalue().encode("utf-8-sig"))
+
+
+def cells_of(row: Mapping[str, Cell]) -> dict[str, Cell]:
+    """Return a row as it is written."""
+    return {name: _safe(value) for name, value in row.items()}
 
 
 def _safe(value: Cell) -> Cell:

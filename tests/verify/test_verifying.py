@@ -376,6 +376,16 @@ def test_a_dataset_and_a_model(tmp_path):
     wrong, exchanged = verify(tmp_path / "set", inputs=tmp_path / "photos").problems
     assert wrong == "Of slide1_40x.png it notes another objective and crop origin than is so."
     assert exchanged.startswith("2 tiles of slide1_40x.png do not hold what it has there (")
+    forged = json.loads(true)
+    for entry in (forged["photos"][0], *forged["tiles"]):
+        if entry.get("photo", entry.get("name")) == "slide1_40x":
+            entry["split"] = "test" if entry["split"] != "test" else "train"
+    path.write_text(json.dumps(forged))
+    (dealt,) = verify(tmp_path / "set", inputs=tmp_path / "photos").problems
+    assert dealt == (
+        "Training, validation and test are not as its recipe deals them out, by slide "
+        "(slide1_40x.png)."
+    )
     path.write_text(true)
     tile = next((tmp_path / "set" / "tiles").rglob("*.png"))
     tile.write_bytes(tile.read_bytes() + b"x")

@@ -69,6 +69,7 @@ def test_a_placement_that_was_changed_is_said_with_how_far(folder, capsys, by):
 
 def test_an_atlas_of_a_version_that_did_not_note_its_searches_is_searched_for_around_there(folder):
     path = placement_of(folder)
+    (folder / "atlas" / "atlas.csv").unlink()  # it says where the field lay
     record = json.loads(path.read_text())
     assert record.pop("asked") == {"ratio": 2.5, "angle": None}
     record["matrix"][1][2] += 0.1
@@ -221,6 +222,8 @@ def test_what_an_atlas_says_of_a_field_is_compared_with_its_placement(
     other = next(photo for photo in record["photos"] if photo["source"] == "o.png")
     record["photos"].append(other | {"source": "p.png", "name": "p"})
     path.write_text(json.dumps(record))
+    for table in (folder / "atlas").glob("*.csv"):
+        table.unlink()  # they do not know p.png
     assert verify(folder / "atlas").ok
     change_record(folder, "f.png", **changes)
     said = f"Of f.png it notes another {wrong} than placements/f.placement.json does."
@@ -244,3 +247,33 @@ def test_a_field_that_an_atlas_does_not_name_any_more_is_missed(folder):
     report = verify(folder / "atlas")
     assert report.problems == ["1 placements are of no photo (placements/f.placement.json)."]
     assert "1 photos are there that the atlas does not name (f.png)." in report.remarks
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        ("atlas.csv", "f.png,field", "f.png,refused", "line 2, role"),
+        ("atlas.csv", ",10.0,", ",40,", "line 2, objective"),
+        ("atlas.csv", "o.png,overview", "o.png,field", "line 3, role"),
+        ("coverage.csv", "missing,0.", "missing,0.0", "line 3, share"),
+        ("coverage.csv", "share", "part", "it has other columns"),
+        ("coverage.csv", "o.png,missing", "", "line 3, overview and photographed at and share"),
+    ],
+)
+def test_tables_that_were_changed_are_named(folder, monkeypatch, name, old, new, said):
+    monkeypatch.setattr("napari_medrefine.verify.collections.SAMPLE", 0)
+    assert f"{name} says what the atlas says." in verify(folder / "atlas").confirmed
+    text = (folder / "atlas" / name).read_text("utf-8-sig")
+    assert old in text
+    (folder / "atlas" / name).write_text(text.replace(old, new, 1), "utf-8-sig")
+    (problem,) = verify(folder / "atlas").problems
+    assert problem == f"{name} says otherwise than the atlas: {said}."
+
+
+def test_a_table_that_is_gone_is_said(folder, monkeypatch):
+    monkeypatch.setattr("napari_medrefine.verify.collections.SAMPLE", 0)
+    (folder / "atlas" / "atlas.csv").unlink()
+    (folder / "atlas" / "coverage.csv").write_bytes(b"\xff\x00")
+    report = verify(folder / "atlas")
+    assert "atlas.csv is not there." in report.remarks
+    assert report.problems == ["coverage.csv says otherwise than the atlas: it is no table."]

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
 
 from napari_medrefine._hashing import sha256_of_file
+from napari_medrefine._words import counted
 from napari_medrefine.atlas.folder import looked_at_steps
 from napari_medrefine.atlas.layers import photos_folder
 from napari_medrefine.atlas.record import PLACEMENTS, Atlas, PhotoRecord, load_placement
 from napari_medrefine.dataset import TiledDataset
 from napari_medrefine.dataset.again import CutAgain, cut_again_steps
+from napari_medrefine.dataset.manifest import Manifest
 from napari_medrefine.dataset.sources import find_sources
+from napari_medrefine.dataset.split import split_photos
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
 from napari_medrefine.registration import Placement
 from napari_medrefine.verify.inputs import Folders
 from napari_medrefine.verify.placements import verify_placement
 from napari_medrefine.verify.report import Report
+from napari_medrefine.verify.tables import verify_tables
 
 SAMPLE = 3  # placements of an atlas that are searched for again, unless all are asked for
 NAMED = 5  # files that are named in a sentence
@@ -41,6 +46,7 @@ def verify_dataset(
         if sha256_of_file(dataset.folder / tile.file) != tile.sha256:
             changed.append(tile.file)
     _say(report, len(tiles), changed, "tiles")
+    _compare_parts(dataset.manifest, report)
     found = {p.source: next(folders.called(p.source), None) for p in dataset.manifest.photos}
     there = {
         photo.source: sha256_of_file(path) == photo.sha256
@@ -55,8 +61,30 @@ def verify_dataset(
             f"{absent} photos were not looked for, or not found (--inputs): their tiles were not "
             "cut again."
         )
+    if count := len(dataset.manifest.left_out):
+        report.remarks.append(
+            f"Why {counted(count, 'photo')} did not become tiles was not looked at again."
+        )
     paths = {name: path for name, path in found.items() if path is not None and there.get(name)}
     _compare_cuts((yield from cut_again_steps(dataset, paths)), changed, report)
+
+
+def _compare_parts(manifest: Manifest, report: Report) -> None:
+    """Deal the photos out again: a network that was tested on what it learned is not tested."""
+    if any(photo.layer is not None for photo in manifest.photos):
+        report.remarks.append("The parts are those that layers of napari had: not dealt again.")
+        return
+    sizes = Counter(tile.photo for tile in manifest.tiles)
+    slides = {photo.name: photo.slide for photo in manifest.photos}
+    by, parts = split_photos(slides, sizes, manifest.recipe)
+    other = [photo.source for photo in manifest.photos if photo.split != parts[photo.name]]
+    if other or by != manifest.split_by:
+        report.problems.append(
+            f"Training, validation and test are not as its recipe deals them out, by {by} "
+            f"({_some(other)})."
+        )
+    else:
+        report.confirmed.append("Training, validation and test are as its recipe deals them out.")
 
 
 def _compare_cuts(cuts: list[CutAgain], changed: list[str], report: Report) -> None:
@@ -104,6 +132,8 @@ def verify_atlas(
         if photo.placement is not None and photo.source in places:
             file, place = folder / photo.placement, places[photo.source]
             yield from verify_placement(file, place, Folders((photos,)), report)
+    if not report.problems:  # else what the tables were compared with is not true
+        verify_tables(folder, atlas, report)
 
 
 def _compare_records(records: list[tuple[PhotoRecord, PhotoRecord]], report: Report) -> None:
