@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from multiprocessing import active_children
@@ -21,7 +22,7 @@ from skimage.data import immunohistochemistry
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.superres import checkpoints, run
 from napari_medrefine.superres.api import magnify, sharpen
-from napari_medrefine.superres.data import Tile, load_batches
+from napari_medrefine.superres.data import Batch, MagnifyPairs, Tile, load_batches
 from napari_medrefine.superres.models import load_model
 from napari_medrefine.superres.optimisation import Optimisation
 from napari_medrefine.superres.precision import Precision, choose_precision
@@ -285,6 +286,24 @@ def test_processes_that_prepare_batches_go_on_when_their_group_is_to_end(sides):
     (worker,) = set(active_children()) - before
     os.kill(worker.pid, signal.SIGTERM)
     assert len(list(batches)) == 7
+
+
+class Stuck(MagnifyPairs):
+    """The first batch comes at once, the second never."""
+
+    def __getitem__(self, step: int) -> Batch:
+        while step:
+            time.sleep(1)
+        return super().__getitem__(step)
+
+
+def test_no_process_that_prepares_batches_is_left(sides):
+    others = active_children()
+    batches = load_batches(Stuck(sides[0], (2,), 1, 16, 0, 8), range(8), workers=1)
+    next(batches)
+    assert len(active_children()) == len(others) + 1
+    batches.close()
+    assert active_children() == others
 
 
 def test_resuming_with_other_settings_or_tiles_is_refused(sides, whole, tmp_path):

@@ -8,6 +8,7 @@ uninterrupted one would have seen.
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -302,17 +303,27 @@ def load_batches(pairs: MagnifyPairs, steps: range, workers: int) -> Iterator[Ba
     """
     # A generator of its own: the loader would otherwise draw from the user's.
     own = torch.Generator()
-    for batch in DataLoader(
+    loader = DataLoader(
         _Told(pairs),
         batch_size=None,
         sampler=steps,
         num_workers=workers,
         generator=own,
         worker_init_fn=_leave_sigterm,
-    ):
-        if isinstance(batch, MedRefineError):
-            raise batch
-        yield batch
+    )
+    others = set(multiprocessing.active_children())
+    batches = iter(loader)
+    started = set(multiprocessing.active_children()) - others
+    try:
+        for batch in batches:
+            if isinstance(batch, MedRefineError):
+                raise batch
+            yield batch
+    finally:
+        del batches  # asks them to end, waits for a while, and sends SIGTERM, which they leave
+        for process in started:
+            process.kill()
+            process.join()
 
 
 def random_crop(
