@@ -269,6 +269,19 @@ def test_a_number_that_tiff_does_not_know_is_told(tmp_path: Path, tag: str, word
             read(tmp_path / "a.tif")
 
 
+@pytest.mark.parametrize("tag", ["Compression", "PhotometricInterpretation"])
+def test_a_tag_with_far_too_many_numbers_is_one_short_sentence(tmp_path: Path, tag: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", picture((40, 52)), photometric="minisblack")
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
+        file.pages.first.tags[tag].overwrite(tuple(range(50_000, 51_000)))
+    for read in (read_photo, open_slide):
+        with pytest.raises(MedRefineError) as caught:
+            read(tmp_path / "a.tif")
+        said = str(caught.value).replace(str(tmp_path), "")
+        assert "a.tif" in said
+        assert len(said) < 150
+
+
 @pytest.mark.parametrize("others", ["photos", "thumbnail and mask"])
 def test_a_tiff_of_several_photos_is_refused_and_one_with_a_thumbnail_read(tmp_path, others):
     path, image = tmp_path / "a.tif", picture()

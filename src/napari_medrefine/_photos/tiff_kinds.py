@@ -7,6 +7,8 @@ import tifffile
 from napari_medrefine._words import counted
 from napari_medrefine.errors import MedRefineError
 
+_LONG = 24  # letters
+
 
 def check_codec(page: tifffile.TiffPage) -> None:
     """Refuse a compression that tifffile cannot undo.
@@ -21,7 +23,7 @@ def check_codec(page: tifffile.TiffPage) -> None:
     try:
         codec = tifffile.COMPRESSION(page.compression).name
     except ValueError:
-        raise MedRefineError(f"its compression {page.compression} is not known") from None
+        raise MedRefineError(f"its compression {_told(page.compression)} is not known") from None
     raise MedRefineError(f"its {codec} compression needs another package: pip install imagecodecs")
 
 
@@ -33,6 +35,12 @@ def has_codec(page: tifffile.TiffPage) -> bool:
 
 def colours_refused(page: tifffile.TiffPage) -> MedRefineError:
     """Return the reason why a page is refused whose values are neither grey nor colours."""
-    kind = getattr(page.photometric, "name", page.photometric)  # a number that means nothing
-    depth = "" if page.bitspersample == 8 else f" of {counted(page.bitspersample, 'bit')}"
+    kind, bits = _told(page.photometric), page.bitspersample
+    depth = f" of {counted(bits, 'bit')}" if isinstance(bits, int) and bits != 8 else ""
     return MedRefineError(f"its colours are stored as {kind}{depth}; grey and RGB can be read")
+
+
+def _told(value: object) -> str:
+    """Return the name or number that a tag holds; a damaged one may hold thousands of numbers."""
+    text = str(getattr(value, "name", value))
+    return text if len(text) <= _LONG else f"{text[:_LONG]}..."
