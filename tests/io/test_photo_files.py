@@ -271,7 +271,7 @@ def test_a_number_that_tiff_does_not_know_is_told(tmp_path: Path, tag: str, word
 
 @pytest.mark.parametrize("tag", ["Compression", "PhotometricInterpretation"])
 def test_a_tag_with_far_too_many_numbers_is_one_short_sentence(tmp_path: Path, tag: str) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", picture((40, 52)), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "a.tif", picture((40, 52, 3)), photometric="rgb")
     with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
         file.pages.first.tags[tag].overwrite(tuple(range(50_000, 51_000)))
     for read in (read_photo, open_slide):
