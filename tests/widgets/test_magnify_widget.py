@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import dask.array as da
 import numpy as np
@@ -348,6 +350,27 @@ def test_a_trust_map_comes_only_with_its_picture_and_lies_on_it(
 
 def move(layer):
     layer.translate = (500, 400)
+
+
+@pytest.mark.parametrize("region", ["whole", "disk"])
+def test_after_the_job_nothing_holds_what_was_magnified(
+    viewer, tissue, enlarger, wait, monkeypatch, tmp_path, region
+):
+    photo = tissue(40, 60)
+    left = weakref.ref(photo)
+    viewer.add_image(photo, rgb=True, name="slide")
+    del photo
+    monkeypatch.setattr(
+        "napari_medrefine.widgets.magnify.ask_save_path", lambda *_: tmp_path / "a.ome.zarr"
+    )
+    widget = MagnifyWidget(viewer)
+    widget.region.value = region
+    widget.job.start.native.click()
+    wait(widget.job)
+    assert len(viewer.layers) == 2
+    viewer.layers.clear()
+    gc.collect()
+    assert left() is None
 
 
 def test_a_result_is_not_laid_on_a_photo_that_took_the_place_of_its_own(

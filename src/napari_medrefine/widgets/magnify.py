@@ -131,6 +131,7 @@ class MagnifyWidget(MagnifyControls):
             lambda: _steps(layer, region, recipe, trust=trust),
             on_item=self._add,
             on_done=lambda _: self.job.say(self._said, problem=self._generated is None),
+            on_end=self._forget_read,
         )
 
     def follow(self) -> None:
@@ -174,6 +175,9 @@ class MagnifyWidget(MagnifyControls):
 
     def _unfollow(self) -> None:
         self._live = None
+
+    def _forget_read(self) -> None:
+        self._read = None  # its layer may be gone, and it large
 
     def _add(self, item: tuple[Made, Image | list[Image]]) -> InTurns:
         (made, data), layers = item, self._viewer.layers
