@@ -352,15 +352,19 @@ def move(layer):
     layer.translate = (500, 400)
 
 
+@pytest.mark.parametrize("region", ["whole", "disk"])
 def test_after_the_job_nothing_holds_what_was_magnified(
-    viewer, tissue, enlarger, wait, monkeypatch
+    viewer, tissue, enlarger, wait, monkeypatch, tmp_path, region
 ):
     photo = tissue(40, 60)
     left = weakref.ref(photo)
     viewer.add_image(photo, rgb=True, name="slide")
     del photo
+    monkeypatch.setattr(
+        "napari_medrefine.widgets.magnify.ask_save_path", lambda *_: tmp_path / "a.ome.zarr"
+    )
     widget = MagnifyWidget(viewer)
-    widget.region.value = "whole"
+    widget.region.value = region
     widget.job.start.native.click()
     wait(widget.job)
     assert len(viewer.layers) == 2

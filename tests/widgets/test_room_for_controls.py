@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from magicgui.widgets import PushButton
 from napari.settings import get_settings
 from qtpy.QtCore import QPoint
-from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QPushButton
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QLayout, QLayoutItem, QPushButton
 
+from napari_medrefine.widgets._panel import Panel, row
 from napari_medrefine.widgets._wrapping import lines_of
 
 PLUGIN = "napari-medrefine"
@@ -125,3 +127,20 @@ def test_controls_begin_in_one_column_and_the_column_follows_the_widest_label(wi
     assert begin(*always).pop() > before
     widget.scale.value = widget.scale.choices[0]
     qtbot.waitUntil(lambda: begin(*always) == {before}, timeout=5000)
+
+
+def test_no_object_stands_for_what_qt_has_deleted(qtbot):
+    """PySide6 would take whatever comes to lie at the same address for it, and crash."""
+    shiboken = pytest.importorskip("shiboken6", reason="PySide6 keeps objects by their address")
+
+    def items():
+        return [x for x in shiboken.getAllValidWrappers() if isinstance(x, QLayoutItem)]
+
+    before = len(items())
+    panel = Panel([row(*(PushButton(text="as long as this") for _ in range(4)))])
+    qtbot.addWidget(panel.native)
+    panel.native.show()
+    panel.native.resize(200, 200)  # its buttons go on below, each in a line of its own
+    buttons = panel.native.findChildren(QPushButton)
+    qtbot.waitUntil(lambda: len({button.y() for button in buttons}) > 1)
+    assert [x for x in items()[before:] if not isinstance(x, QLayout)] == []

@@ -158,6 +158,10 @@ class JobPanel(ProgressPanel):
         self._desc = desc
         self._worker: Any = None
         self._activity: _Activity | None = None
+        self._on_done: Callable[[Any], object] | None = None
+        self._on_item: Callable[[Any], object] | None = None
+        self._on_stop: Callable[[], object] | None = None
+        self._on_end: Callable[[], object] | None = None
         self.start = PushButton(text=start_text, tooltip=start_tooltip)
         self.cancel = PushButton(
             text="Cancel",
@@ -300,12 +304,15 @@ class JobPanel(ProgressPanel):
         if self._activity is not None:
             self._activity.close()
             self._activity = None
+        on_end = self._on_end
+        # They may hold layers and pixels; and `on_end` may start the next job.
+        self._on_done = self._on_item = self._on_stop = self._on_end = None
         if not self.alive:
             return
         self._tidying.stop()
         self.start.enabled, self.cancel.enabled, self.bar.visible = True, False, False
-        if self._on_end is not None:
-            self._on_end()
+        if on_end is not None:
+            on_end()
 
     def _guarded(self, callback: Callable[[Any], object] | None, value: object) -> Work:
         """Call back, in turns; what the user's layers make impossible becomes a sentence."""

@@ -33,7 +33,7 @@ def wrap_rows(around: QWidget) -> None:
     # The innermost first: a row has to know how wide one inside it would be.
     for row in reversed(around.findChildren(QWidget)):
         if _is_row(row):
-            _hide_if_empty(row.layout().itemAt(0).widget())
+            _hide_if_empty(_in_order(row)[0])
             inside = any(_is_row(one) for one in _between(row, around))
             _Wrapping(row, None if inside else column)
 
@@ -83,7 +83,7 @@ class _Wrapping(QObject):
     def __init__(self, row: Any, column: _Column | None = None) -> None:
         super().__init__(row)
         layout: Any = row.layout()
-        self.widgets = [layout.itemAt(n).widget() for n in range(layout.count())]
+        self.widgets = _in_order(row)
         self._column = column if column is not None and column.take(self) else None
         self._gap = layout.spacing()
         # The row's own layout, which magicgui knows, becomes a column of lines; some stay empty.
@@ -145,8 +145,22 @@ def _hide_if_empty(label: Any) -> None:
 
 
 def _is_row(widget: QWidget) -> bool:
-    layout = widget.layout()
-    return type(widget) is QWidget and isinstance(layout, QHBoxLayout) and _plain(layout)
+    if type(widget) is not QWidget or not isinstance(widget.layout(), QHBoxLayout):
+        return False
+    count = int(widget.layout().count())
+    return 0 < count == len(_in_order(widget))  # no stretches, no other layouts
+
+
+def _in_order(row: Any) -> list[Any]:
+    """Return the widgets in the row's layout.
+
+    Not by the layout's items: PySide6 keeps the Python object of such an item when Qt deletes it,
+    which it does where a widget moves on to another line, and takes whatever Qt makes at the same
+    address later for it. Napari crashed of that.
+    """
+    layout = row.layout()
+    inside = row.findChildren(QWidget, options=Qt.FindChildOption.FindDirectChildrenOnly)
+    return sorted((x for x in inside if layout.indexOf(x) >= 0), key=layout.indexOf)
 
 
 def _between(widget: QWidget, around: QWidget) -> Iterator[QWidget]:
@@ -155,11 +169,6 @@ def _between(widget: QWidget, around: QWidget) -> Iterator[QWidget]:
     while parent is not None and parent is not around:
         yield parent
         parent = parent.parentWidget()
-
-
-def _plain(layout: Any) -> bool:
-    """Return whether there are only widgets in a layout: no stretches, no other layouts."""
-    return all(layout.itemAt(n).widget() is not None for n in range(layout.count()))
 
 
 def _least(widget: Any) -> int:
