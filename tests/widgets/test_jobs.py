@@ -203,6 +203,23 @@ def test_what_there_was_before_a_job_is_not_looked_at_by_the_garbage_collector(p
     assert gc.get_freeze_count() == 0
 
 
+def test_threads_take_turns_more_often_until_the_last_job_is_over(panel, wait):
+    before, during = sys.getswitchinterval(), []
+    go_on, other = threading.Event(), JobPanel("Go", "Start", "Going as well")
+
+    def work():
+        yield sys.getswitchinterval()
+        assert go_on.wait(60)
+
+    for one in (panel, other):
+        one.run(work, on_done=lambda _: None, on_item=during.append)
+    go_on.set()
+    wait(panel)
+    wait(other)
+    assert max(during) < before
+    assert sys.getswitchinterval() == pytest.approx(before)
+
+
 class Ring:
     """Garbage that only the collector finds; tells in which thread it did."""
 

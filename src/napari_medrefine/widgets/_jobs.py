@@ -22,6 +22,7 @@ from napari_medrefine.widgets._adding import know_units
 from napari_medrefine.widgets._progress_panel import ProgressPanel
 from napari_medrefine.widgets._still_heap import collect, hold_heap, no_collection, release_heap
 from napari_medrefine.widgets._torch_library import load_library
+from napari_medrefine.widgets._turn_taking import as_before, take_turns
 from napari_medrefine.widgets._turns import Turns
 
 Work = Generator[object, None, object]
@@ -223,6 +224,7 @@ class JobPanel(ProgressPanel):
         self.bar.min, self.bar.max, self.bar.visible = 0, 0, True
         self._turns.add(self._show_activity)
         hold_heap()
+        take_turns()
         self._tidying.start()
         worker.start()
 
@@ -300,6 +302,7 @@ class JobPanel(ProgressPanel):
 
     def _end(self) -> None:
         release_heap()
+        as_before()
         self._worker = None
         if self._activity is not None:
             self._activity.close()

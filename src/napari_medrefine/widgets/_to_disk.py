@@ -40,6 +40,7 @@ from napari_medrefine.widgets._layers import (
     pixels,
     shape,
 )
+from napari_medrefine.widgets._looked_at import LookedAt
 from napari_medrefine.widgets._origins import MADE_FROM, place_above, remember
 from napari_medrefine.widgets._preferences import load_networks, preferences
 from napari_medrefine.widgets._regions import whole
@@ -84,8 +85,8 @@ class OnDisk:
         """Open the levels in `folder`: slow for a graphical interface.
 
         `planes` is the axis of a stack that numbers them. While it fills, the coarse levels are
-        those of `filling`, and of colours what is black is transparent: there the source is seen
-        until it is made.
+        those of `filling`, the finer ones of a photo are `LookedAt`, and of colours what is black
+        is transparent: there the source is seen until it is made.
         """
         coarse = [] if filling is None else filling.levels()
         found = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
@@ -99,7 +100,20 @@ class OnDisk:
             return cls(folder, shown + [np.moveaxis(one, -1, planes) for one in coarse], options)
         seen = [one[..., 0] if one.shape[-1] == 1 else one for one in coarse]
         shown = [_shown(level, whole=filling is None) for level in levels]
-        return cls(folder, shown + seen, options)
+        fine = shown if filling is None else [LookedAt(level) for level in shown]
+        return cls(folder, fine + seen, options)
+
+    def look_again(self) -> None:
+        """Read again what is looked at, so that the window need not; for the job's thread."""
+        for level in self.levels:
+            if isinstance(level, LookedAt):
+                level.look_again()
+
+    def forget(self) -> None:
+        """Have the next look read the disk."""
+        for level in self.levels:
+            if isinstance(level, LookedAt):
+                level.forget()
 
 
 class DiskView:
@@ -121,11 +135,14 @@ class DiskView:
     def __init__(self, viewer: Any, layer: Layer, recipe: Recipe, path: Path) -> None:
         self._viewer, self._source, self._recipe, self._path = viewer, layer, recipe, path
         self.layer: Layer | None = None
+        self._shown: OnDisk | None = None
         self._read, self._below = layer.data, _where(layer)
         self._taken = threading.Event()
 
     def stopped(self) -> str:
         """Show all that was made until the job was stopped; return what to say."""
+        if self._shown is not None:
+            self._shown.forget()
         self._refresh()
         kept = part_of(self._path).name
         return f"Stopped. What is made is kept in {kept}: magnify to the same file to go on."
@@ -142,7 +159,8 @@ class DiskView:
 
     def _add(self, picture: OnDisk) -> InTurns:
         with _reading_here():
-            self.layer = layer = Image(picture.levels, **picture.options)
+            self.layer, self._shown = Image(picture.levels, **picture.options), picture
+        layer = self.layer
         self._follow()
         remember(layer, MADE_FROM, self._source)
         yield
@@ -213,6 +231,7 @@ class DiskView:
                     if there is None:
                         filling.catch_up(ZarrPyramid(part, picture.shape, block))
                         there = OnDisk.at(part, options, planes, filling)
+                    there.look_again()
                     self._taken.clear()
                     yield there
                     self._taken.wait(_PATIENCE_S)  # both at once would hold up the window

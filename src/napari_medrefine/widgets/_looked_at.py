@@ -1,0 +1,71 @@
+"""What is looked at of a picture on disk: the job that writes it reads it again, not the window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+
+MOST = 2**26  # bytes that are remembered: colours and transparency of two large screens
+
+Pixels = npt.NDArray[Any]
+
+
+class LookedAt:
+    """A level of a pyramid that remembers the part it was asked for last.
+
+    Asked for the same part again, which is what napari does to show what has come, it answers at
+    once, as that part was at the last `look_again`.
+
+    Parameters
+    ----------
+    level : dask.array.Array
+        The level on disk.
+    """
+
+    def __init__(self, level: da.Array) -> None:
+        self._level = level
+        self.shape, self.dtype = tuple(level.shape), level.dtype
+        self.ndim, self.size = level.ndim, int(np.prod(level.shape))
+        self._last: tuple[Any, Pixels] | None = None
+
+    def __getitem__(self, part: Any) -> Pixels:
+        """Return a part: at once if it was the last one, else read."""
+        last = self._last
+        if last is not None and _same(last[0], part):
+            return last[1]
+        pixels = self._read(part)
+        self._last = (part, pixels) if pixels.nbytes <= MOST else None
+        return pixels
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Pixels:
+        """Return the whole level."""
+        return np.array(self._read(...), dtype, copy=copy)
+
+    def look_again(self) -> None:
+        """Read the last part again; for the thread of the job."""
+        last = self._last
+        if last is not None:
+            now = last[0], self._read(last[0])
+            if self._last is last:  # nobody has looked at something else meanwhile
+                self._last = now
+
+    def forget(self) -> None:
+        """Have the next look read the disk."""
+        self._last = None
+
+    def _read(self, part: Any) -> Pixels:
+        # In this thread: others would wait for the one that magnifies, again and again.
+        return np.asarray(self._level[part].compute(scheduler="synchronous"))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two parts are the same, and given by slices alone."""
+    return (
+        isinstance(one, tuple)
+        and isinstance(other, tuple)
+        and all(isinstance(each, slice) for each in (*one, *other))
+        and one == other
+    )
