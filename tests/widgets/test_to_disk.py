@@ -10,6 +10,7 @@ import pytest
 from skimage.data import immunohistochemistry
 
 from napari_medrefine import magnify
+from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.layer_images import write_images
 from napari_medrefine.widgets._preferences import Preferences
 from napari_medrefine.widgets.magnify import MagnifyWidget
@@ -111,6 +112,32 @@ def test_stopped_it_is_kept_and_shown_and_goes_on(viewer, start, wait, qtbot, ha
         assert (out / file.relative_to(part)).stat().st_mtime_ns == written
     again = np.asarray(viewer.layers[-1].data[0])
     np.testing.assert_array_equal(again[..., :3], magnify(PHOTO, 2))
+
+
+def test_after_an_error_all_that_was_written_is_seen(viewer, start, wait, qtbot, monkeypatch):
+    from napari_medrefine.superres.magnified import Magnified
+
+    monkeypatch.setattr("napari_medrefine.widgets._filling.KEPT", 400 * 470 * 4)
+    go_on, real, made = threading.Event(), Magnified.render, []
+
+    def render(self, *part):
+        made.append(part)
+        assert len(made) != 2 or go_on.wait(120)
+        if len(made) == 3:
+            raise MedRefineError("The disk is gone.")
+        return real(self, *part)
+
+    monkeypatch.setattr(Magnified, "render", render)
+    widget, _ = start()
+    qtbot.waitUntil(lambda: len(viewer.layers) > 1, timeout=60_000)
+    part = (slice(0, 400), slice(0, 940))
+    before = viewer.layers[1].data[0][part]  # as napari looks at it
+    go_on.set()
+    wait(widget.job)
+    assert "The disk is gone" in widget.job.message.value
+    after = viewer.layers[1].data[0][part]
+    assert after[..., 3].mean() > before[..., 3].mean()
+    np.testing.assert_array_equal(after, np.asarray(viewer.layers[1].data[0])[part])
 
 
 @pytest.mark.parametrize("kept", [400 * 470 * 4, 2**24])

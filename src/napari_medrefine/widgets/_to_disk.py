@@ -141,11 +141,15 @@ class DiskView:
 
     def stopped(self) -> str:
         """Show all that was made until the job was stopped; return what to say."""
-        if self._shown is not None:
-            self._shown.forget()
+        self.over()
         self._refresh()
         kept = part_of(self._path).name
         return f"Stopped. What is made is kept in {kept}: magnify to the same file to go on."
+
+    def over(self) -> None:
+        """Have the layer read the disk from now on, since no job does."""
+        if self._shown is not None:
+            self._shown.forget()
 
     def take(self, picture: OnDisk) -> InTurns:
         """Show what is on disk so far."""

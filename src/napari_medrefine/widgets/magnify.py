@@ -171,6 +171,7 @@ class MagnifyWidget(MagnifyControls):
             on_item=disk.take,
             on_done=lambda picture: self.job.say(disk.finish(picture)),
             on_stop=lambda: self.job.say(disk.stopped()),
+            on_end=disk.over,
         )
 
     def _unfollow(self) -> None:
