@@ -109,12 +109,6 @@ class OnDisk:
             if isinstance(level, LookedAt):
                 level.look_again()
 
-    def forget(self) -> None:
-        """Have the next look read the disk."""
-        for level in self.levels:
-            if isinstance(level, LookedAt):
-                level.forget()
-
 
 class DiskView:
     """A layer that shows what has been written of a magnified one.
@@ -135,7 +129,6 @@ class DiskView:
     def __init__(self, viewer: Any, layer: Layer, recipe: Recipe, path: Path) -> None:
         self._viewer, self._source, self._recipe, self._path = viewer, layer, recipe, path
         self.layer: Layer | None = None
-        self._shown: OnDisk | None = None
         self._read, self._below = layer.data, _where(layer)
         self._taken = threading.Event()
 
@@ -148,8 +141,9 @@ class DiskView:
 
     def over(self) -> None:
         """Have the layer read the disk from now on, since no job does."""
-        if self._shown is not None:
-            self._shown.forget()
+        for level in [] if self.layer is None else self.layer.data:
+            if isinstance(level, LookedAt):
+                level.forget()
 
     def take(self, picture: OnDisk) -> InTurns:
         """Show what is on disk so far."""
@@ -163,8 +157,7 @@ class DiskView:
 
     def _add(self, picture: OnDisk) -> InTurns:
         with _reading_here():
-            self.layer, self._shown = Image(picture.levels, **picture.options), picture
-        layer = self.layer
+            self.layer = layer = Image(picture.levels, **picture.options)
         self._follow()
         remember(layer, MADE_FROM, self._source)
         yield
