@@ -266,6 +266,11 @@ def save_table(_: Path, out: Path, variant: int) -> None:
         write_csv(out / "saved" / "atlas.csv", rows, ("photo", "role"))
 
 
+def are_slides(last: Path) -> bool:
+    """Say whether all are there; each comes to be by itself, the last of them at the end."""
+    return last.exists() and last.with_name(last.name.replace("b_", "a_", 1)).exists()
+
+
 SLIDE_FILES = ("*.ome.zarr/**/*", "*.ome.tif")
 JOBS: dict[str, Job] = {
     "prepare": Job(photos, prepare, "dataset", MANIFEST, JOURNAL),
@@ -276,10 +281,12 @@ JOBS: dict[str, Job] = {
     "magnify to disk": Job(photo, magnify, "big.ome.zarr"),
     "atlas": Job(box, atlas, "atlas", "medrefine-atlas.json"),
     "slides as OME-Zarr": Job(
-        assembled, slides_as("ome-zarr"), "atlas", "b_4x.ome.zarr", compared=SLIDE_FILES
+        assembled, slides_as("ome-zarr"), "atlas", "b_4x.ome.zarr", complete=are_slides,
+        compared=SLIDE_FILES,
     ),
     "slides as OME-TIFF": Job(
-        assembled, slides_as("ome-tiff"), "atlas", "b_4x.ome.tif", compared=SLIDE_FILES
+        assembled, slides_as("ome-tiff"), "atlas", "b_4x.ome.tif", complete=are_slides,
+        compared=SLIDE_FILES,
     ),
     "placement": Job(nothing, save_placement, "saved/field.placement.json", replaces=True),
     "weights": Job(nothing, save_weights, "saved/mine.safetensors", replaces=True),

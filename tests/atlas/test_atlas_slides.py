@@ -71,6 +71,23 @@ def test_a_stopped_job_leaves_no_file(made, one_slide):
     assert sorted(path.name for path in made.iterdir()) == before
 
 
+def test_a_slide_that_is_taken_away_meanwhile_does_not_pass_for_written(made, one_slide):
+    atlas = load_atlas(made)
+    few = tuple(x for x in atlas.photos if x.objective in (4, 10))
+    both = atlas.model_copy(update={"photos": few})
+    taken = made / "d.ome.zarr"
+
+    def take(step: Step) -> None:
+        if step.text.startswith("k:") and taken.exists():
+            taken.rename(made / "elsewhere")
+
+    with pytest.raises(MedRefineError, match=r"d\.ome\.zarr was taken away .* start again"):
+        finish(save_slides_steps(made, both, "ome-zarr"), take)
+    assert (made / "k.ome.zarr").is_dir()
+    finish(save_slides_steps(made, both, "ome-zarr"))
+    assert taken.is_dir()
+
+
 def test_the_same_call_goes_on_with_the_slides_that_are_missing(
     made, photos, one_slide, tmp_path, capsys
 ):

@@ -61,8 +61,8 @@ def save_slides_steps(
     Raises
     ------
     MedRefineError
-        If a file of something else or all are there already, the disk is full, or a photo is gone
-        or has been changed.
+        If a file of something else or all are there already, the disk is full, a photo is gone or
+        has been changed, or a slide is taken away while others are written.
     """
     ending, write = _WRITERS[kind]
     targets = {slide.source: Path(folder) / f"{slide.name}{ending}" for slide in atlas.overviews}
@@ -82,7 +82,18 @@ def save_slides_steps(
             facts=facts,
         )
         yield from retold(job, partial(_within, number=number, total=total, name=slide.name))
+    _check_there(list(targets.values()))
     return list(targets.values())
+
+
+def _check_there(targets: list[Path]) -> None:
+    """Refuse to say that slides are written which somebody took away meanwhile."""
+    missing = [path for path in targets if not path.exists()]
+    if missing:
+        raise MedRefineError(
+            f"{missing[0]} was taken away while other slides were written; bring it back (is its "
+            "drive plugged in?), or start again: what is missing is written then."
+        )
 
 
 def _check_free(
