@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import dask.array as da
 import numpy as np
 import pytest
 from napari.layers import Image
 
+from napari_medrefine.io.slides import Level
 from napari_medrefine.widgets import _looked_at
 from napari_medrefine.widgets._looked_at import LookedAt
 
@@ -20,20 +22,13 @@ def pixels():
     return np.random.default_rng(0).integers(0, 255, (12, 16, 4), dtype=np.uint8)
 
 
-class Disk:
-    """Pixels that change under whoever reads them; dask would copy an array."""
-
-    def __init__(self, pixels):
-        self.pixels, self.shape = pixels, pixels.shape
-        self.dtype, self.ndim = pixels.dtype, pixels.ndim
-
-    def __getitem__(self, part):
-        return self.pixels[part].copy()
-
-
 @pytest.fixture
 def level(pixels):
-    return LookedAt(da.from_array(Disk(pixels), chunks=(4, 4, 4)))
+    return LookedAt(Level(Path(), pixels.shape, pixels.dtype, (4, 4, 4), read_from(pixels)))
+
+
+def read_from(pixels):
+    return lambda rows, cols: pixels[rows, cols].copy()
 
 
 def test_the_same_part_is_as_it_was_until_the_job_looks_again(level, pixels):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import numpy.typing as npt
+
+from napari_medrefine.io.slides import Level
 
 MOST = 2**26  # bytes that are remembered: colours and transparency of two large screens
 
@@ -21,14 +22,14 @@ class LookedAt:
 
     Parameters
     ----------
-    level : dask.array.Array
+    level : Level
         The level on disk.
     """
 
-    def __init__(self, level: da.Array) -> None:
+    def __init__(self, level: Level) -> None:
         self._level = level
-        self.shape, self.dtype = tuple(level.shape), level.dtype
-        self.ndim, self.size = level.ndim, int(np.prod(level.shape))
+        self.shape, self.dtype = level.shape, level.dtype
+        self.ndim, self.size = level.ndim, level.size
         self._last: tuple[Any, Pixels] | None = None
 
     def __getitem__(self, part: Any) -> Pixels:
@@ -57,8 +58,7 @@ class LookedAt:
         self._last = None
 
     def _read(self, part: Any) -> Pixels:
-        # In this thread: others would wait for the one that magnifies, again and again.
-        return np.asarray(self._level[part].compute(scheduler="synchronous"))
+        return self._level[part]
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -18,15 +18,16 @@ from napari.layers import Image
 
 from napari_medrefine._paths import check_no_input
 from napari_medrefine.errors import MedRefineError
-from napari_medrefine.images import largest_of
 from napari_medrefine.io.ome_zarr import part_of, write_ome_zarr
 from napari_medrefine.io.ome_zarr_attributes import Version
 from napari_medrefine.io.pyramid_writer import TILE
+from napari_medrefine.io.slides import Level
 from napari_medrefine.io.zarr_pyramid import ZarrPyramid
 from napari_medrefine.progress import Step
 from napari_medrefine.provenance import inputs_of
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._adding import InTurns, add_in_turns
+from napari_medrefine.widgets._disk_level import photo_level
 from napari_medrefine.widgets._filling import Filling
 from napari_medrefine.widgets._generating import looks, title_of
 from napari_medrefine.widgets._geometry import Layer, data_to_world, lay, part_place
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 SUFFIX = ".ome.zarr"
 MOST_PLANES = 64  # a chunk on disk holds them all
 BLOCK_BYTES = 2**28
+LAZY = 4 * TILE
 _PATIENCE_S = 0.25
 _OFTEN_S = 1.0  # between two looks at what is on disk: napari reads it in its own thread
 
@@ -94,14 +96,14 @@ class OnDisk:
             zarr.open_array(folder / str(level), mode="r")
             for level in found[: len(found) - len(coarse)]
         ]
-        levels = [da.moveaxis(da.from_zarr(array), 0, -1) for array in arrays]
         if planes is not None:
-            shown = [da.moveaxis(level, -1, planes) for level in levels]
-            return cls(folder, shown + [np.moveaxis(one, -1, planes) for one in coarse], options)
+            levels = [da.moveaxis(da.from_zarr(array), 0, planes) for array in arrays]
+            return cls(folder, levels + [np.moveaxis(one, -1, planes) for one in coarse], options)
         seen = [one[..., 0] if one.shape[-1] == 1 else one for one in coarse]
-        shown = [_shown(level, whole=filling is None) for level in levels]
-        fine = shown if filling is None else [LookedAt(level) for level in shown]
-        return cls(folder, fine + seen, options)
+        shown = [photo_level(array, folder, whole=filling is None) for array in arrays]
+        if filling is None:
+            return cls(folder, [_lazy(level) for level in shown], options)
+        return cls(folder, [*map(LookedAt, shown), *seen], options)
 
     def look_again(self) -> None:
         """Read again what is looked at, so that the window need not; for the job's thread."""
@@ -353,11 +355,7 @@ def _options(layer: Layer, recipe: Recipe, facts: dict[str, Any]) -> dict[str, A
     return options | looks(layer)
 
 
-def _shown(level: Any, *, whole: bool) -> Any:
-    if level.shape[-1] == 1:
-        return level[..., 0]
-    if level.shape[-1] != 3:
-        return level
-    there = True if whole else (level.max(axis=-1, keepdims=True) > 0).astype(level.dtype)
-    opaque = da.full_like(level[..., :1], largest_of(level.dtype)) * there
-    return da.concatenate([level, opaque], axis=-1)
+def _lazy(level: Level) -> Any:
+    # Of a large piece, too, only what is asked for is read; with small ones dask would have more
+    # to do than Zarr.
+    return da.from_array(level, chunks=(LAZY, LAZY, *level.shape[2:]), name=False)
