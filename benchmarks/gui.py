@@ -4,8 +4,9 @@ usage: python benchmarks/gui.py          (needs a display, or xvfb-run with Open
 
 A timer of 2 ms in the graphical interface's thread tells how long that thread was busy or held up.
 Beside it: what napari alone takes to add a layer of the same size, all at once (ours come in turns:
-`widgets/_adding.py`). `most CPU` is what the thread itself computed between two ticks: other
-programs do not count there, but a machine that is slow for a while does.
+`widgets/_adding.py`), and to show once more what it shows already. `most CPU` is what the thread
+itself computed between two ticks: other programs do not count there, but a machine that is slow for
+a while does.
 """
 
 from __future__ import annotations
@@ -137,6 +138,18 @@ def registered() -> None:
     viewer.close()
 
 
+def shown_again(viewer: napari.Viewer) -> None:
+    """Measure napari alone when what it shows is put on the screen once more."""
+    fine = np.zeros((4096, 4096, 4), np.uint8)
+    layer = viewer.add_image([fine, fine[::2, ::2], fine[::4, ::4]], rgb=True, multiscale=True)
+    rest(1)
+    ticks = Ticks()
+    for _ in range(5):
+        ticks.during(lambda: layer.refresh(highlight=False, extent=False), lambda: True)
+    print(f"{'napari alone shows it again, 5 times':34s}       {ticks}", flush=True)
+    clear(viewer)
+
+
 def clear(viewer: napari.Viewer) -> None:
     """Remove all layers but the photo."""
     for layer in list(viewer.layers)[1:]:
@@ -167,6 +180,7 @@ def main() -> None:
         ticks.during(lambda ready=ready: viewer.add_image(ready, rgb=True), lambda: True)
         print(f"{f'napari alone adds {side} x {side}':34s}         {ticks}", flush=True)
         clear(viewer)
+    shown_again(viewer)
     followed(viewer, widget, "very first run, imports torch")
     followed(viewer, widget, "the view, wherever it goes")
     for region, label in REGIONS.items():

@@ -166,6 +166,20 @@ def test_black_parts_are_written_too(version, tmp_path):
     assert not np.asarray(zarr.open_group(tmp_path / "x")["0"]).any()
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 7])
+def test_however_many_chunks_are_compressed_at_once_the_files_are_the_same(
+    at_once, picture, tmp_path
+):
+    files = []
+    for name, how in (("a", {}), ("b", {"at_once": at_once})):
+        job = write_ome_zarr(
+            tmp_path / name, Held(picture), pixel_um=0.125, name="Slide 1", block=1024, **how
+        )
+        written = [p for p in finish(job).rglob("*") if p.is_file()]
+        files.append({p.relative_to(tmp_path / name): p.read_bytes() for p in written})
+    assert files[0] == files[1]
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 @pytest.mark.parametrize("after", [0, 1, 9, 14])
 def test_a_job_that_is_closed_leaves_what_was_there(kind, after, picture, tmp_path):

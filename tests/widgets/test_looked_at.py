@@ -74,6 +74,39 @@ def test_large_parts_and_single_values_are_not_remembered(level, pixels, monkeyp
     assert (level[3, 4] == 9).all()
 
 
+def test_when_it_becomes_another_nobody_waits_for_the_part_that_is_looked_at(
+    level, pixels, monkeypatch
+):
+    level[PART]
+    other = np.full_like(pixels, 7)
+    level.become(Level(Path(), other.shape, other.dtype, (4, 4, 4), read_from(other)))
+    monkeypatch.setattr(level, "_read", None)  # the window must not
+    assert (level[PART] == 7).all()
+
+
+def test_what_is_in_memory_is_seen_as_it_changes_and_may_become_a_file(pixels):
+    filling = np.zeros_like(pixels)
+    level = LookedAt(filling)
+    assert not level[PART].any()
+    filling[:] = 3
+    assert (level[PART] == 3).all()
+    level.become(Level(Path(), pixels.shape, pixels.dtype, (4, 4, 4), read_from(pixels)))
+    np.testing.assert_array_equal(level[PART], pixels[PART])
+    np.testing.assert_array_equal(np.asarray(level), pixels)
+
+
+@pytest.mark.parametrize("part", [np.s_[::3, 4:2:-1], np.s_[[1, 5, 2]], np.s_[..., 3], np.s_[-1]])
+def test_steps_and_lists_give_what_an_array_gives(level, pixels, part):
+    np.testing.assert_array_equal(level[part], pixels[part])
+
+
+@pytest.mark.parametrize("part", [np.s_[0, 0, 0, 0], np.s_[99]])
+def test_what_is_no_index_is_refused(level, pixels, part):
+    for one in (level, LookedAt(pixels)):
+        with pytest.raises(IndexError):
+            one[part]
+
+
 def test_napari_takes_it_for_a_level(level, pixels):
     layer = Image([level, pixels[::2, ::2]], multiscale=True, rgb=True)
     assert layer.data.shape == (12, 16, 4)

@@ -49,6 +49,7 @@ def write_ome_zarr(
     block: int = TILE,
     origin: tuple[float, float] = (0.0, 0.0),
     stack: Sequence[Axis] = (),
+    at_once: int | None = None,
 ) -> Generator[Step, None, Path]:
     """Write a picture and its pyramid as a long job: axes c, y, x; chunks of 512 x 512.
 
@@ -83,6 +84,8 @@ def write_ome_zarr(
     stack : sequence of Axis
         What numbers the pictures, in the order t, c, z; `source` is a `StackSource` then. Colours
         take the channels' axis, so there is no other beside them.
+    at_once : int, optional
+        How many chunks may be compressed at the same time; default: as many as Zarr will.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def write_ome_zarr(
     ):
         begin(folder, source, version, attributes, stack)
         layout = Layout.of(source.shape, stack)
-        pyramid = ZarrPyramid(folder, source.shape, block, layout)
+        pyramid = ZarrPyramid(folder, source.shape, block, layout, at_once)
         yield from _fill(pyramid, source, share)
     return path
 

@@ -7,7 +7,7 @@ somebody took away, and what is missing would be black: so we look whether it is
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -18,11 +18,19 @@ import numpy.typing as npt
 import zarr
 
 from napari_medrefine._atomic import sync_file
-from napari_medrefine.io.pyramid_writer import TILE, PixelSource, doubled, gone, halved, level_sizes
+from napari_medrefine.io.pyramid_writer import (
+    TILE,
+    PixelSource,
+    doubled,
+    gone,
+    halved,
+    level_sizes,
+)
 from napari_medrefine.io.stack_layout import Index, Layout, plane_of, planes_of
 
 Pixels = npt.NDArray[Any]
 Size = tuple[int, int]
+Part = tuple[slice, slice]
 _MARKERS = ("zarr.json", ".zarray", ".zgroup")  # what Zarr 3 and 2 call their metadata
 
 
@@ -57,6 +65,9 @@ class ZarrPyramid:
         Pixels of a block, a multiple of a chunk's: what is made at once.
     layout : Layout, optional
         Of a stack: how its pictures lie in the arrays.
+    at_once : int, optional
+        How many chunks may be compressed at the same time, each by a thread; default: as many as
+        Zarr will.
     """
 
     def __init__(
@@ -65,8 +76,9 @@ class ZarrPyramid:
         shape: tuple[int, ...],
         side: int = TILE,
         layout: Layout | None = None,
+        at_once: int | None = None,
     ) -> None:
-        self.folder, self.side = folder, side
+        self.folder, self.side, self._at_once = folder, side, at_once
         self.layout = layout or Layout.of(shape)
         self.sizes = level_sizes(*shape[:2])
         self.levels = [_opened(folder / str(level)) for level in range(len(self.sizes))]
@@ -125,22 +137,29 @@ class ZarrPyramid:
             If it cannot be written.
         """
         self._check_there(block.level)
-        rows, cols = block.within(self.sizes[block.level], self.side)
-        pixels = self._made(block, rows, cols, source)
-        planes = pixels.reshape(*pixels.shape[:2], -1)
-        self._check_there(block.level)  # making it took a while
-        stored = planes[..., 0] if self.layout.numbered else np.moveaxis(planes, -1, 0)
-        self.levels[block.level][self.layout.index(block.plane, rows, cols)] = stored
+        place = block.within(self.sizes[block.level], self.side)
+        made = self._maker(block, place, source)
+        for piece in [place] if self._at_once is None else _pieces(place, self._at_once):
+            pixels = made(piece)
+            planes = pixels.reshape(*pixels.shape[:2], -1)
+            self._check_there(block.level)  # making it took a while
+            stored = planes[..., 0] if self.layout.numbered else np.moveaxis(planes, -1, 0)
+            self.levels[block.level][self.layout.index(block.plane, *piece)] = stored
         for chunk in self._chunks(block):
             sync_file(chunk)
 
-    def _made(self, block: Block, rows: slice, cols: slice, source: PixelSource) -> Pixels:
-        """Return a block's pixels, ``(h, w)`` or ``(h, w, channels)``."""
-        if block.level == 0:
-            size = rows.stop - rows.start, cols.stop - cols.start
-            return plane_of(source, block.plane).render(rows.start, cols.start, *size)
-        self._check_finer(block)
-        finer = doubled((rows, cols), self.sizes[block.level - 1])
+    def _maker(self, block: Block, place: Part, source: PixelSource) -> Callable[[Part], Pixels]:
+        """Return what makes pieces of the block at `place`, ``(h, w)`` or ``(h, w, channels)``."""
+        if block.level > 0:
+            self._check_finer(block)
+            return lambda piece: self._reduced(block, piece)
+        rows, cols = place
+        size = rows.stop - rows.start, cols.stop - cols.start
+        pixels = plane_of(source, block.plane).render(rows.start, cols.start, *size)
+        return lambda piece: pixels[_moved(piece, -rows.start, -cols.start)]
+
+    def _reduced(self, block: Block, piece: Part) -> Pixels:
+        finer = doubled(piece, self.sizes[block.level - 1])
         stored = self.levels[block.level - 1][self.layout.index(block.plane, *finer)]
         return halved(stored[..., None] if self.layout.numbered else np.moveaxis(stored, 0, -1))
 
@@ -167,6 +186,25 @@ class ZarrPyramid:
         folders = (self.folder, self.folder / str(level))
         if not all(any(map(Path.is_file, map(x.joinpath, _MARKERS))) for x in folders):
             raise gone(self.folder)
+
+
+def _pieces(place: Part, chunks: int) -> Iterator[Part]:
+    """Yield pieces of so many chunks side by side that together are `place`."""
+    rows, cols = place
+    return product(_cut(rows, TILE), _cut(cols, TILE * chunks))
+
+
+def _cut(span: slice, length: int) -> list[slice]:
+    starts = range(span.start, span.stop, length)
+    return [slice(start, min(start + length, span.stop)) for start in starts]
+
+
+def _moved(part: Part, down: int, right: int) -> Part:
+    rows, cols = part
+    return (
+        slice(rows.start + down, rows.stop + down),
+        slice(cols.start + right, cols.stop + right),
+    )
 
 
 def _size(path: Path) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_medrefine.io._lazy import lazy
 from napari_medrefine.io.slides import Level
 
 MOST = 2**26  # bytes that are remembered: colours and transparency of two large screens
@@ -15,30 +16,31 @@ Pixels = npt.NDArray[Any]
 
 
 class LookedAt:
-    """A level of a pyramid that remembers the part it was asked for last.
+    """A level of a pyramid that remembers the part of a file that it was asked for last.
 
     Asked for the same part again, which is what napari does to show what has come, it answers at
     once, as that part was at the last `look_again`.
 
     Parameters
     ----------
-    level : Level
-        The level on disk.
+    level : Level or array
+        On disk; or in memory, where it may go on changing.
     """
 
-    def __init__(self, level: Level) -> None:
+    def __init__(self, level: Level | Pixels) -> None:
         self._level = level
         self.shape, self.dtype = level.shape, level.dtype
         self.ndim, self.size = level.ndim, level.size
+        self._asked: Any = None
         self._last: tuple[Any, Pixels] | None = None
 
     def __getitem__(self, part: Any) -> Pixels:
         """Return a part: at once if it was the last one, else read."""
-        last = self._last
+        last, self._asked = self._last, part
         if last is not None and _same(last[0], part):
             return last[1]
         pixels = self._read(part)
-        self._last = (part, pixels) if pixels.nbytes <= MOST else None
+        self._last = self._to_remember(part, pixels)
         return pixels
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Pixels:
@@ -53,12 +55,32 @@ class LookedAt:
             if self._last is last:  # nobody has looked at something else meanwhile
                 self._last = now
 
+    def become(self, level: Level) -> None:
+        """Be another picture of the same shape from now on; for the thread of the job.
+
+        The part that was asked for last is read here, so that the window need not.
+        """
+        self._level, self._last = level, None
+        part = self._asked
+        if part is not None:
+            self._last = self._to_remember(part, self._read(part))
+
     def forget(self) -> None:
         """Have the next look read the disk."""
         self._last = None
 
+    def _to_remember(self, part: Any, pixels: Pixels) -> tuple[Any, Pixels] | None:
+        on_disk = isinstance(self._level, Level)
+        return (part, pixels) if on_disk and pixels.nbytes <= MOST else None
+
     def _read(self, part: Any) -> Pixels:
-        return self._level[part]
+        try:
+            return self._level[part]
+        except IndexError:
+            if not isinstance(self._level, Level):
+                raise
+            # It has neither steps nor lists; dask knows them all.
+            return np.asarray(lazy(self._level)[part].compute(scheduler="synchronous"))
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -41,6 +41,11 @@ class Preferences:
     ome_zarr: Version = "0.5"
     cache_folder: str = ""
 
+    @property
+    def cores(self) -> int:
+        """How many a job keeps busy: one is left to the window."""
+        return self.threads or max(1, (os.cpu_count() or 2) - 1)
+
 
 def preferences() -> Preferences:
     """Return what is set now; the defaults where napari has not found the plugin's manifest."""
@@ -63,4 +68,4 @@ def load_networks(wanted: Preferences) -> None:
     from napari_medrefine.superres.precision import use_device, use_threads
 
     use_device(wanted.device)
-    use_threads(wanted.threads or max(1, (os.cpu_count() or 2) - 1))
+    use_threads(wanted.cores)

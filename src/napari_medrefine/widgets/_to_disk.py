@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,7 @@ from napari.layers import Image
 from napari_medrefine._paths import check_no_input
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.io.ome_zarr import part_of, write_ome_zarr
-from napari_medrefine.io.ome_zarr_attributes import Version
 from napari_medrefine.io.pyramid_writer import TILE
-from napari_medrefine.io.slides import Level
 from napari_medrefine.io.zarr_pyramid import ZarrPyramid
 from napari_medrefine.progress import Step
 from napari_medrefine.provenance import inputs_of
@@ -43,7 +41,7 @@ from napari_medrefine.widgets._layers import (
 )
 from napari_medrefine.widgets._looked_at import LookedAt
 from napari_medrefine.widgets._origins import MADE_FROM, place_above, remember
-from napari_medrefine.widgets._preferences import load_networks, preferences
+from napari_medrefine.widgets._preferences import Preferences, load_networks, preferences
 from napari_medrefine.widgets._regions import whole
 from napari_medrefine.widgets._still_points import still_points
 
@@ -53,7 +51,6 @@ if TYPE_CHECKING:
 SUFFIX = ".ome.zarr"
 MOST_PLANES = 64  # a chunk on disk holds them all
 BLOCK_BYTES = 2**28
-LAZY = 4 * TILE
 _PATIENCE_S = 0.25
 _OFTEN_S = 1.0  # between two looks at what is on disk: napari reads it in its own thread
 
@@ -86,30 +83,30 @@ class OnDisk:
     ) -> OnDisk:
         """Open the levels in `folder`: slow for a graphical interface.
 
-        `planes` is the axis of a stack that numbers them. While it fills, the coarse levels are
-        those of `filling`, the finer ones of a photo are `LookedAt`, and of colours what is black
-        is transparent: there the source is seen until it is made.
+        `planes` is the axis of a stack that numbers them; the levels of a photo are `LookedAt`.
+        While it fills, the coarse ones are those of `filling`, and of colours what is black is
+        transparent: there the source is seen until it is made.
         """
         coarse = [] if filling is None else filling.levels()
-        found = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
-        arrays = [
-            zarr.open_array(folder / str(level), mode="r")
-            for level in found[: len(found) - len(coarse)]
-        ]
+        arrays = _arrays(folder, coarse=len(coarse))
         if planes is not None:
             levels = [da.moveaxis(da.from_zarr(array), 0, planes) for array in arrays]
             return cls(folder, levels + [np.moveaxis(one, -1, planes) for one in coarse], options)
         seen = [one[..., 0] if one.shape[-1] == 1 else one for one in coarse]
-        shown = [photo_level(array, folder, whole=filling is None) for array in arrays]
-        if filling is None:
-            return cls(folder, [_lazy(level) for level in shown], options)
-        return cls(folder, [*map(LookedAt, shown), *seen], options)
+        fine = [photo_level(array, folder, whole=filling is None) for array in arrays]
+        return cls(folder, [*map(LookedAt, fine), *map(LookedAt, seen)], options)
 
     def look_again(self) -> None:
         """Read again what is looked at, so that the window need not; for the job's thread."""
         for level in self.levels:
             if isinstance(level, LookedAt):
                 level.look_again()
+
+    def completed(self, folder: Path) -> OnDisk:
+        """Have the levels of a photo be what lies in `folder`, complete; for the job's thread."""
+        for level, array in zip(self.levels, _arrays(folder), strict=True):
+            level.become(photo_level(array, folder, whole=True))
+        return replace(self, folder=folder)
 
 
 class DiskView:
@@ -154,6 +151,7 @@ class DiskView:
                 yield from self._add(picture)
             else:
                 self._refresh()
+            yield  # and paint it: while the job goes on that takes twice as long
         finally:
             self._taken.set()
 
@@ -196,8 +194,11 @@ class DiskView:
     def finish(self, picture: OnDisk) -> str:
         """Show what is complete, in its final place; return what to say."""
         if self.layer is not None and self.layer in self._viewer.layers:
-            self._follow()
-            self.layer.data = picture.levels
+            if isinstance(picture.levels[0], LookedAt):  # those that it shows already
+                self._refresh()
+            else:
+                self._follow()
+                self.layer.data = picture.levels
             note(self.layer, saved_as=str(picture.folder.absolute()))  # for the session
         before = f", of what '{self._source.name}' showed before it was replaced"
         return f"Wrote {picture.folder}{before if self._replaced else ''}."
@@ -214,14 +215,15 @@ class DiskView:
         load_networks(wanted)
         from napari_medrefine.superres.magnified import Magnified
 
-        _load_scheduler()
         planes = plane_axis(self._source)
+        if planes is not None:
+            _load_scheduler()
         kind: dict[str, Any] = {} if planes is None else {"rgb": False}
         picture = Magnified(_colours_last(self._source), self._recipe, **kind)
         facts = _facts(self._source, self._recipe, picture)
         options = _options(self._source, self._recipe, facts)
         filling, block = Filling(picture, colours=planes is None), _block(picture, wanted.tile)
-        job = self._writing(filling, facts, block, wanted.ome_zarr)
+        job = self._writing(filling, facts, block, wanted)
         try:
             part, there, due = part_of(self._path), None, 0.0
             for step in job:
@@ -237,10 +239,12 @@ class DiskView:
                     due = time.monotonic() + _OFTEN_S
         finally:
             job.close()
-        return OnDisk.at(self._path, options, planes)
+        if there is None or planes is not None:
+            return OnDisk.at(self._path, options, planes)
+        return there.completed(self._path)
 
     def _writing(
-        self, filling: Filling, facts: dict[str, Any], block: int, version: Version
+        self, filling: Filling, facts: dict[str, Any], block: int, wanted: Preferences
     ) -> Generator[Step, None, Path]:
         """Return the job that writes what `filling` makes, block by block."""
         size = pixel_um(self._source, picture_axes(self._source))
@@ -258,9 +262,18 @@ class DiskView:
             facts=facts,
             resume=True,
             block=block,
-            version=version,
+            version=wanted.ome_zarr,
+            at_once=wanted.cores,
             channels=[f"{n + 1}" for n in range(filling.shape[2])] if numbered else None,
         )
+
+
+def _arrays(folder: Path, coarse: int = 0) -> list[Any]:
+    """Return the levels in `folder`, without so many `coarse` ones."""
+    found = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+    return [
+        zarr.open_array(folder / str(level), mode="r") for level in found[: len(found) - coarse]
+    ]
 
 
 def check_for_disk(layer: Layer) -> Layer:
@@ -353,9 +366,3 @@ def _options(layer: Layer, recipe: Recipe, facts: dict[str, Any]) -> dict[str, A
         "cache": False,  # what is not there yet must not be remembered as black
     }
     return options | looks(layer)
-
-
-def _lazy(level: Level) -> Any:
-    # Of a large piece, too, only what is asked for is read; with small ones dask would have more
-    # to do than Zarr.
-    return da.from_array(level, chunks=(LAZY, LAZY, *level.shape[2:]), name=False)
