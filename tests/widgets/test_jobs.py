@@ -276,3 +276,27 @@ def test_the_library_of_torch_is_loaded_before_torch():
         assert float(torch.ones(3).sum()) == 3
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_to_show_that_a_job_runs_no_library_is_loaded_while_torchs_is():
+    code = """
+        from importlib.resources import files
+        from pathlib import Path
+        from qtpy.QtGui import QMovie
+        from qtpy.QtWidgets import QApplication
+        from napari_medrefine.widgets._jobs import JobPanel
+
+        def libraries():
+            lines = Path("/proc/self/maps").read_text().splitlines()
+            return {line.split()[-1] for line in lines if ".so" in line}
+
+        application = QApplication([])
+        panel = JobPanel("Go", "Go", "job")
+        before = libraries()
+        movie = QMovie(str(files("napari.resources") / "loading.gif"))
+        movie.start()
+        assert movie.isValid()
+        assert libraries() == before, libraries() - before
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)

@@ -21,7 +21,7 @@ from napari_medrefine.progress import JobStopped, Step, apart, stoppable
 from napari_medrefine.widgets._adding import know_units
 from napari_medrefine.widgets._progress_panel import ProgressPanel
 from napari_medrefine.widgets._still_heap import collect, hold_heap, no_collection, release_heap
-from napari_medrefine.widgets._torch_library import load_library
+from napari_medrefine.widgets._torch_library import load_libraries_of_window, load_library
 from napari_medrefine.widgets._turn_taking import as_before, take_turns
 from napari_medrefine.widgets._turns import Turns
 
@@ -170,6 +170,7 @@ class JobPanel(ProgressPanel):
             enabled=False,
         )
         super().__init__((self.start, self.cancel), "How far the running job is")
+        load_libraries_of_window()
         self.cancel.changed.connect(self.stop)
         self._latest: Step | None = None  # not shown yet
         self._resting = QTimer(self.native)

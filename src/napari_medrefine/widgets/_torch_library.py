@@ -2,6 +2,8 @@
 
 An import loads the libraries of an extension and holds Python's lock meanwhile: 0.7 s for those of
 torch, in which napari would stand still. Loaded before, they are there already.
+
+The system, too, has a lock, and loads one library at a time. So the window has its own before.
 """
 
 from __future__ import annotations
@@ -13,8 +15,18 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from qtpy.QtGui import QImageReader
+
 _SUFFIX = {"linux": ".so", "darwin": ".dylib"}  # on Windows torch itself does what is done here
 _LIBRARIES = ("libtorch_global_deps", "libtorch_cpu", "libtorch_cuda")
+
+
+def load_libraries_of_window() -> None:
+    """Have Qt load what reads images, which else it does where napari first shows that a job runs.
+
+    In the main thread. While torch's library is loaded, the window would stand still.
+    """
+    QImageReader.supportedImageFormats()
 
 
 def load_library() -> None:
