@@ -44,12 +44,8 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_atlas(made, photos, object
 
 def test_what_the_others_agree_on_counts_wherever_one_looks(shots):
     """Of unknown objectives: each look depends on those before it."""
-    overviews = [shot.photo.image for name, shot in shots.items() if name == shot.overview]
-    fields = [
-        FieldPhoto(lambda shot=shot: shot.photo.image)
-        for name, shot in shots.items()
-        if name != shot.overview
-    ]
+    overviews = [shots[f"{name}.png"].photo.image for name in "kd"]
+    fields = [FieldPhoto(lambda name=name: shots[f"{name}.png"].photo.image) for name in "cmx"]
     here = finish(looks([Overview(image) for image in overviews], fields))
     on = Overviews(tuple(lambda image=image: image for image in overviews))
     with ThreadPoolExecutor(2) as executor:
