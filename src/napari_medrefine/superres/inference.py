@@ -34,7 +34,7 @@ def run_steps(
     chain : Chain
         What to do.
     tile : int, optional
-        Side of a tile in input pixels; default: what keeps its memory within about 0.5 GB.
+        Side of a tile in input pixels; default: what keeps its memory within about 0.3 GB.
     text : str
         For the steps.
 
