@@ -82,12 +82,15 @@ def test_overviews_are_found_where_only_some_objectives_are_known(slides, fields
 
 @pytest.mark.parametrize("objectives", [(10, 40), (None, None)])
 def test_without_its_overview_a_field_is_refused(slides, fields, objectives):
-    arranged = arrange(box_of(slides, fields[:2], *objectives)[:3])
+    photos = box_of(slides, fields, *objectives)
+    del photos[5]
+    arranged = arrange(photos)
     assert arranged.overviews == (2,)
-    assert arranged.entries[0].overview == 2
-    stranger = arranged.entries[1]
-    assert stranger.overview is None
-    assert stranger.placement is None or not stranger.placement.accepted
+    for number, (slide, *_) in zip((0, 1, 3, 4, 5), PLACES, strict=True):
+        entry = arranged.entries[number]
+        assert entry.overview == (2 if slide == 0 else None)
+        if slide == 1:
+            assert entry.placement is None or not entry.placement.accepted
 
 
 def test_the_lowest_objective_that_is_named_is_no_overview_if_an_unnamed_photo_is(slides, fields):

@@ -82,8 +82,9 @@ def save_slides_steps(
             facts=facts,
         )
         yield from retold(job, partial(_within, number=number, total=total, name=slide.name))
-    _check_there(list(targets.values()))
-    return list(targets.values())
+    written = list(targets.values())
+    _check_there(written)
+    return written
 
 
 def _check_there(targets: list[Path]) -> None:

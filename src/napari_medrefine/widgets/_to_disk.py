@@ -52,7 +52,7 @@ SUFFIX = ".ome.zarr"
 MOST_PLANES = 64  # a chunk on disk holds them all
 BLOCK_BYTES = 2**28
 _PATIENCE_S = 0.25
-_OFTEN_S = 1.0  # between two looks at what is on disk: napari reads it in its own thread
+_OFTEN_S = 1.0  # between two looks at what is on disk
 
 
 @dataclass(frozen=True)
