@@ -8,12 +8,14 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 from qtpy.QtCore import QTimer
 
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step, look_up
+from napari_medrefine.widgets import _jobs as jobs
 from napari_medrefine.widgets._jobs import JobPanel
 
 
@@ -128,6 +130,49 @@ def test_between_two_items_the_window_handles_what_has_happened(panel, wait):
     wait(panel)
     assert order[:5] == ["first", "seen", "second", "seen", "third"]
     assert "done" in order[5:]
+
+
+def test_a_job_goes_on_once_the_window_has_taken_what_it_made(panel, wait):
+    """With the job beside it, to show a layer takes twice as long."""
+    order = []
+
+    def take(item):
+        for turn in ("seen", "added", "painted"):
+            yield
+            order.append((item, turn))
+
+    def work():
+        for item in (1, 2):
+            yield item
+            order.append((item, "on"))
+
+    panel.run(work, on_done=lambda _: None, on_item=take)
+    wait(panel)
+    assert order == [(item, turn) for item in (1, 2) for turn in ("seen", "added", "painted", "on")]
+
+
+def test_a_job_begins_once_napari_lists_it(panel, wait, monkeypatch):
+    """That too takes twice as long with the job beside it."""
+    listed, listing = [], jobs._Activity
+    monkeypatch.setattr(jobs, "_Activity", lambda *how: (time.sleep(0.3), listing(*how))[1])
+
+    def work():
+        listed.append(panel._activity)
+        yield Step(0, 1, "")
+
+    panel.run(work, on_done=lambda _: None)
+    wait(panel)
+    assert listed[0] is not None
+
+
+def test_deleting_the_widget_at_once_begins_nothing(panel, qtbot):
+    begun = []
+    panel.run(lambda: begun.append(True) or iter(()), on_done=begun.append)
+    panel.native.deleteLater()
+    qtbot.waitUntil(lambda: not panel.running, timeout=20_000)
+    qtbot.wait(100)
+    assert begun == []
+    assert gc.get_freeze_count() == 0
 
 
 def test_deleting_the_widget_stops_the_job(panel, qtbot):

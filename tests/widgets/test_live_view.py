@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from itertools import islice
+
 import numpy as np
 import pytest
 from scipy import ndimage as ndi
@@ -10,7 +13,7 @@ from skimage.data import immunohistochemistry
 from napari_medrefine import magnify
 from napari_medrefine.superres.magnified import Magnified
 from napari_medrefine.superres.recipe import Recipe
-from napari_medrefine.widgets._live_view import LiveTile, LiveView
+from napari_medrefine.widgets._live_view import LiveLayer, LiveTile, LiveView
 from napari_medrefine.widgets._preferences import Preferences
 from napari_medrefine.widgets.magnify import MagnifyWidget
 
@@ -32,6 +35,7 @@ def following(viewer, qtbot):
     widget = MagnifyWidget(viewer)
     widget.region.value = "follow"
     widget.job.start.native.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=20_000)
 
     def settled():
         qtbot.waitUntil(lambda: bool((viewer.layers[1].data[..., 3] == 255).all()), timeout=90_000)
@@ -107,6 +111,7 @@ def test_before_all_is_in_place_the_photo_shines_through(viewer, qtbot):
     widget = MagnifyWidget(viewer)
     widget.region.value = "follow"
     widget.job.start.native.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=20_000)
     shown = viewer.layers[1]
     assert not shown.data[..., 3].any()
     qtbot.waitUntil(lambda: bool(shown.data[..., 3].any()), timeout=60_000)
@@ -120,12 +125,71 @@ def all_in_view(viewer, source, scale=2.0):
     live.look()
     job = live.steps()
     for item in job:
-        if isinstance(item, LiveTile):
-            live.take(item)
+        if isinstance(item, LiveLayer | LiveTile):
+            deque(live.take(item))
         elif item.text.startswith("All in view"):
             break
     job.close()
     return live.layer
+
+
+@pytest.mark.parametrize("when", [0, 1, 2, 3])
+def test_one_may_pan_while_the_layer_is_put_in(viewer, when):
+    source = viewer.add_image(PHOTO, rgb=True, name="s")
+    look_at(viewer, source, (300, 300))
+    live = LiveView(viewer, source, Recipe("magnify", 4))
+    live.look()
+    assert len(viewer.layers) == 1  # not in the turn of the click: napari needs one for that alone
+    turns = live.take(LiveLayer())
+    deque(islice(turns, when))
+    look_at(viewer, source, (500, 700))
+    live.look()
+    deque(turns)
+    deque(live.take(LiveLayer()))  # asked for twice, added once
+    assert len(viewer.layers) == 2
+    rows, cols = live.layer.data.shape[:2]
+    first = np.subtract((350, 550), live.layer.data_to_world((0, 0)))
+    last = np.subtract(live.layer.data_to_world((rows, cols)), (650, 850))
+    for beyond in (*first, *last):  # of what is in view: nothing is missing, and less than a tile
+        assert -1 <= beyond <= 129
+
+
+def test_a_layer_that_was_removed_comes_back_with_what_is_made(viewer):
+    source = viewer.add_image(PHOTO[:300, :300].copy(), rgb=True, name="s")
+    look_at(viewer, source, (150, 150), zoom=1.5)
+    first = all_in_view(viewer, source)
+    live = LiveView(viewer, source, Recipe("magnify", 2.0))
+    live.look()
+    job = live.steps()
+    for item in job:
+        if isinstance(item, LiveTile):
+            viewer.layers.remove(live.layer)  # just as its tile was made
+            deque(live.take(item))
+            live.look()
+        elif isinstance(item, LiveLayer):
+            deque(live.take(item))
+        elif item.text.startswith("All in view"):
+            break
+    job.close()
+    assert len(viewer.layers) == 3
+    np.testing.assert_array_equal(live.layer.data, first.data)
+    assert (
+        live.layer.metadata["medrefine"]["provenance"] == first.metadata["medrefine"]["provenance"]
+    )
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_without_its_source_it_does_not_come(viewer, before):
+    source = viewer.add_image(PHOTO, rgb=True, name="s")
+    look_at(viewer, source, (300, 300))
+    live = LiveView(viewer, source, Recipe("magnify", 4))
+    live.look()
+    turns = live.take(LiveLayer())
+    for _ in range(before):
+        next(turns)
+    viewer.layers.remove(source)
+    deque(turns)
+    assert len(viewer.layers) == 0
 
 
 def test_what_was_magnified_once_is_there_in_the_next_session(viewer, tmp_path, monkeypatch):
@@ -184,6 +248,7 @@ def test_the_tiles_move_along_and_are_made_anew_of_other_pixels(real_viewer, qtb
     look_at(viewer, source, (100, 75), zoom=1.0)
     widget.region.value, widget.scale.value = "follow", 2.0
     widget.job.start.native.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=20_000)
     made = viewer.layers[1]
 
     def shows(photo):

@@ -18,7 +18,7 @@ from qtpy.QtCore import QTimer
 from napari_medrefine._atomic import cannot
 from napari_medrefine.errors import NO_MEMORY, MedRefineError, is_out_of_memory
 from napari_medrefine.progress import JobStopped, Step, apart, stoppable
-from napari_medrefine.widgets._adding import know_units
+from napari_medrefine.widgets._adding import InTurns, know_units
 from napari_medrefine.widgets._progress_panel import ProgressPanel
 from napari_medrefine.widgets._still_heap import collect, hold_heap, no_collection, release_heap
 from napari_medrefine.widgets._torch_library import load_libraries_of_window, load_library
@@ -83,7 +83,6 @@ class _Worker(WorkerBase):
         super().__init__(SignalsClass=GeneratorWorkerSignals)
         self._start: Callable[[], Work] | None = start
         self._free = threading.Event()
-        self._free.set()
 
     def work(self) -> _Finished | _Failed | None:
         """Run the job to its end, or until `quit` was called; superqt calls this in the thread."""
@@ -108,17 +107,16 @@ class _Worker(WorkerBase):
     def _go_through(self, job: Work) -> None:
         while not self.abort_requested:
             item = next(job)
-            if isinstance(item, Step) or self._has_turn():
-                self.yielded.emit(item)
+            self._free.clear()
+            self.yielded.emit(item)
+            if not isinstance(item, Step):
+                self._until_taken()
         self.aborted.emit()
 
-    def _has_turn(self) -> bool:
-        """Wait until the last item was taken: many layers at once would hold up the window."""
-        while not self._free.wait(_PATIENCE_S):
-            if self.abort_requested:
-                return False
-        self._free.clear()
-        return True
+    def _until_taken(self) -> None:
+        """Wait until the item was taken: with the job beside it the window takes twice as long."""
+        while not (self._free.wait(_PATIENCE_S) or self.abort_requested):
+            pass
 
     def taken(self) -> None:
         """Let the next item come; called in the main thread."""
@@ -223,16 +221,20 @@ class JobPanel(ProgressPanel):
         worker.finished.connect(self._ended)
         self.start.enabled, self.cancel.enabled = False, True
         self.bar.min, self.bar.max, self.bar.visible = 0, 0, True
-        self._turns.add(self._show_activity)
         hold_heap()
         take_turns()
         self._tidying.start()
-        worker.start()
+        self._turns.add(lambda: self._begin(worker))
 
-    def _show_activity(self) -> None:
-        """Have napari list the job among its activities, which takes it as long as all the rest."""
+    def _begin(self, worker: _Worker) -> InTurns:
+        """Have napari list the job among its activities: twice as long once the job computes."""
         if self._wanted:
             self._activity = _Activity(self._desc, self.stop)
+        yield
+        if self.alive:
+            worker.start()
+        else:
+            self._end()
 
     def stop(self) -> None:
         """Ask the running job to stop: at its next step, or where it looks up within one."""

@@ -22,7 +22,7 @@ from napari_medrefine.provenance import KEY as PROVENANCE
 from napari_medrefine.provenance import inputs_of
 from napari_medrefine.superres.cards import NOT_FOR_DIAGNOSIS
 from napari_medrefine.superres.recipe import Recipe
-from napari_medrefine.widgets._adding import add_in_turns
+from napari_medrefine.widgets._adding import InTurns, add_in_turns
 from napari_medrefine.widgets._generating import title_of
 from napari_medrefine.widgets._geometry import Layer, lay, part_place
 from napari_medrefine.widgets._layers import KEY, about, check_photo, file_of, note, pixels, shape
@@ -31,7 +31,6 @@ from napari_medrefine.widgets._preferences import load_networks, preferences
 from napari_medrefine.widgets._regions import in_view
 from napari_medrefine.widgets._still_points import still_points
 from napari_medrefine.widgets._tile_store import TileStore
-from napari_medrefine.widgets._turns import Turns
 
 TILE = 512  # pixels of the result a side: half a second on two slow cores
 LARGEST = 2560  # pixels of the result a side that are shown at once: uploaded with every tile
@@ -40,6 +39,11 @@ _PATIENCE_S = 0.1
 
 Tile = tuple[int, int]
 Colours = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class LiveLayer:
+    """The layer is missing, and is to be put into the list before the job goes on."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,8 @@ class LiveView:
         self._viewer, self._recipe = viewer, recipe
         self.layer: Layer | None = None
         self.made = 0
-        self._turns = Turns()
+        self._missing = False  # whether the layer is looked for, and not in the list
+        self._place: dict[str, Any] = {}
         self._size = recipe.result_shape(shape(layer))
         self._view: _View | None = None
         self._canvas: Colours = np.zeros((1, 1, 4), np.uint8)
@@ -125,27 +130,35 @@ class LiveView:
                 self._kept = OrderedDict()
                 self._size = self._recipe.result_shape(shape(self.source))
 
-    def take(self, made: LiveTile) -> None:
-        """Show a tile that has been made, if it is in view."""
+    def take(self, made: LiveLayer | LiveTile) -> InTurns:
+        """Show the layer, or a tile that has been made, if it is in view."""
+        if isinstance(made, LiveLayer):
+            yield from self._add()
+            return
         self.made += 1
-        if self._view is None or self.layer is None or self.layer not in self._viewer.layers:
+        if self._view is None:
+            return
+        in_view = made.place in self._view.tiles and made.place in self._kept
+        if in_view:
+            self._paste(made.place)
+        if self.layer is None or self.layer not in self._viewer.layers:
             return
         if self._provenance and about(self.layer).get(PROVENANCE) != self._provenance:
             note(self.layer, **{PROVENANCE: self._provenance})
-        if made.place in self._view.tiles and made.place in self._kept:
-            self._paste(made.place)
+        if in_view:
             self.layer.refresh(thumbnail=False, highlight=False, extent=False)
 
-    def steps(self) -> Generator[Step | LiveTile, None, None]:
-        """Make the tiles that are asked for, until closed."""
+    def steps(self) -> Generator[Step | LiveLayer | LiveTile, None, None]:
+        """Make the layer and the tiles that are asked for, until closed."""
         yield Step(0, 0, "Loading the network ...")
+        yield LiveLayer()
         wanted = preferences()
         load_networks(wanted)
         store = TileStore(Path(wanted.cache_folder)) if wanted.cache_folder.strip() else None
         while True:
             yield from self._tiles(store)
 
-    def _tiles(self, store: TileStore | None) -> Generator[Step | LiveTile, None, None]:
+    def _tiles(self, store: TileStore | None) -> Generator[Step | LiveLayer | LiveTile, None, None]:
         """Make the tiles that are asked for, until the source's pixels are replaced."""
         from napari_medrefine.superres.made import provenance_of
         from napari_medrefine.superres.magnified import Magnified
@@ -158,6 +171,8 @@ class LiveView:
         )
         self._provenance = provenance_of(self._recipe, one).as_dict()
         while kept is self._kept:
+            if self._missing:
+                yield LiveLayer()
             tile, done, total = self._next()
             if tile is None:
                 yield Step(done, total, "All in view is magnified; pan or zoom for more.")
@@ -223,29 +238,41 @@ class LiveView:
 
     def _show(self, top: int, left: int) -> None:
         zoom = tuple(n / given for n, given in zip(self._size, shape(self.source), strict=True))
-        place = part_place(self.source, (top / zoom[0], left / zoom[1]), (zoom[0], zoom[1]))
-        if self.layer is None or self.layer not in self._viewer.layers:
-            self._add(place)
-            return
-        with still_points(self._viewer):
-            self.layer.data = self._canvas
-            lay(self.layer, place)
+        self._place = part_place(self.source, (top / zoom[0], left / zoom[1]), (zoom[0], zoom[1]))
+        self._missing = self.layer is None or self.layer not in self._viewer.layers
+        if not self._missing:
+            with still_points(self._viewer):
+                self._lay_out(self.layer)
 
-    def _add(self, place: dict[str, Any]) -> None:
-        self.layer = NapariImage(
+    def _lay_out(self, layer: Layer) -> None:
+        """Have the layer be what is in view by now, at its place."""
+        if layer.data is not self._canvas:
+            layer.data = self._canvas
+        lay(layer, self._place)
+
+    def _add(self) -> InTurns:
+        missing, self._missing = self._missing, False
+        if not missing:
+            return
+        layer = NapariImage(
             self._canvas,
             rgb=True,
             name=f"{self.source.name} · {title_of(self._recipe)}, in view",
             blending=self.source.blending,
             metadata={KEY: self._facts()},
-            **place,
+            **self._place,
         )
-        remember(self.layer, MADE_FROM, self.source)
-        adding = add_in_turns(self._viewer, self.layer, place_above(self._viewer, self.source))
-        self._turns.then(lambda: adding)
+        remember(layer, MADE_FROM, self.source)
+        yield
+        if self.source not in self._viewer.layers:
+            return
+        self._lay_out(layer)  # one may have panned meanwhile
+        self.layer, self._missing = layer, False
+        yield from add_in_turns(self._viewer, layer, place_above(self._viewer, self.source))
 
     def _facts(self) -> dict[str, Any]:
-        return {
+        known = {PROVENANCE: self._provenance} if self._provenance else {}
+        return known | {
             "made_from": self.source.name,
             **asdict(self._recipe),
             "model": str(self._recipe.model or "shipped"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Generator
 from contextlib import AbstractContextManager
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
 SUFFIX = ".ome.zarr"
 MOST_PLANES = 64  # a chunk on disk holds them all
 BLOCK_BYTES = 2**28
-_PATIENCE_S = 0.25
 _OFTEN_S = 1.0  # between two looks at what is on disk
 
 
@@ -129,7 +127,6 @@ class DiskView:
         self._viewer, self._source, self._recipe, self._path = viewer, layer, recipe, path
         self.layer: Layer | None = None
         self._read, self._below = layer.data, _where(layer)
-        self._taken = threading.Event()
 
     def stopped(self) -> str:
         """Show all that was made until the job was stopped; return what to say."""
@@ -146,14 +143,11 @@ class DiskView:
 
     def take(self, picture: OnDisk) -> InTurns:
         """Show what is on disk so far."""
-        try:
-            if self.layer is None:
-                yield from self._add(picture)
-            else:
-                self._refresh()
-            yield  # and paint it: while the job goes on that takes twice as long
-        finally:
-            self._taken.set()
+        if self.layer is None:
+            yield from self._add(picture)
+        else:
+            self._refresh()
+        yield  # and paint it: while the job goes on that takes twice as long
 
     def _add(self, picture: OnDisk) -> InTurns:
         with _reading_here():
@@ -233,9 +227,7 @@ class DiskView:
                         filling.catch_up(ZarrPyramid(part, picture.shape, block))
                         there = OnDisk.at(part, options, planes, filling)
                     there.look_again()
-                    self._taken.clear()
                     yield there
-                    self._taken.wait(_PATIENCE_S)  # both at once would hold up the window
                     due = time.monotonic() + _OFTEN_S
         finally:
             job.close()
