@@ -14,7 +14,7 @@ from napari_medrefine.atlas import Atlas
 from napari_medrefine.atlas.layers import LayerData
 from napari_medrefine.widgets._adding import InTurns, add_in_turns
 from napari_medrefine.widgets._geometry import Layer
-from napari_medrefine.widgets._layers import Viewer, about
+from napari_medrefine.widgets._layers import Viewer, about, show
 from napari_medrefine.widgets._undo import History
 
 MARGIN = 0.3  # of the canvas left free around what is flown to
@@ -94,7 +94,7 @@ class AtlasView:
         self.history.begin()
         with self.history.changing(COVERED, layers):
             for layer in layers:
-                layer.visible = visible
+                show(layer, visible=visible)
 
     def fly_to(self, name: str) -> bool:
         """Bring a photo into view; False if its layer is not there."""
@@ -103,7 +103,7 @@ class AtlasView:
             return False
         self.history.begin()
         with self.history.changing(SEEN, [layer]):
-            layer.visible = True
+            show(layer)
         self._viewer.layers.selection.active = layer
         low, high = layer.extent.world
         camera = self._viewer.scene.camera

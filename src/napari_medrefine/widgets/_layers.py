@@ -48,6 +48,12 @@ def note(layer: Layer, **entries: Any) -> None:
     layer.metadata = {**layer.metadata, KEY: {**about(layer), **entries}}
 
 
+def show(layer: Layer, *, visible: bool = True) -> None:
+    """Show or hide a layer; napari draws one anew that is told what it is already."""
+    if layer.visible != visible:
+        layer.visible = visible
+
+
 def check_photo(layer: Layer, what: str) -> Layer:
     """Return `layer` if it can be a photo.
 

@@ -34,6 +34,7 @@ from napari_medrefine.widgets._layers import (
     note,
     pixels,
     shape,
+    show,
 )
 from napari_medrefine.widgets._origins import OVERVIEW, is_origin, remember
 
@@ -161,7 +162,8 @@ def place(overview: Layer, field: Layer, placement: Placement) -> None:
 
 def bring_into_sight(viewer: Any, overview: Layer, field: Layer) -> None:
     """Show both layers, the field above its overview, between coarser and finer fields on it."""
-    overview.visible = field.visible = True
+    show(overview)
+    show(field)
     layers = viewer.layers
     others = [x for x in layers if x is not field and is_origin(overview, x, OVERVIEW)]
     ratios = {layers.index(x): x.metadata[KEY]["placement"].ratio for x in others if _is_placed(x)}

@@ -16,7 +16,7 @@ from napari_medrefine.samples.photos import LayerData
 from napari_medrefine.widgets._adding import InTurns, add_in_turns
 from napari_medrefine.widgets._geometry import Layer
 from napari_medrefine.widgets._jobs import JobPanel
-from napari_medrefine.widgets._layers import about, images
+from napari_medrefine.widgets._layers import about, images, show
 from napari_medrefine.widgets._origins import MADE_FROM, is_origin
 from napari_medrefine.widgets._panel import (
     Panel,
@@ -178,7 +178,7 @@ class FirstMinuteWidget(Panel):
     def _to_field(self) -> None:
         self._close_other()
         for layer in self._samples():
-            layer.visible = layer in (self.overview, self.field)
+            show(layer, visible=layer in (self.overview, self.field))
         self._viewer.fit_to_view(layers=[self.field], margin=0.3)
         self._arrived("Move the slider: both photos show the same cells.")
 
