@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_medrefine.atlas import RECORD, atlas_steps, load_atlas, rows_of
+from napari_medrefine.atlas import (
+    RECORD,
+    atlas_steps,
+    coverage_rows,
+    describe_coverage,
+    load_atlas,
+    rows_of,
+)
 from napari_medrefine.progress import Step
 from napari_medrefine.widgets.atlas import CHOOSE, AtlasWidget, _make_and_show
 
@@ -200,6 +207,7 @@ def test_what_is_missing_is_shown_and_said(opened, viewer):
     said = opened.job.message.value
     assert "k.png: 10x " in said
     assert "missing" in said
+    assert said.splitlines() == describe_coverage(coverage_rows(*opened._shown))
     opened.missing.value = False
     assert not viewer.layers["k · coverage"].visible
 

@@ -26,7 +26,8 @@ def layers_of(*_):
     for k, name in enumerate("bc"):
         place = np.array([[1, 0, 3.0 + k], [0, 1, 5], [0, 0, 1]])
         yield layer(name, place, photo=f"{name}.png", placement="there")
-    options = {"name": "a · coverage", "visible": False, "metadata": {KEY: {"coverage_of": "a"}}}
+    covered = {KEY: {"coverage_of": "a", "shares": []}}
+    options = {"name": "a · coverage", "visible": False, "metadata": covered}
     yield np.ones((8, 9), np.uint8), options, "labels"
 
 
@@ -47,8 +48,6 @@ def open_in(tmp_path, monkeypatch, wait):
             for x in atlas.photos
         ],
     )
-    monkeypatch.setattr("napari_medrefine.widgets.atlas.coverage_rows", lambda *_: [])
-    monkeypatch.setattr("napari_medrefine.widgets.atlas.describe_coverage", lambda _: [])
     (tmp_path / RECORD).write_text("{}")
 
     def opened_in(viewer):

@@ -16,6 +16,7 @@ NEAR = 0.08  # log ratio within which one is meant
 COLUMNS = ("overview", "photographed at", "share")
 MISSING = "missing"
 Placed = tuple[PhotoRecord, Placement]
+Row = dict[str, str | float]
 
 
 def coverage_of(slide: PhotoRecord, placed: Sequence[Placed]) -> Coverage:
@@ -56,7 +57,7 @@ def placed_on(path: str | Path, atlas: Atlas, slide: PhotoRecord) -> list[Placed
     return sorted(known, key=lambda field: field[1].ratio)
 
 
-def coverage_rows(path: str | Path, atlas: Atlas) -> list[dict[str, str | float]]:
+def coverage_rows(path: str | Path, atlas: Atlas) -> list[Row]:
     """Return the share of every overview that each objective covers, and what is missing.
 
     Parameters
@@ -66,15 +67,22 @@ def coverage_rows(path: str | Path, atlas: Atlas) -> list[dict[str, str | float]
     atlas : Atlas
         What `load_atlas` read from it.
     """
-    rows: list[dict[str, str | float]] = []
-    for slide in atlas.overviews:
-        found = coverage_of(slide, placed_on(path, atlas, slide))
-        for name, share in [*found.shares.items(), (MISSING, found.missing)]:
-            rows.append(dict(zip(COLUMNS, (slide.source, name, round(share, 4)), strict=True)))
-    return rows
+    slides = [(slide, placed_on(path, atlas, slide)) for slide in atlas.overviews]
+    return [
+        row for slide, placed in slides for row in rows_about(slide, coverage_of(slide, placed))
+    ]
 
 
-def describe_coverage(rows: Sequence[dict[str, str | float]]) -> list[str]:
+def rows_about(slide: PhotoRecord, found: Coverage) -> list[Row]:
+    """Return the share of one overview that each objective covers, and what is missing."""
+    shares = [*found.shares.items(), (MISSING, found.missing)]
+    return [
+        dict(zip(COLUMNS, (slide.source, name, round(share, 4)), strict=True))
+        for name, share in shares
+    ]
+
+
+def describe_coverage(rows: Sequence[Row]) -> list[str]:
     """Return a sentence for every overview in what `coverage_rows` returns."""
     said: dict[str, list[str]] = {}
     for row in rows:

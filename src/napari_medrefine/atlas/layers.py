@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from skimage.transform import resize_local_mean
 
 from napari_medrefine._paths import is_folder, real
-from napari_medrefine.atlas.covered import MISSING, Placed, coverage_of, placed_on
+from napari_medrefine.atlas.covered import MISSING, Placed, coverage_of, placed_on, rows_about
 from napari_medrefine.atlas.record import Atlas, PhotoRecord, record_path
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
@@ -183,6 +183,6 @@ def _coverage_layer(
             "photographed at": names,
             "share of the overview": np.round(shares, 4),
         },
-        "metadata": {KEY: {"coverage_of": slide.name, "shares": found.shares}},
+        "metadata": {KEY: {"coverage_of": slide.name, "shares": rows_about(slide, found)}},
     }
     return labels, attributes, "labels"

@@ -12,6 +12,7 @@ from skimage.draw import polygon
 from napari_medrefine.registration.placement import Placement
 
 LARGEST = 1024  # pixels of the map's longer side
+_AT_ONCE = 8  # rows
 SAMPLES = 4  # per map pixel and side: edges are averaged, so shares are right to a fraction of it
 
 
@@ -82,8 +83,10 @@ def _area(small: tuple[int, int], factor: int, shape: tuple[int, int]) -> npt.ND
 def _draw(covered: npt.NDArray[np.bool_], place: Placement, zoom: float) -> None:
     """Fill the samples whose middles lie in a field's outline."""
     there = (place.outline() + 0.5) * zoom - 0.5
-    rows, cols = polygon(there[:, 0], there[:, 1], covered.shape)
-    covered[rows, cols] = True
+    first, last = np.clip([there[:, 0].min(), there[:, 0].max() + 1], 0, len(covered)).astype(int)
+    for top in range(first, last, _AT_ONCE):  # no other thread gets a turn while it draws
+        band = covered[top : min(top + _AT_ONCE, last)]
+        band[polygon(there[:, 0] - top, there[:, 1], band.shape)] = True
 
 
 def _blocks(covered: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

@@ -96,6 +96,13 @@ class AtlasView:
             for layer in layers:
                 show(layer, visible=visible)
 
+    def coverage_rows(self) -> list[dict[str, Any]]:
+        """Return how much of the overviews is covered, as `atlas.coverage_rows` does.
+
+        The layers say it: to draw all fields again would hold up the window.
+        """
+        return [row for layer in self._coverage() for row in about(layer)["shares"]]
+
     def fly_to(self, name: str) -> bool:
         """Bring a photo into view; False if its layer is not there."""
         layer = next((x for x in self._there() if about(x).get("photo") == name), None)

@@ -15,7 +15,6 @@ from napari_medrefine.atlas import (
     Atlas,
     PhotoRecord,
     atlas_steps,
-    coverage_rows,
     describe_coverage,
     load_atlas,
     rows_of,
@@ -267,8 +266,8 @@ class AtlasWidget(Panel):
     def _show_missing(self, visible: bool) -> None:
         self._view.show_coverage(visible)
         self._refresh_history()
-        if visible and self._shown is not None:
-            self.job.say("\n".join(describe_coverage(coverage_rows(*self._shown))))
+        if visible:
+            self.job.say("\n".join(describe_coverage(self._view.coverage_rows())))
 
     def save_slides(self) -> None:
         """Save every slide as one pyramid, into the atlas's folder."""
