@@ -23,6 +23,7 @@ from napari_medrefine.compare.pairs import Pair, measure_steps
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.progress import Step
 from napari_medrefine.superres.named_networks import named_networks
+from napari_medrefine.widgets._adding import InTurns
 from napari_medrefine.widgets._choices import LayerChoice
 from napari_medrefine.widgets._dialogs import ask_folder
 from napari_medrefine.widgets._geometry import Layer
@@ -240,11 +241,15 @@ class MeasureSection:
         self.here.enabled = True
         self.save.enabled = self.done is not None
 
-    def _take(self, done: Done) -> None:
+    def _take(self, done: Done) -> InTurns:
+        """Show what was measured, the table and the chart each in a turn of its own."""
         self.done = done
         measured = done.measured
         layers = [layer.name for layer in measured.common.pair.layers]
         self.table.show_scores(measured)
+        yield
+        if not self.job.alive:
+            return
         self.chart.show_scores(measured.scores, done.ours, layers)
         self._show_results(shown=True)
         self._tell_whose()

@@ -254,9 +254,11 @@ class RegisterWidget(Panel):
         )
 
     def _add_difference(self, made: Made) -> InTurns:
+        layer = Image(made.image, **made.options)
+        yield
         if not set(made.of) <= set(self._viewer.layers):
             return
-        adding = add_in_turns(self._viewer, Image(made.image, **made.options))
+        adding = add_in_turns(self._viewer, layer)
         with self._registrations.adding(COMPARED):
             names = [layer.name for layer in made.of]
             self._registrations.remove_own("difference_of", names)
