@@ -24,8 +24,10 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 from skimage.data import immunohistochemistry
 
+from napari_medrefine.photos import write_image
 from napari_medrefine.samples import sample_layers
 from napari_medrefine.widgets import magnify
+from napari_medrefine.widgets.atlas import AtlasWidget
 from napari_medrefine.widgets.magnify import MagnifyWidget
 from napari_medrefine.widgets.register import RegisterWidget
 
@@ -138,6 +140,22 @@ def registered() -> None:
     viewer.close()
 
 
+def assembled(folder: Path) -> None:
+    """Measure Put in order with the photos of the sample slide, in a new window."""
+    for image, options, _ in sample_layers():
+        pixel_um = options["scale"][0]
+        write_image(folder / f"{options['name'].replace(' ', '_')}.png", image, pixel_um=pixel_um)
+    viewer = napari.Viewer()
+    widget = AtlasWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Atlas")
+    widget.photos.value = folder
+    rest(2)
+    ticks = Ticks()
+    seconds = ticks.during(widget.job.start.native.click, lambda: not widget.job.running)
+    print(f"{f'Atlas, {len(viewer.layers)} layers':34s} {seconds:5.1f} s; {ticks}", flush=True)
+    viewer.close()
+
+
 def shown_again(viewer: napari.Viewer) -> None:
     """Measure napari alone when what it shows is put on the screen once more."""
     fine = np.zeros((4096, 4096, 4), np.uint8)
@@ -165,6 +183,7 @@ def rest(seconds: float) -> None:
 
 def main() -> None:
     registered()
+    assembled(Path(tempfile.mkdtemp()))
     viewer = napari.Viewer()
     viewer.add_image(PHOTO, rgb=True, name="photo")
     widget = MagnifyWidget(viewer)
