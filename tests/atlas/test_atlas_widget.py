@@ -212,6 +212,14 @@ def test_what_is_missing_is_shown_and_said(opened, viewer):
     assert not viewer.layers["k · coverage"].visible
 
 
+def test_the_window_need_not_load_what_dask_computes_with(made, monkeypatch):
+    loaded = []
+    monkeypatch.setattr("napari_medrefine.widgets.atlas.load_scheduler", lambda: loaded.append(1))
+    layers = (item for item in _make_and_show(made, None) if isinstance(item, tuple))
+    next(layers)
+    assert loaded
+
+
 def test_layers_that_the_user_removed_do_no_harm(opened, viewer):
     viewer.layers.remove("q")
     opened.opacity.value = 0.5

@@ -52,6 +52,7 @@ def test_what_is_in_view_lies_where_it_belongs(viewer, following):
     assert list(viewer.layers).index(shown) == 1
     assert (shown.data[..., 3] == 255).all()
     assert "diagnosis" in shown.metadata["medrefine"]["warning"]
+    assert shown.thumbnail[..., :3].max() > 100  # and not as it was when nothing had been made
     whole = magnify(PHOTO, 4, model="photo-faithful")  # it tells its objective
     first = np.round(np.array(source.world_to_data(shown.data_to_world((0, 0)))) * 4 + 1.5)
     top, left = first.astype(int)

@@ -146,7 +146,8 @@ class LiveView:
         if self._provenance and about(self.layer).get(PROVENANCE) != self._provenance:
             note(self.layer, **{PROVENANCE: self._provenance})
         if in_view:
-            self.layer.refresh(thumbnail=False, highlight=False, extent=False)
+            whole = set(self._view.tiles) <= set(self._kept)
+            self.layer.refresh(thumbnail=whole, highlight=False, extent=False)
 
     def steps(self) -> Generator[Step | LiveLayer | LiveTile, None, None]:
         """Make the layer and the tiles that are asked for, until closed."""

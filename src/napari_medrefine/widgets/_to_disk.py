@@ -24,6 +24,7 @@ from napari_medrefine.progress import Step
 from napari_medrefine.provenance import inputs_of
 from napari_medrefine.superres.recipe import Recipe
 from napari_medrefine.widgets._adding import InTurns, add_in_turns
+from napari_medrefine.widgets._dask_scheduler import load_scheduler
 from napari_medrefine.widgets._disk_level import photo_level
 from napari_medrefine.widgets._filling import Filling
 from napari_medrefine.widgets._generating import looks, title_of
@@ -211,7 +212,7 @@ class DiskView:
 
         planes = plane_axis(self._source)
         if planes is not None:
-            _load_scheduler()
+            load_scheduler()
         kind: dict[str, Any] = {} if planes is None else {"rgb": False}
         picture = Magnified(_colours_last(self._source), self._recipe, **kind)
         facts = _facts(self._source, self._recipe, picture)
@@ -284,14 +285,6 @@ def check_for_disk(layer: Layer) -> Layer:
             "in the layer list, choose 'Split Stack', and then one of its planes."
         )
     return layer
-
-
-def _load_scheduler() -> None:
-    """Have dask find its scheduler before napari does in the window's thread.
-
-    It imports `distributed` for that, which takes a quarter of a second.
-    """
-    da.zeros(1).compute()
 
 
 def _reading_here() -> AbstractContextManager[object]:

@@ -27,6 +27,7 @@ from napari_medrefine.widgets._adding import InTurns
 from napari_medrefine.widgets._atlas_export import items_of
 from napari_medrefine.widgets._atlas_table import AtlasTable
 from napari_medrefine.widgets._atlas_view import AtlasView, Shown
+from napari_medrefine.widgets._dask_scheduler import load_scheduler
 from napari_medrefine.widgets._exporting import Exporting, Item
 from napari_medrefine.widgets._jobs import JobPanel
 from napari_medrefine.widgets._looking import Looking, Proposal
@@ -309,6 +310,7 @@ def _make_and_show(
     made = 0.0 if job is None else MADE
     atlas = load_atlas(folder) if job is None else (yield from in_part(job, 0, MADE))
     yield Shown(folder, atlas, rows_of(folder, atlas))
+    load_scheduler()  # the photos' finest levels are read when they are shown
     yield from in_part(layers_steps(folder, atlas), made, 1)
 
 
