@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from skimage.transform import resize_local_mean
 
 from napari_medrefine._paths import is_folder, real
-from napari_medrefine.atlas.covered import MISSING, Placed, coverage_of, placed_on, rows_about
+from napari_medrefine.atlas.covered import Placed, coverage_of, placed_on, rows_about
 from napari_medrefine.atlas.record import Atlas, PhotoRecord, record_path
 from napari_medrefine.errors import MedRefineError
 from napari_medrefine.images import Image
@@ -166,8 +166,7 @@ def _coverage_layer(
     found = coverage_of(slide, placed)
     # What is missing is what one looks for: it has a number, and so a colour, of its own.
     labels = np.where(found.labels == 0, len(found.names) + 1, found.labels).astype(np.uint8)
-    names = ["", *found.names, MISSING]
-    shares = [0.0, *(found.shares[name] for name in found.names), found.missing]
+    rows = rows_about(slide, found)
     colours = [*(COLOURS[n % len(COLOURS)] for n in range(len(found.names))), DARK]
     shift = (found.factor - 1) / 2
     attributes: dict[str, Any] = {
@@ -179,10 +178,10 @@ def _coverage_layer(
         "visible": False,
         "colormap": {None: "transparent", **dict(enumerate(colours, 1))},
         "features": {
-            "index": list(range(len(names))),
-            "photographed at": names,
-            "share of the overview": np.round(shares, 4),
+            "index": list(range(len(rows) + 1)),
+            "photographed at": ["", *(row["photographed at"] for row in rows)],
+            "share of the overview": [0.0, *(row["share"] for row in rows)],
         },
-        "metadata": {KEY: {"coverage_of": slide.name, "shares": rows_about(slide, found)}},
+        "metadata": {KEY: {"coverage_of": slide.name, "shares": rows}},
     }
     return labels, attributes, "labels"

@@ -12,8 +12,8 @@ from skimage.draw import polygon
 from napari_medrefine.registration.placement import Placement
 
 LARGEST = 1024  # pixels of the map's longer side
-_AT_ONCE = 8  # rows
 SAMPLES = 4  # per map pixel and side: edges are averaged, so shares are right to a fraction of it
+_AT_ONCE = 8  # rows of samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def _draw(covered: npt.NDArray[np.bool_], place: Placement, zoom: float) -> None
     there = (place.outline() + 0.5) * zoom - 0.5
     first, last = np.clip([there[:, 0].min(), there[:, 0].max() + 1], 0, len(covered)).astype(int)
     for top in range(first, last, _AT_ONCE):  # no other thread gets a turn while it draws
-        band = covered[top : min(top + _AT_ONCE, last)]
+        band = covered[top : top + _AT_ONCE]
         band[polygon(there[:, 0] - top, there[:, 1], band.shape)] = True
 
 

@@ -82,7 +82,7 @@ class _Worker(WorkerBase):
     def __init__(self, start: Callable[[], Work]) -> None:
         super().__init__(SignalsClass=GeneratorWorkerSignals)
         self._start: Callable[[], Work] | None = start
-        self._free = threading.Event()
+        self._was_taken = threading.Event()
 
     def work(self) -> _Finished | _Failed | None:
         """Run the job to its end, or until `quit` was called; superqt calls this in the thread."""
@@ -107,20 +107,22 @@ class _Worker(WorkerBase):
     def _go_through(self, job: Work) -> None:
         while not self.abort_requested:
             item = next(job)
-            self._free.clear()
-            self.yielded.emit(item)
-            if not isinstance(item, Step):
-                self._until_taken()
+            if isinstance(item, Step):
+                self.yielded.emit(item)
+            else:
+                self._hand_over(item)
         self.aborted.emit()
 
-    def _until_taken(self) -> None:
-        """Wait until the item was taken: with the job beside it the window takes twice as long."""
-        while not (self._free.wait(_PATIENCE_S) or self.abort_requested):
+    def _hand_over(self, item: object) -> None:
+        """Wait until `item` was taken: with the job beside it the window takes twice as long."""
+        self._was_taken.clear()
+        self.yielded.emit(item)
+        while not (self._was_taken.wait(_PATIENCE_S) or self.abort_requested):
             pass
 
     def taken(self) -> None:
-        """Let the next item come; called in the main thread."""
-        self._free.set()
+        """Let the job go on; called in the main thread."""
+        self._was_taken.set()
 
 
 class _Activity(cancelable_progress):

@@ -134,20 +134,9 @@ class LiveView:
         """Show the layer, or a tile that has been made, if it is in view."""
         if isinstance(made, LiveLayer):
             yield from self._add()
-            return
-        self.made += 1
-        if self._view is None:
-            return
-        in_view = made.place in self._view.tiles and made.place in self._kept
-        if in_view:
-            self._paste(made.place)
-        if self.layer is None or self.layer not in self._viewer.layers:
-            return
-        if self._provenance and about(self.layer).get(PROVENANCE) != self._provenance:
-            note(self.layer, **{PROVENANCE: self._provenance})
-        if in_view:
-            whole = set(self._view.tiles) <= set(self._kept)
-            self.layer.refresh(thumbnail=whole, highlight=False, extent=False)
+        else:
+            self.made += 1
+            self._show_tile(made.place)
 
     def steps(self) -> Generator[Step | LiveLayer | LiveTile, None, None]:
         """Make the layer and the tiles that are asked for, until closed."""
@@ -245,6 +234,20 @@ class LiveView:
             with still_points(self._viewer):
                 self._lay_out(self.layer)
 
+    def _show_tile(self, tile: Tile) -> None:
+        if self._view is None:
+            return
+        seen = tile in self._view.tiles and tile in self._kept
+        if seen:  # also of a layer that is missing: it will show this canvas
+            self._paste(tile)
+        if self.layer is None or self.layer not in self._viewer.layers:
+            return
+        if self._provenance and about(self.layer).get(PROVENANCE) != self._provenance:
+            note(self.layer, **{PROVENANCE: self._provenance})
+        if seen:
+            complete = set(self._view.tiles) <= set(self._kept)
+            self.layer.refresh(thumbnail=complete, highlight=False, extent=False)
+
     def _lay_out(self, layer: Layer) -> None:
         """Have the layer be what is in view by now, at its place."""
         if layer.data is not self._canvas:
@@ -252,8 +255,7 @@ class LiveView:
         lay(layer, self._place)
 
     def _add(self) -> InTurns:
-        missing, self._missing = self._missing, False
-        if not missing:
+        if not self._missing:
             return
         layer = NapariImage(
             self._canvas,
@@ -265,10 +267,11 @@ class LiveView:
         )
         remember(layer, MADE_FROM, self.source)
         yield
+        self._missing = False
         if self.source not in self._viewer.layers:
             return
         self._lay_out(layer)  # one may have panned meanwhile
-        self.layer, self._missing = layer, False
+        self.layer = layer
         yield from add_in_turns(self._viewer, layer, place_above(self._viewer, self.source))
 
     def _facts(self) -> dict[str, Any]:

@@ -148,7 +148,6 @@ class DiskView:
             yield from self._add(picture)
         else:
             self._refresh()
-        yield  # and paint it: while the job goes on that takes twice as long
 
     def _add(self, picture: OnDisk) -> InTurns:
         with _reading_here():

@@ -267,8 +267,9 @@ class AtlasWidget(Panel):
     def _show_missing(self, visible: bool) -> None:
         self._view.show_coverage(visible)
         self._refresh_history()
-        if visible:
-            self.job.say("\n".join(describe_coverage(self._view.coverage_rows())))
+        rows = self._view.coverage_rows()
+        if visible and rows:
+            self.job.say("\n".join(describe_coverage(rows)))
 
     def save_slides(self) -> None:
         """Save every slide as one pyramid, into the atlas's folder."""
